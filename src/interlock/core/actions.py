@@ -1,0 +1,162 @@
+"""What an agent proposes, and where that proposal stands."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .decisions import Decision
+
+
+class State(enum.Enum):
+    """Where an action stands. The transitions live in `lifecycle.TRANSITIONS`."""
+
+    PROPOSED = "proposed"  #: received, not yet decided; never stored
+    DENIED = "denied"  #: refused by policy
+    HELD = "held"  #: waiting for people
+    APPROVED = "approved"  #: cleared by policy or by people; not yet claimed
+    REJECTED = "rejected"  #: refused by a person
+    RESPONDED = "responded"  #: a person answered in the tool's place; nothing was sent
+    EXPIRED = "expired"  #: nobody decided, or nobody sent, in time
+    CANCELLED = "cancelled"  #: fenced before any send; will never be sent
+    FORWARDING = "forwarding"  #: one worker owns the send
+    ANSWERED = "answered"  #: the tool answered, whatever its status
+    UNKNOWN = "unknown"  #: sent, outcome not known; never sent again by us
+    RESOLVED = "resolved"  #: a person settled an unknown outcome
+
+
+class Body(enum.Enum):
+    """How the bytes of a body were read."""
+
+    NONE = "none"  #: no body
+    JSON = "json"  #: strict JSON; `Content.value` is the document
+    FORM = "form"  #: application/x-www-form-urlencoded; `Content.value` is a mapping
+    OPAQUE = "opaque"  #: bytes that policy cannot look into
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A parsed body: its kind, its media type and, for JSON and forms, its value."""
+
+    kind: Body = Body.NONE
+    media_type: str = ""
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """Who proposes. `owner` is the person answerable for the agent; it may never approve."""
+
+    id: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the agent or its framework says about the call. Claims, never facts."""
+
+    confidence: float | None = None  #: 0.0 to 1.0
+    session: str = ""
+    reason: str = ""
+    task: str = ""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One call exactly as the agent asked for it.
+
+    `target` is path and query as received, relative to the upstream, starting with `/`.
+    `headers` are those that will be forwarded, as received. `path`, `query` and `content`
+    are readings of the same bytes for policy; only `target`, `headers` and `body` are sent.
+    """
+
+    agent: Agent
+    upstream: str
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    service: str = ""  #: the service that the request is signed for (AWS: `s3`, `ec2`)
+    region: str = ""
+    path: str = "/"  #: decoded once, canonical
+    query: tuple[tuple[str, str], ...] = ()
+    content: Content = field(default_factory=Content)
+    context: Context = field(default_factory=Context)
+    digest: str = ""  #: set by `digest.seal`
+
+
+class Verdict(enum.Enum):
+    """What a person may answer."""
+
+    APPROVE = "approve"
+    EDIT = "edit"
+    REJECT = "reject"
+    RESPOND = "respond"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewer:
+    """A person who may decide."""
+
+    id: str
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One person's answer to what they saw: `digest` at `version`."""
+
+    reviewer: Reviewer
+    verdict: Verdict
+    digest: str
+    version: int
+    message: str = ""
+    reason_code: str = ""
+    call: ToolCall | None = None  #: the edited call, sealed; set when `verdict` is EDIT
+    mac: str = ""  #: see `digest.clearance`; computed with a key that is not in the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The tool's answer (or a person's, in its place), as it is replayed to the agent."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    size: int = 0  #: bytes that the tool sent; more than `len(body)` where it was not kept whole
+    complete: bool = True  #: False where the answer broke off or was larger than the store keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A tool call on its way through the gate. Immutable; `version` counts its transitions."""
+
+    id: str
+    call: ToolCall  #: what will be sent: the original, or the latest edit
+    original: ToolCall | None = None  #: what the agent asked for, where a person edited it
+    state: State = State.PROPOSED
+    version: int = 0
+    decision: Decision | None = None
+    votes: tuple[Review, ...] = ()  #: approvals of the present digest, one per person
+    reviews: tuple[Review, ...] = ()  #: every review, oldest first
+    created: int = 0  #: ms since the epoch, by the store's clock
+    changed: int = 0  #: ms, time of the latest transition
+    deadline: int = 0  #: ms; held and approved lapse, a forwarding lease ends; 0: none
+    nonce: str = ""  #: of the worker that owns the send
+    fence: int = 0  #: how many times a send was claimed
+    answer: Answer | None = None
+    cause: str = ""  #: why it is denied, rejected, cancelled, unknown or was not sent
+    fingerprint: str = ""
+    key: str = ""  #: the Idempotency-Key's hash, where one was sent
+    digest: str = ""  #: of `call`
+
+    @property
+    def edited(self) -> bool:
+        return self.original is not None
+
+
+Facts = Mapping[str, Any]
+"""What the gate fetched about the past for this evaluation; empty in this version."""
