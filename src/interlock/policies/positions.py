@@ -1,0 +1,388 @@
+"""Strict YAML: plain data plus the line and column of every key and value.
+
+The one home of PyYAML. YAML's surprises (duplicate keys, anchors, `no` as False, `012` as 10,
+second documents, tags, bombs) are problems here, never other values. All values that come out are
+what JSON has: dict, list, str, int, float, bool, None.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pydantic
+import yaml
+
+from ..core.errors import InvalidDocument, Problem
+
+Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 40
+MAX_EVENTS = 50_000
+MAX_PROBLEMS = 100
+_MAX_INT = 2**53
+
+_INT = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][-+]?[0-9]+)?\Z")
+_AMBIGUOUS = re.compile(
+    r"""(?: yes | no | on | off | y | n | true | false | null
+      | [-+]?0[0-9_]+ | [-+]?0[xob][0-9a-f_]+ | [-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?
+      | [-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)? | [-+]?\.(?:inf|nan)
+      | \+[0-9.]+ | [-+]?[0-9]+e[-+]?[0-9]+ | [-+]?\.[0-9]+ | [-+]?[0-9]+\. ) \Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_WORDS: Mapping[str, bool | None] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "true": True,
+    "false": False,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One YAML file: its data, and where everything in it stands (lines and columns from 1).
+
+    A path is a tuple of mapping keys and list indexes, as pydantic's `loc`. `key_positions` holds
+    the place of a mapping's key, `positions` that of the value.
+    """
+
+    file: str
+    data: Any = None
+    text: str = ""
+    positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+    key_positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def position(self, path: Sequence[str | int] = ()) -> tuple[int, int]:
+        """Return the place of the value at *path*, or of its nearest parent that exists."""
+        return self.positions.get(self.existing(path), (1, 1))
+
+    def existing(self, path: Sequence[str | int]) -> Path:
+        """Return *path* without the parts that name nothing in the data (pydantic's union tags)."""
+        found: Path = ()
+        for part in path:
+            if (*found, part) in self.positions:
+                found = (*found, part)
+        return found
+
+    def within(self, path: Sequence[str | int], offset: int) -> tuple[int, int] | None:
+        """Return the place of character *offset* of the string at *path*; None where YAML's
+        quoting or folding makes it unknowable."""
+        line, column = self.position(path)
+        value = self._value(path)
+        lines = self.text.splitlines()
+        if not isinstance(value, str) or line > len(lines):
+            return None
+        source = lines[line - 1]
+        for start in (column - 1, column):  # plain, then quoted
+            if source[start : start + len(value)] == value:
+                return line, start + offset + 1
+        if source[column - 1 : column] == "|":
+            before, rest = value[:offset].count("\n"), value[:offset].rpartition("\n")[2]
+            number = line + before
+            if number < len(lines):
+                indent = len(lines[number]) - len(lines[number].lstrip(" "))
+                return number + 1, indent + len(rest) + 1
+        return None
+
+    def _value(self, path: Sequence[str | int]) -> Any:
+        value = self.data
+        for part in self.existing(path):
+            value = value[part]
+        return value
+
+    def problem(self, path: Sequence[str | int], message: str, *, at_key: bool = False) -> Problem:
+        """Return a problem at the value of *path*, or at its key."""
+        found = self.existing(path)
+        line, column = (at_key and self.key_positions.get(found)) or self.position(found)
+        return Problem(
+            file=self.file,
+            line=line,
+            column=column,
+            message=message,
+            path=".".join(str(part) for part in path),
+        )
+
+
+def load_yaml(text: str | bytes, file: str) -> Document:
+    """Read one strict YAML document; *file* names it in problems.
+
+    Raises:
+        InvalidDocument: with every problem that was found, each with file, line and column.
+    """
+    decoded = _decoded(text, file)
+    try:
+        problems = list(_hazards(decoded, file))
+        if problems:
+            raise InvalidDocument(tuple(problems[:MAX_PROBLEMS]))
+        node = yaml.compose(decoded, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = error.problem or error.context or "this is not YAML"
+        raise InvalidDocument((_at(mark, file, f"not valid YAML: {what}"),)) from None
+    except yaml.YAMLError as error:
+        raise InvalidDocument((_unreadable(decoded, file, error),)) from None
+    if node is None:
+        return Document(file=file, text=decoded, positions={(): (1, 1)})
+    builder = _Builder(file)
+    data = builder.build(node, ())
+    if builder.problems:
+        raise InvalidDocument(tuple(builder.problems[:MAX_PROBLEMS]))
+    return Document(
+        file=file,
+        data=data,
+        text=decoded,
+        positions=builder.positions,
+        key_positions=builder.key_positions,
+    )
+
+
+def load_model(text: str | bytes, file: str, model: type[Model]) -> tuple[Model, Document]:
+    """Read one strict YAML document and validate it as *model*.
+
+    Raises:
+        InvalidDocument: with every problem of the YAML or, where that is sound, of the model.
+    """
+    document = load_yaml(text, file)
+    return validated(document, model), document
+
+
+def validated(document: Document, model: type[Model]) -> Model:
+    """Validate *document* as *model*, strictly, in JSON's terms (lists fit tuple fields).
+
+    Raises:
+        InvalidDocument: with every problem, each with file, line and column.
+    """
+    data = {} if document.data is None else document.data
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True)
+    except pydantic.ValidationError as error:
+        raise InvalidDocument(problems_from_pydantic(error, document, model)) from None
+
+
+def problems_from_pydantic(
+    error: pydantic.ValidationError, document: Document, model: type[pydantic.BaseModel]
+) -> tuple[Problem, ...]:
+    """Translate pydantic's errors into problems in document order, with suggestions for keys."""
+    problems = {
+        _translated(details, document, model): None
+        for details in error.errors(include_url=False, include_context=True)
+    }
+    return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest of *known*, or nothing."""
+    near = difflib.get_close_matches(word, sorted(set(known)), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _translated(details: Any, document: Document, model: type[pydantic.BaseModel]) -> Problem:
+    location: Path = details["loc"]
+    name = str(location[-1]) if location else ""
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        known = _field_names(model, location[:-1])
+        hint = suggestion(name, known) or (f"; known here: {', '.join(known)}" if known else "")
+        return document.problem(location, f"unknown key {name!r}{hint}", at_key=True)
+    if kind == "missing":
+        return document.problem(location, f"{name!r} is missing")
+    message = str(details["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    given = details.get("input")
+    if isinstance(given, str) and kind in ("literal_error", "enum"):
+        words = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
+        message += f", not {given!r}{suggestion(given, words)}"
+    return document.problem(location, message)
+
+
+def _field_names(annotation: Any, location: Path) -> list[str]:
+    """Return the keys that a model takes at *location*, looking through lists, dicts, unions."""
+    found: list[str] = []
+    for candidate in _alternatives(annotation):
+        if isinstance(candidate, type) and issubclass(candidate, pydantic.BaseModel):
+            found += _of_model(candidate, location)
+        elif location:
+            # A union's tag stands in `loc` without standing in the file, so try both readings.
+            found += [
+                name
+                for inner in typing.get_args(candidate)[-1:] or ()
+                for name in _field_names(inner, location[1:])
+            ]
+    return list(dict.fromkeys(found))
+
+
+def _of_model(model: type[pydantic.BaseModel], location: Path) -> list[str]:
+    fields = {(info.alias or name): info for name, info in model.model_fields.items()}
+    if not location:
+        return list(fields)
+    info = fields.get(str(location[0]))
+    if info is None:
+        return _of_model(model, location[1:])
+    return _field_names(info.annotation, location[1:])
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for each in typing.get_args(annotation):
+            yield from _alternatives(each)
+    elif origin is typing.Annotated:
+        yield from _alternatives(typing.get_args(annotation)[0])
+    elif origin is tuple:
+        yield list[typing.get_args(annotation)[0]]  # type: ignore[misc]
+    else:
+        yield annotation
+
+
+def _decoded(text: str | bytes, file: str) -> str:
+    try:
+        data = text if isinstance(text, bytes) else text.encode()
+        if len(data) > MAX_BYTES:
+            raise InvalidDocument((_at(None, file, "the file is larger than 1 MiB: split it"),))
+        return data.decode("utf-8-sig")
+    except UnicodeError:
+        raise InvalidDocument(
+            (_at(None, file, "the file is not UTF-8: save it as UTF-8"),)
+        ) from None
+
+
+def _hazards(text: str, file: str) -> Iterator[Problem]:
+    """Scan the events, before any tree is built, for what must not reach the composer."""
+    depth = documents = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if count > MAX_EVENTS:
+            yield _at(event.start_mark, file, f"more than {MAX_EVENTS} values: split the file")
+            return
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                yield _at(event.start_mark, file, "a second document: keep one document per file")
+                return
+        depth += _step(event)
+        if depth > MAX_DEPTH:
+            yield _at(event.start_mark, file, f"nested deeper than {MAX_DEPTH} levels")
+            return
+        yield from _decorations(event, file)
+
+
+def _step(event: Any) -> int:
+    if isinstance(event, yaml.CollectionStartEvent):
+        return 1
+    return -1 if isinstance(event, yaml.CollectionEndEvent) else 0
+
+
+def _decorations(event: Any, file: str) -> Iterator[Problem]:
+    if isinstance(event, yaml.AliasEvent):
+        yield _at(event.start_mark, file, f"alias *{event.anchor}: write the value out")
+    elif getattr(event, "anchor", None):
+        yield _at(event.start_mark, file, f"anchor &{event.anchor}: write the value out")
+    tag = getattr(event, "tag", None)
+    if tag and not (isinstance(event, yaml.ScalarEvent) and tag == "!"):
+        yield _at(event.start_mark, file, f"tag {tag}: write the plain value")
+
+
+def _at(mark: Any, file: str, message: str) -> Problem:
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return Problem(file=file, line=line, column=column, message=message)
+
+
+def _unreadable(text: str, file: str, error: yaml.YAMLError) -> Problem:
+    position = getattr(error, "position", None)
+    before = text[:position] if isinstance(position, int) else ""
+    reason = getattr(error, "reason", None) or "unreadable"
+    return Problem(
+        file=file,
+        line=before.count("\n") + 1,
+        column=len(before.rpartition("\n")[2]) + 1,
+        message=f"not valid YAML: {reason}",
+    )
+
+
+class _Builder:
+    """Turns PyYAML's nodes into plain data; collects problems instead of stopping at one."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.positions: dict[Path, tuple[int, int]] = {}
+        self.key_positions: dict[Path, tuple[int, int]] = {}
+
+    def build(self, node: Any, path: Path) -> Any:
+        self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        return self._mapping(node, path)
+
+    def _refuse(self, node: Any, message: str) -> None:
+        self.problems.append(_at(node.start_mark, self.file, message))
+
+    def _scalar(self, node: Any) -> Any:
+        value: str = node.value
+        # Plain is None in the pure loader and '' in libyaml; quoted and block are always strings.
+        if node.style:
+            return value
+        if value in _WORDS:
+            return _WORDS[value]
+        if _INT.match(value):
+            return self._integer(node, value)
+        if _FLOAT.match(value):
+            number = float(value)
+            if not math.isfinite(number):
+                self._refuse(node, f"number {value!r} is too large")
+            return number
+        if _AMBIGUOUS.match(value):
+            self._refuse(
+                node,
+                f"ambiguous plain value {value!r}: quote it, or write true, false or a decimal",
+            )
+        return value
+
+    def _integer(self, node: Any, value: str) -> int:
+        if len(value) > 17 or abs(int(value)) > _MAX_INT:
+            self._refuse(node, f"integer {value[:20]} is beyond 2^53: quote it")
+            return 0
+        return int(value)
+
+    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, child in node.value:
+            key = self._key(key_node)
+            if key is None:
+                continue
+            if key in built:
+                first = self.key_positions[(*path, key)][0]
+                self._refuse(key_node, f"duplicate key {key!r} (first at line {first})")
+                continue
+            mark = key_node.start_mark
+            self.key_positions[(*path, key)] = (mark.line + 1, mark.column + 1)
+            built[key] = self.build(child, (*path, key))
+        return built
+
+    def _key(self, node: Any) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self._refuse(node, "a key must be a plain string")
+            return None
+        key: str = node.value
+        if node.style:
+            return key
+        if key == "<<":
+            self._refuse(node, "merge key <<: write the values out")
+            return None
+        if key in _WORDS or _INT.match(key) or _FLOAT.match(key) or _AMBIGUOUS.match(key):
+            self._refuse(node, f"key {key!r} is not plainly a string: quote it")
+            return None
+        return key
