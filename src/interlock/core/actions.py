@@ -145,6 +145,7 @@ class Action:
     created: int = 0  #: ms since the epoch, by the store's clock
     changed: int = 0  #: ms, time of the latest transition
     deadline: int = 0  #: ms; held and approved lapse, a forwarding lease ends; 0: none
+    lapses: int = 0  #: ms; when the approval ends, however often its send is tried
     nonce: str = ""  #: of the worker that owns the send
     fence: int = 0  #: how many times a send was claimed
     answer: Answer | None = None

@@ -1,0 +1,293 @@
+"""The state machine.
+
+Rule 1: everything that moves an action from one state to another lives here.
+Rule 2: this file does no I/O and reads no clock; time arrives as `event.at`.
+Rule 3: `store/scripts/put.lua` guards the same transitions again, inside the store, against
+        writers that read stale data or are wrong; a test compares the tables.
+Rule 4: the diagram in docs/architecture.md is drawn from TRANSITIONS; a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from .actions import Action, Answer, Review, State, Verdict
+from .commands import Claim, Command, Forward, Notify, Reply
+from .decisions import Decision, Level
+from .errors import Forbidden, IllegalTransition, InvalidEdit, Lapsed, StaleVersion
+from .events import (
+    Answered,
+    Cancelled,
+    Claimed,
+    ClearanceFailed,
+    DeadlinePassed,
+    Decided,
+    Event,
+    LeaseLost,
+    Lost,
+    NotSent,
+    PolicyTightened,
+    Resolved,
+    Reviewed,
+)
+
+S = State
+Step: TypeAlias = tuple[Action, tuple[Command, ...]]
+
+TRANSITIONS: Mapping[tuple[State, type[Event]], frozenset[State]] = {
+    (S.PROPOSED, Decided): frozenset({S.DENIED, S.HELD, S.APPROVED}),
+    (S.HELD, Reviewed): frozenset({S.HELD, S.APPROVED, S.REJECTED, S.RESPONDED, S.DENIED}),
+    (S.HELD, DeadlinePassed): frozenset({S.EXPIRED}),
+    (S.HELD, Cancelled): frozenset({S.CANCELLED}),
+    (S.APPROVED, Claimed): frozenset({S.FORWARDING}),
+    (S.APPROVED, Reviewed): frozenset({S.REJECTED}),
+    (S.APPROVED, PolicyTightened): frozenset({S.DENIED}),
+    (S.APPROVED, ClearanceFailed): frozenset({S.DENIED}),
+    (S.APPROVED, DeadlinePassed): frozenset({S.EXPIRED}),
+    (S.APPROVED, Cancelled): frozenset({S.CANCELLED}),
+    (S.FORWARDING, Answered): frozenset({S.ANSWERED}),
+    (S.FORWARDING, NotSent): frozenset({S.APPROVED}),
+    (S.FORWARDING, Lost): frozenset({S.UNKNOWN}),
+    (S.FORWARDING, LeaseLost): frozenset({S.UNKNOWN}),
+    (S.UNKNOWN, Answered): frozenset({S.ANSWERED}),
+    (S.UNKNOWN, Resolved): frozenset({S.RESOLVED}),
+}
+
+FINAL = frozenset(State) - {state for state, _ in TRANSITIONS}
+"""States that nothing leaves. UNKNOWN is not one: a late answer or a person may settle it."""
+
+APPROVAL_MS = 300_000  #: how long an approval may wait for its send before it lapses
+
+
+def step(action: Action, event: Event) -> Step:
+    """Return *action* after *event*, and what the world must do now.
+
+    Raises:
+        IllegalTransition: this state does not allow it.
+        Lapsed, StaleVersion, Forbidden, InvalidEdit: a review that may not count.
+    """
+    allowed = TRANSITIONS.get((action.state, type(event)))
+    if allowed is None:
+        raise IllegalTransition(f"The call is {action.state.value}; it cannot be changed any more.")
+    after, commands = _HANDLERS[type(event)](action, event)
+    if after.state not in allowed:
+        raise IllegalTransition(f"{action.state.value} cannot become {after.state.value}")
+    return after, commands
+
+
+def _move(action: Action, event: Event, state: State, **changes: Any) -> Action:
+    return replace(action, state=state, version=action.version + 1, changed=event.at, **changes)
+
+
+def _clear(action: Action, event: Event, **changes: Any) -> Action:
+    lapses = event.at + APPROVAL_MS
+    return _move(action, event, S.APPROVED, deadline=lapses, lapses=lapses, **changes)
+
+
+def _decided(action: Action, event: Decided) -> Step:
+    decision = event.decision
+    action = replace(action, decision=decision, created=event.at, digest=action.call.digest)
+    if decision.level is Level.DENY:
+        cause = decision.message or decision.reason
+        return _move(action, event, S.DENIED, cause=cause, deadline=0), (Reply(),)
+    if decision.level >= Level.APPROVE:
+        deadline = event.at + decision.hold_ms
+        return _move(action, event, S.HELD, deadline=deadline), (Notify(),)
+    tell: tuple[Command, ...] = (Notify(),) if decision.level is Level.NOTIFY else ()
+    return _clear(action, event), (Claim(), *tell)
+
+
+def _reviewed(action: Action, event: Reviewed) -> Step:
+    review = event.review
+    _may_review(action, event)
+    seen = (*action.reviews, review)
+    match review.verdict:
+        case Verdict.REJECT:
+            after = _move(action, event, S.REJECTED, reviews=seen, cause=review.message, deadline=0)
+            return after, (Reply(),)
+        case Verdict.RESPOND:
+            answer = _spoken(review)
+            after = _move(action, event, S.RESPONDED, reviews=seen, answer=answer, deadline=0)
+            return after, (Reply(),)
+        case Verdict.APPROVE:
+            return _approved(replace(action, reviews=seen), event)
+        case Verdict.EDIT:
+            return _edited(replace(action, reviews=seen), event)
+
+
+def _may_review(action: Action, event: Reviewed) -> None:
+    review, who = event.review, event.review.reviewer
+    decision = _held_under(action)
+    if action.state is not S.HELD and review.verdict is not Verdict.REJECT:
+        raise IllegalTransition(f"The call is {action.state.value}; it cannot be changed any more.")
+    if event.at >= action.deadline:
+        raise Lapsed("The deadline has passed; the call will not be sent.")
+    if who.id in (action.call.agent.id, action.call.agent.owner):
+        raise Forbidden("You own this agent or are the requester; somebody else has to decide.")
+    if decision.approvers and not who.groups & frozenset(decision.approvers):
+        groups = ", ".join(decision.approvers)
+        raise Forbidden(f"Only members of {groups} may decide this; you are in none of them.")
+    if review.digest != action.digest:
+        raise StaleVersion("The call was edited since you looked at it; look again, then decide.")
+    if review.version != action.version and not _only_votes_since(action, review):
+        raise StaleVersion("The call has changed since you looked at it; look again, then decide.")
+    if _needs_reason(decision, review) and not review.message.strip():
+        raise InvalidEdit(f"A reason is required to {review.verdict.value} this call.")
+
+
+def _held_under(action: Action) -> Decision:
+    if action.decision is None:
+        raise IllegalTransition("The call was never decided by policy.")
+    return action.decision
+
+
+def _only_votes_since(action: Action, review: Review) -> bool:
+    """A colleague's vote does not change what was looked at; anything else does."""
+    return action.version - review.version == sum(v.version >= review.version for v in action.votes)
+
+
+def _needs_reason(decision: Decision, review: Review) -> bool:
+    if review.verdict.value in decision.require_reason or review.verdict is Verdict.RESPOND:
+        return True
+    dual = decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason
+    return dual and review.verdict is Verdict.APPROVE
+
+
+def stricter(held: Decision, now: Decision) -> Decision:
+    """Return the decision with more oversight; neither quorum nor approvers ever shrink."""
+    chosen = now if now.level > held.level else held
+    return replace(
+        chosen,
+        quorum=max(held.quorum, now.quorum if now.level >= Level.APPROVE else 1),
+        approvers=held.approvers if held.approvers or now.level < Level.APPROVE else now.approvers,
+    )
+
+
+def _approved(action: Action, event: Reviewed) -> Step:
+    review, held = event.review, _held_under(action)
+    if event.decision.level is Level.DENY:  # no person may clear what policy denies
+        cause = event.decision.message or "Policy denies this call now."
+        return _move(action, event, S.DENIED, cause=cause, deadline=0), (Reply(),)
+    if any(vote.reviewer.id == review.reviewer.id for vote in action.votes):
+        raise IllegalTransition("You have already approved this call; another person must.")
+    decision = stricter(held, event.decision)
+    votes = (*action.votes, review)
+    if len(votes) < decision.quorum:
+        return _move(action, event, S.HELD, votes=votes, decision=decision), ()
+    return _clear(action, event, votes=votes, decision=decision), (Claim(),)
+
+
+def _edited(action: Action, event: Reviewed) -> Step:
+    review, held = event.review, _held_under(action)
+    if review.call is None or not review.call.digest:
+        raise InvalidEdit("The edit carries no call.")
+    if review.call.digest == action.digest:
+        raise InvalidEdit("The edit changes nothing; approve the call instead.")
+    if event.decision.level > held.level:
+        raise InvalidEdit(
+            f"Policy asks for {event.decision.level.word} of the edited call, more than the"
+            f" {held.level.word} that it is held for. Reject it and let the agent ask again."
+        )
+    # shown are the arguments of the edited call, under the oversight of the held one
+    decision = replace(
+        stricter(held, event.decision),
+        arguments=event.decision.arguments,
+        sources=event.decision.sources,
+    )
+    action = replace(
+        action,
+        call=review.call,
+        original=action.original or action.call,
+        digest=review.call.digest,
+        decision=decision,
+    )
+    signed = replace(
+        review, digest=review.call.digest
+    )  # an edit is its editor's vote for the result
+    if decision.quorum > 1:
+        return _move(action, event, S.HELD, votes=(signed,)), ()
+    return _clear(action, event, votes=(signed,)), (Claim(),)
+
+
+def _spoken(review: Review) -> Answer:
+    body = review.message.encode()
+    headers = (("Content-Type", "text/plain; charset=utf-8"),)
+    return Answer(status=200, headers=headers, body=body, size=len(body))
+
+
+def _denied(action: Action, event: PolicyTightened) -> Step:
+    cause = event.decision.message or "Policy became stricter after the approval."
+    return _move(action, event, S.DENIED, cause=cause, deadline=0), (Reply(),)
+
+
+def _clearance_failed(action: Action, event: ClearanceFailed) -> Step:
+    return _move(action, event, S.DENIED, cause=event.cause, deadline=0), (Reply(),)
+
+
+def _expired(action: Action, event: DeadlinePassed) -> Step:
+    if event.at < action.deadline:
+        raise IllegalTransition("The deadline has not passed yet.")
+    return _move(action, event, S.EXPIRED, deadline=0), (Reply(),)
+
+
+def _cancelled(action: Action, event: Cancelled) -> Step:
+    cause = event.cause or f"Cancelled by {event.by}."
+    return _move(action, event, S.CANCELLED, cause=cause, deadline=0), (Reply(),)
+
+
+def _claimed(action: Action, event: Claimed) -> Step:
+    if event.at >= action.deadline:
+        raise Lapsed("The approval has lapsed; the call will not be sent.")
+    after = _move(
+        action,
+        event,
+        S.FORWARDING,
+        nonce=event.nonce,
+        fence=action.fence + 1,
+        deadline=event.at + event.lease_ms,
+    )
+    return after, (Forward(),)
+
+
+def _answered(action: Action, event: Answered) -> Step:
+    return _move(action, event, S.ANSWERED, answer=event.answer, deadline=0), (Reply(),)
+
+
+def _not_sent(action: Action, event: NotSent) -> Step:
+    # the approval keeps its own end: attempts that fail do not prolong it
+    lapses = action.lapses
+    after = _move(action, event, S.APPROVED, cause=event.cause, nonce="", deadline=lapses)
+    return after, (Reply(),)
+
+
+def _lost(action: Action, event: Lost) -> Step:
+    return _move(action, event, S.UNKNOWN, cause=event.cause, deadline=0), (Reply(),)
+
+
+def _lease_lost(action: Action, event: LeaseLost) -> Step:
+    cause = "The process that sent the call stopped before it could report the answer."
+    return _move(action, event, S.UNKNOWN, cause=cause, deadline=0), (Reply(),)
+
+
+def _resolved(action: Action, event: Resolved) -> Step:
+    happened = "It took effect" if event.happened else "It did not take effect"
+    cause = f"{happened}, says {event.by}: {event.message}"
+    return _move(action, event, S.RESOLVED, cause=cause, deadline=0), (Reply(),)
+
+
+_HANDLERS: Mapping[type[Event], Callable[[Action, Any], Step]] = {
+    Decided: _decided,
+    Reviewed: _reviewed,
+    PolicyTightened: _denied,
+    ClearanceFailed: _clearance_failed,
+    DeadlinePassed: _expired,
+    Cancelled: _cancelled,
+    Claimed: _claimed,
+    Answered: _answered,
+    NotSent: _not_sent,
+    Lost: _lost,
+    LeaseLost: _lease_lost,
+    Resolved: _resolved,
+}

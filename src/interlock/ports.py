@@ -1,0 +1,163 @@
+"""What the gate needs from the world. Adapters implement these ports."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .core.actions import Action, ToolCall
+from .core.events import Event
+
+
+class Put(enum.Enum):
+    """What became of a write. Every value but OK means: nothing was written."""
+
+    OK = "OK"
+    JOIN = "JOIN"  #: the same call is already known; `Stored.id` names it
+    REUSED = "REUSED"  #: the Idempotency-Key belongs to another call
+    FULL = "FULL"  #: too many held calls
+    STALE = "STALE"  #: somebody else moved it first
+    ILLEGAL = "ILLEGAL"  #: its state does not allow this
+    LAPSED = "LAPSED"  #: its deadline has passed; the store ended it
+    EARLY = "EARLY"  #: its deadline has not passed
+    DIGEST = "DIGEST"  #: not the bytes that were seen or approved
+    SELF = "SELF"  #: the requester or its owner
+    VOTED = "VOTED"  #: this person already counts
+    QUORUM = "QUORUM"  #: the votes do not add up to the state asked for
+    NONCE = "NONCE"  #: the send belongs to another worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The store's answer to a write: times in ms by its clock."""
+
+    outcome: Put
+    id: str
+    state: str
+    version: int
+    now: int
+    deadline: int
+    created: int
+    lapsed: str = ""  #: the state that the store ended on the way, if any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One transition to write: `before` is what it is based on, `nonce` makes a repeat harmless."""
+
+    before: Action
+    event: Event
+    after: Action
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds and windows that the store applies when it takes a call in."""
+
+    held_per_agent: int = 1000
+    held_in_all: int = 100_000
+    join_window_ms: int = 600_000  #: how long a settled call answers identical retries
+    keep_ms: int = 86_400_000  #: how long a finished call that no person saw is kept
+    keep_reviewed_ms: int = 2_592_000_000  #: how long a finished call that was held is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durability:
+    """What the store survives: `memory` < `process` (kill -9) < `disk` < `replicated`."""
+
+    grade: str
+    detail: str
+    eviction: str  #: the store's maxmemory-policy; anything but noeviction may lose holds
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One page of held actions and the cursor of the next, or None."""
+
+    actions: tuple[Action, ...]
+    next: str | None
+    total: int
+
+
+class Store(Protocol):
+    """Raises StoreUnavailable from every method when the store does not answer in time."""
+
+    async def put(self, change: Change) -> Stored: ...
+
+    async def get(self, action_id: str) -> Action | None: ...
+
+    async def changed(self, action_id: str, version: int, seconds: float) -> None:
+        """Return when *action_id* has moved past *version*, at its deadline, or after *seconds*."""
+
+    async def held(self, cursor: str | None, limit: int) -> Listed: ...
+
+    async def recent(self, limit: int) -> tuple[Action, ...]: ...
+
+    async def session(self, action: Action, limit: int) -> tuple[Action, ...]: ...
+
+    async def ready(self) -> tuple[str, ...]:
+        """Ids that were approved and never claimed: a crash may have come between."""
+
+    async def due(self, limit: int) -> tuple[str, ...]: ...
+
+    async def history(self, action_id: str) -> tuple[Mapping[str, str], ...]:
+        """Every transition, oldest first: version, at (ms), from, to, event (JSON)."""
+
+    async def attend(self, action_id: str, seconds: float) -> None:
+        """Note that a caller waits for *action_id*, for *seconds* from now."""
+
+    async def attended(self, action_ids: Sequence[str]) -> tuple[bool, ...]: ...
+
+    async def now(self) -> int: ...
+
+    async def durability(self) -> Durability: ...
+
+
+class Exchange(Protocol):
+    """An answer as it arrives. `close` is safe to call at any time."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]: ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises UpstreamLost where it breaks off."""
+
+    async def close(self) -> None: ...
+
+
+class Upstream(Protocol):
+    async def send(self, call: ToolCall) -> Exchange:
+        """Send *call* once, byte for byte.
+
+        Raises:
+            UpstreamUnreachable: provably nothing was sent.
+            UpstreamLost: something may have been sent; the outcome is unknown.
+        """
+
+
+class Notifier(Protocol):
+    async def notify(self, action: Action) -> None: ...
+
+
+class Observer(Protocol):
+    """A reader of transitions: metrics, log, live page. Must not fail and must not wait."""
+
+    def transition(self, before: Action, event: Event, after: Action) -> None: ...
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Ms since the epoch, by this machine; the store's clock decides about deadlines."""
+
+
+class Ids(Protocol):
+    def action_id(self) -> str: ...
+
+    def nonce(self) -> str: ...

@@ -1,0 +1,72 @@
+-- Shared by put.lua and get.lua. All keys hang under one hash tag, KEYS[1] = "{prefix}".
+-- {p}:c:<id>      hash    control fields, the action's record, call bytes, answer, e:<version> events
+-- {p}:open        zset    held, by stake (critical first) then age
+-- {p}:due         zset    when something lapses: a hold, an approval, a lease
+-- {p}:ready       set     approved and never claimed: a crash may have come between
+-- {p}:unknown     zset    outcomes that a person has to settle
+-- {p}:o:<agent>   set     held calls of one agent
+-- {p}:f:<print>   string  fingerprint -> id;  {p}:i:<key> string  Idempotency-Key -> id digest
+-- {p}:s:<session> list    recent calls of a session
+-- {p}:recent      zset    latest calls that people had to do with
+-- {p}:log         stream  wake-ups for waiters: id, version, state
+local P = KEYS[1]
+local T = redis.call('TIME')
+local NOW = T[1] * 1000 + math.floor(T[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
+local function key(kind, rest) return P .. ':' .. kind .. ':' .. rest end
+
+-- Append one event and move to its state: the only writer of `st`, `ver` and e:*.
+local function move(id, c, from, to, nonce, event)
+  local ver = redis.call('HINCRBY', c, 'ver', 1)
+  redis.call('HSET', c, 'st', to, 'changed', ms(NOW), 'e:' .. ver,
+             nonce .. ' ' .. ms(NOW) .. ' ' .. from .. ' ' .. to .. ' ' .. event)
+  return ver
+end
+
+local function wake(id, ver, st)
+  redis.call('XADD', P .. ':log', 'MAXLEN', '~', 100000, '*', 'id', id, 'ver', ver, 'st', st)
+end
+
+local function deadline(id, c, at)
+  redis.call('HSET', c, 'deadline', ms(at))
+  if at > 0 then redis.call('ZADD', P .. ':due', ms(at), id) else redis.call('ZREM', P .. ':due', id) end
+end
+
+-- Nobody waits in a queue for what is settled; fingerprints outlive it so that retries join.
+local function unlist(id, c)
+  redis.call('ZREM', P .. ':open', id)
+  redis.call('SREM', P .. ':ready', id)
+  redis.call('SREM', key('o', redis.call('HGET', c, 'agent')), id)
+end
+
+local FORGET = { expired = true, cancelled = true }
+local FINAL = { denied = true, rejected = true, responded = true, expired = true,
+                cancelled = true, answered = true, resolved = true }
+local function settle(id, c, st)
+  unlist(id, c)
+  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched')
+  if v[1] and v[1] ~= '' and redis.call('GET', key('f', v[1])) == id then
+    if FORGET[st] then redis.call('DEL', key('f', v[1]))
+    else redis.call('PEXPIRE', key('f', v[1]), v[2]) end
+  end
+  if v[4] == '1' then
+    redis.call('ZADD', P .. ':recent', ms(NOW), id)
+    redis.call('ZREMRANGEBYRANK', P .. ':recent', 0, -1001)
+  end
+  if st == 'unknown' then redis.call('ZADD', P .. ':unknown', ms(NOW), id)
+  else redis.call('ZREM', P .. ':unknown', id); redis.call('PEXPIRE', c, v[3]) end
+end
+
+-- Whoever touches an action past its deadline ends it: no sweeper has to be alive.
+local function lapse(id, c, st)
+  if st ~= 'held' and st ~= 'approved' and st ~= 'forwarding' then return st, '' end
+  local at = tonumber(redis.call('HGET', c, 'deadline') or '0')
+  if at == 0 or at > NOW then return st, '' end
+  local to = st == 'forwarding' and 'unknown' or 'expired'
+  local name = st == 'forwarding' and 'LeaseLost' or 'DeadlinePassed'
+  local ver = move(id, c, st, to, '-', '{"event":"' .. name .. '"}')
+  deadline(id, c, 0)
+  settle(id, c, to)
+  wake(id, ver, to)
+  return to, st
+end

@@ -1,0 +1,201 @@
+-- One transition per operation, many operations per call (concurrent calls share a round trip).
+-- Every guard that matters for consent and delivery is checked here again, whatever the caller
+-- believes: compare-and-set, deadlines by this clock, digest, distinct voters, quorum, ownership
+-- of the send. Repeating an operation with its nonce answers as the first time did.
+local WIDTH = 24
+local FROM = {
+  decide    = { none = true },
+  allow     = { none = true },
+  approve   = { held = true },
+  edit      = { held = true },
+  reject    = { held = true, approved = true },
+  respond   = { held = true },
+  deny      = { held = true, approved = true },
+  cancel    = { held = true, approved = true },
+  claim     = { approved = true },
+  answer    = { forwarding = true, unknown = true },
+  notsent   = { forwarding = true },
+  lose      = { forwarding = true },
+  resolve   = { unknown = true },
+  lapse     = { held = true, approved = true, forwarding = true },
+}
+local TO = {
+  decide    = { denied = true, held = true },
+  allow     = { forwarding = true },
+  approve   = { held = true, approved = true },
+  edit      = { held = true, approved = true },
+  reject    = { rejected = true },
+  respond   = { responded = true },
+  deny      = { denied = true },
+  cancel    = { cancelled = true },
+  claim     = { forwarding = true },
+  answer    = { answered = true },
+  notsent   = { approved = true },
+  lose      = { unknown = true },
+  resolve   = { resolved = true },
+  lapse     = { expired = true, unknown = true },
+}
+local OWNED = { answer = true, notsent = true, lose = true }
+
+local function voters(c)
+  local names = {}
+  for _, f in ipairs(redis.call('HKEYS', c)) do
+    if string.sub(f, 1, 3) == 'by:' then names[#names + 1] = f end
+  end
+  return names
+end
+
+-- A retry of a call that is pending, or was settled a moment ago, joins it.
+local function joins(a)
+  if a.idem ~= '' then
+    local v = redis.call('GET', key('i', a.idem))
+    if v then
+      local id, d = string.match(v, '^(%S+) (%S+)$')
+      if redis.call('EXISTS', key('c', id)) == 1 then
+        if d ~= a.digest then return { 'REUSED', id } end
+        return { 'JOIN', id }
+      end
+    end
+  end
+  if a.fp ~= '' and a.to == 'held' then
+    local id = redis.call('GET', key('f', a.fp))
+    if id and redis.call('EXISTS', key('c', id)) == 1 then
+      local c = key('c', id)
+      local st = lapse(id, c, redis.call('HGET', c, 'st'))
+      if not FORGET[st] then return { 'JOIN', id } end
+    end
+  end
+end
+
+local function create(a, c)
+  local joined = joins(a)
+  if joined then return joined end
+  local held = a.to == 'held'
+  if held and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
+  if held and redis.call('ZCARD', P .. ':open') >= tonumber(a.capall) then return { 'FULL', '' } end
+  local ver = move(a.id, c, 'proposed', a.op == 'allow' and 'approved' or a.to, a.nonce, a.event)
+  redis.call('HSET', c, 'rec', a.rec, 'call', a.call, 'digest', a.digest, 'agent', a.agent,
+             'owner', a.owner, 'quorum', a.quorum, 'created', ms(NOW), 'fp', a.fp, 'idem', a.idem,
+             'window', a.window, 'keep', a.keep, 'watched', a.watched, 'stake', a.stake)
+  if a.session ~= '' then
+    local s = key('s', a.session)
+    redis.call('LPUSH', s, a.id); redis.call('LTRIM', s, 0, 19); redis.call('PEXPIRE', s, 86400000)
+  end
+  if a.idem ~= '' then redis.call('SET', key('i', a.idem), a.id .. ' ' .. a.digest, 'PX', a.keep) end
+  if held then
+    redis.call('ZADD', P .. ':open', ms((3 - a.stake) * 1e13 + NOW), a.id)
+    redis.call('SADD', key('o', a.agent), a.id)
+    if a.fp ~= '' then redis.call('SET', key('f', a.fp), a.id) end
+  end
+  if a.op == 'allow' then  -- decided and claimed in one write: no one could come between
+    ver = move(a.id, c, 'approved', 'forwarding', a.nonce, '{"event":"Claimed"}')
+    redis.call('HSET', c, 'owner_nonce', a.nonce, 'adigest', a.digest, 'fence', 1, 'lapses', 0)
+  end
+  if a.to == 'denied' then settle(a.id, c, 'denied') end
+  return nil, ver
+end
+
+-- Checks first, writes after: a refused operation leaves nothing behind.
+local function review(a, c)
+  local v = redis.call('HMGET', c, 'digest', 'quorum')
+  local edit = a.op == 'edit'
+  if not edit and a.digest ~= v[1] then return { 'DIGEST', '' } end
+  if not edit and redis.call('HEXISTS', c, 'by:' .. a.who) == 1 then return { 'VOTED', '' } end
+  local cast = voters(c)
+  local quorum = math.max(tonumber(v[2]), tonumber(a.quorum))
+  local count = edit and 1 or #cast + 1
+  if (count >= quorum) ~= (a.to == 'approved') then return { 'QUORUM', '' } end
+  if edit then
+    if #cast > 0 then redis.call('HDEL', c, unpack(cast)) end  -- votes were for what it replaces
+    redis.call('HSET', c, 'digest', a.digest, 'call2', a.call)
+  end
+  redis.call('HSET', c, 'by:' .. a.who, a.mac, 'quorum', quorum)
+  if a.to == 'approved' then
+    redis.call('HSET', c, 'adigest', a.digest, 'lapses', ms(NOW + a.ttl))
+    unlist(a.id, c)
+    redis.call('SADD', P .. ':ready', a.id)
+  end
+end
+
+local function claim(a, c)
+  local v = redis.call('HMGET', c, 'digest', 'adigest')
+  if v[1] ~= a.digest or v[2] ~= a.digest then return { 'DIGEST', '' } end
+  redis.call('HINCRBY', c, 'fence', 1)
+  redis.call('HSET', c, 'owner_nonce', a.nonce)
+  redis.call('SREM', P .. ':ready', a.id)
+end
+
+local BY_PEOPLE = { approve = true, edit = true, reject = true, respond = true }
+local function change(a, c)
+  if BY_PEOPLE[a.op] then
+    local v = redis.call('HMGET', c, 'agent', 'owner')
+    if a.who == '' or a.who == v[1] or a.who == v[2] then return { 'SELF', '' } end
+  end
+  if a.op == 'approve' or a.op == 'edit' then return review(a, c) end
+  if a.op == 'claim' then return claim(a, c) end
+end
+
+local function finish(a, c, ver, from)
+  if a.rec ~= '' then redis.call('HSET', c, 'rec', a.rec) end
+  if a.answer ~= '' then redis.call('HSET', c, 'answer', a.answer) end
+  local at = 0
+  if a.op == 'notsent' then
+    at = tonumber(redis.call('HGET', c, 'lapses') or '0')
+    redis.call('HSET', c, 'owner_nonce', '')
+  elseif a.ttl ~= '' then at = NOW + a.ttl
+  elseif a.to == from then at = tonumber(redis.call('HGET', c, 'deadline') or '0') end
+  if at > 0 or from ~= 'none' then deadline(a.id, c, at) end
+  if FINAL[a.to] or a.to == 'unknown' then settle(a.id, c, a.to) end
+  if redis.call('HGET', c, 'watched') == '1' then wake(a.id, ver, a.to) end
+end
+
+local function checked(a, c, st)
+  if not FROM[a.op] or not FROM[a.op][st] or not TO[a.op][a.to] then return { 'ILLEGAL', st } end
+  if OWNED[a.op] then
+    if redis.call('HGET', c, 'owner_nonce') ~= a.nonce then return { 'NONCE', st } end
+  elseif tonumber(redis.call('HGET', c, 'ver') or '0') ~= tonumber(a.expect) then
+    return { 'STALE', st }
+  end
+end
+
+local function repeated(a, c, st)
+  if OWNED[a.op] then
+    return st == a.to and redis.call('HGET', c, 'owner_nonce') == a.nonce
+        or (a.op == 'notsent' and redis.call('HGET', c, 'notsent') == a.nonce)
+  end
+  local e = redis.call('HGET', c, 'e:' .. (a.expect + 1))
+  return e and string.sub(e, 1, #a.nonce + 1) == a.nonce .. ' '
+end
+
+local function apply(a)
+  local c = key('c', a.id)
+  local st = redis.call('HGET', c, 'st') or 'none'
+  if st ~= 'none' and repeated(a, c, st) then return { 'OK', st }, c, '' end
+  local lapsed = ''
+  if a.op ~= 'answer' then st, lapsed = lapse(a.id, c, st) end  -- a true answer beats a lease
+  if lapsed ~= '' then return { a.op == 'lapse' and 'OK' or 'LAPSED', st }, c, lapsed end
+  local bad = checked(a, c, st)
+  if bad then return bad, c, '' end
+  if a.op == 'lapse' then return { 'EARLY', st }, c, '' end
+  local ver
+  if st == 'none' then bad, ver = create(a, c) else bad = change(a, c) end
+  if bad then return bad, c, '' end
+  if a.op == 'notsent' then redis.call('HSET', c, 'notsent', a.nonce) end
+  ver = ver or move(a.id, c, st, a.to, a.nonce, a.event)
+  finish(a, c, ver, st)
+  return { 'OK', a.to }, c, ''
+end
+
+local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
+                'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
+                'cap', 'window', 'keep' }
+local out = {}
+for i = 1, #ARGV, WIDTH do
+  local a = {}
+  for j = 1, WIDTH do a[NAMES[j]] = ARGV[i + j - 1] end
+  a.cap, a.capall = string.match(a.cap, '^(%d+) (%d+)$')
+  local r, c, lapsed = apply(a)
+  local v = redis.call('HMGET', c, 'ver', 'deadline', 'created')
+  out[#out + 1] = { r[1], r[2], v[1] or '0', ms(NOW), v[2] or '0', v[3] or '0', lapsed }
+end
+return out

@@ -1,0 +1,31 @@
+"""The only place that starts background tasks: it keeps a reference, so that none is collected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """Tasks that outlive the handler that started them, and are drained at shutdown."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def drain(self, seconds: float) -> int:
+        """Wait until every task is done, at most *seconds*; return how many are not."""
+        if self._running:
+            await asyncio.wait(tuple(self._running), timeout=seconds)
+        return len(self._running)
