@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .core.actions import Action, ToolCall
 from .core.events import Event
+from .core.identity import KeyRecord, Kind, Principal
 
 
 class Put(enum.Enum):
@@ -161,3 +162,19 @@ class Ids(Protocol):
     def action_id(self) -> str: ...
 
     def nonce(self) -> str: ...
+
+
+class KeyRing(Protocol):
+    """API keys: `ilk_<kind>_<key id>_<secret>`. Only a keyed hash is stored."""
+
+    async def create(
+        self, kind: Kind, subject: str, owner: str, groups: tuple[str, ...], expires: int
+    ) -> tuple[str, KeyRecord]:
+        """Return the key, to be shown once, and its record. `expires` in ms, 0: never."""
+
+    async def verify(self, key: str) -> Principal | None:
+        """Return whose key this is, or None where it is unknown, expired or revoked."""
+
+    async def records(self) -> tuple[KeyRecord, ...]: ...
+
+    async def revoke(self, key_id: str) -> bool: ...
