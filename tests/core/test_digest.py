@@ -1,0 +1,120 @@
+"""Everything that is sent is in the digest; everything that a person clears is in the clearance."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.core.actions import (
+    Agent,
+    Body,
+    Content,
+    Context,
+    Review,
+    Reviewer,
+    ToolCall,
+    Verdict,
+)
+from interlock.core.digest import clearance, digest, seal
+
+CALL = ToolCall(
+    agent=Agent(id="bot", owner="ann"),
+    upstream="pay",
+    method="POST",
+    target="/v1/a?x=1",
+    headers=(("Content-Type", "text/plain"),),
+    body=b"hello",
+    service="s3",
+    region="eu-west-1",
+)
+OTHERS = {
+    "agent": Agent(id="other"),
+    "upstream": "mail",
+    "method": "PUT",
+    "target": "/v1/a?x=2",
+    "headers": (("content-type", "text/plain"),),
+    "body": b"hello ",
+    "service": "iam",
+    "region": "us-east-1",
+}
+READINGS = {
+    "path": "/other",
+    "query": (("a", "b"),),
+    "content": Content(kind=Body.OPAQUE),
+    "context": Context(confidence=1.0),
+    "digest": "0" * 64,
+}
+
+
+def test_every_field_of_a_call_is_either_sent_or_a_reading():
+    assert {field.name for field in fields(ToolCall)} == OTHERS.keys() | READINGS.keys()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_byte_to_send_is_another_digest(name):
+    assert digest(replace(CALL, **{name: OTHERS[name]})) != digest(CALL)
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_a_claim_or_a_reading_is_not_part_of_the_digest(name):
+    assert digest(replace(CALL, **{name: READINGS[name]})) == digest(CALL)
+
+
+def test_a_sealed_call_carries_its_digest():
+    assert seal(CALL).digest == digest(CALL) == digest(seal(CALL))
+
+
+pieces = st.text(st.characters(max_codepoint=0x7F), max_size=3)
+calls = st.builds(
+    replace,
+    st.just(CALL),
+    method=pieces,
+    target=pieces,
+    service=pieces,
+    region=pieces,
+    headers=st.lists(st.tuples(pieces, pieces), max_size=2).map(tuple),
+    body=st.binary(max_size=3),
+)
+
+
+@given(calls, calls)
+def test_two_calls_share_a_digest_only_where_every_sent_field_agrees(one, other):
+    same = all(getattr(one, name) == getattr(other, name) for name in OTHERS)
+    assert (digest(one) == digest(other)) == same
+
+
+def test_bytes_cannot_move_between_neighbours():
+    assert digest(replace(CALL, method="PO", target="ST/")) != digest(
+        replace(CALL, method="POST", target="/")
+    )
+    assert digest(replace(CALL, headers=(("A", "B"), ("C", "D")), body=b"")) != digest(
+        replace(CALL, headers=(("A", "B"),), body=b"CD")
+    )
+
+
+REVIEW = Review(
+    reviewer=Reviewer(id="ann"), verdict=Verdict.APPROVE, digest=digest(CALL), version=1
+)
+CLEARED = (REVIEW, "a1", "n1", "p1", b"key")
+
+
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [
+        (0, replace(REVIEW, reviewer=Reviewer(id="bob"))),
+        (0, replace(REVIEW, verdict=Verdict.REJECT)),
+        (0, replace(REVIEW, digest="0" * 64)),
+        (1, "a2"),
+        (2, "n2"),
+        (3, "p2"),
+        (4, b"other"),
+    ],
+)
+def test_a_clearance_holds_for_one_review_of_one_action_under_one_policy(index, value):
+    parts = list(CLEARED)
+    parts[index] = value
+    assert clearance(*parts) != clearance(*CLEARED)
+    assert len(clearance(*CLEARED)) == 64
