@@ -20,7 +20,6 @@ from interlock.ingress.wire import (
     RawRequest,
     Settings,
     agent_key,
-    canonical_fingerprint,
     parse_call,
     parse_prefer,
     sigv4_scope,
@@ -391,53 +390,6 @@ def test_a_scope_that_cannot_be_read_once_is_refused(value):
 )
 def test_preferences_are_read_and_unknown_ones_ignored(values, prefer):
     assert parse_prefer([("Prefer", value) for value in values]) == prefer
-
-
-# ---- fingerprint -----------------------------------------------------------------------------
-
-
-JSON = ("Content-Type", "application/json")
-
-
-def fingerprint(*parts, body=b"", settings=PLAIN, session="s", arguments=None):
-    call = read(*parts, body=body, settings=settings)
-    return canonical_fingerprint(call, arguments or {}, session)
-
-
-def test_a_retry_written_differently_has_the_same_fingerprint():
-    first = fingerprint("POST", "/a%20b", JSON, body=b'{"a":1,"b":2}')
-    again = fingerprint("POST", "/%61%20b", JSON, ("Traceparent", "x"), body=b'{ "b": 2, "a": 1 }')
-    assert first == again
-    assert len(first) == 64
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda: fingerprint("PUT", "/a", JSON, body=b'{"a":1}'),
-        lambda: fingerprint("POST", "/b", JSON, body=b'{"a":1}'),
-        lambda: fingerprint("POST", "/a?x=1", JSON, body=b'{"a":1}'),
-        lambda: fingerprint("POST", "/a", JSON, body=b'{"a":2}'),
-        lambda: fingerprint("POST", "/a", JSON, body=b'{"a":1.0}'),
-        lambda: fingerprint("POST", "/a", JSON, body=b'{"a":true}'),
-        lambda: fingerprint("POST", "/a", JSON, body=b'{"a":"1"}'),
-        lambda: fingerprint("POST", "/a", body=b'{"a":1}'),
-        lambda: fingerprint("POST", "/a", JSON, ("Range", "bytes=0-1"), body=b'{"a":1}'),
-        lambda: fingerprint("POST", "/a", JSON, body=b'{"a":1}', session="t"),
-        lambda: fingerprint("POST", "/a", JSON, body=b'{"a":1}', arguments={"a": 1}),
-    ],
-)
-def test_another_call_has_another_fingerprint(other):
-    assert other() != fingerprint("POST", "/a", JSON, body=b'{"a":1}')
-
-
-def test_rpc_calls_that_differ_only_in_their_target_header_do_not_join():
-    def of(target):
-        return fingerprint(
-            "POST", "/", ("Authorization", SIGNED), ("X-Amz-Target", target), settings=AWS
-        )
-
-    assert of("DynamoDB.ListTables") != of("DynamoDB.DeleteTable")
 
 
 # ---- everything --------------------------------------------------------------------------------

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from ..core.actions import Agent, Body, Content, Context, ToolCall
+from ..core.actions import Agent, Content, Context, ToolCall
 from ..core.content import parse_content, parse_target
 from ..core.digest import seal
 from ..core.errors import CallTooLarge, MalformedCall
@@ -50,7 +47,6 @@ _LISTS = frozenset(
     "accept accept-charset accept-encoding accept-language cache-control if-match if-none-match "
     "prefer tracestate baggage".split()
 )
-_PER_ATTEMPT = frozenset("traceparent tracestate baggage user-agent date".split())
 
 _NAME = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z_]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -363,31 +359,3 @@ def parse_prefer(headers: Iterable[tuple[str, str]]) -> Prefer:
     wait = known.get("wait", "")
     seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) <= 9 else None
     return Prefer(wait=seconds, respond_async="respond-async" in known)
-
-
-def canonical_fingerprint(call: ToolCall, arguments: Mapping[str, Any], session: str) -> str:
-    """Return the SHA-256 (hex) under which retries of one call join each other.
-
-    Two calls share it only where agent, session, upstream, signing scope, method, path, query,
-    meaning of the body and every forwarded header agree, but for those that differ per attempt.
-    """
-    opaque = call.content.kind in {Body.OPAQUE, Body.NONE}
-    document = {
-        "agent": call.agent.id,
-        "session": session,
-        "upstream": call.upstream,
-        "scope": [call.service, call.region],
-        "method": call.method,
-        "path": call.path,
-        "query": sorted(call.query, key=lambda pair: pair[0]),
-        "headers": sorted(
-            [name.lower(), value]
-            for name, value in call.headers
-            if name.lower() not in _PER_ATTEMPT
-        ),
-        "content": [call.content.kind.value, call.content.media_type],
-        "body": hashlib.sha256(call.body).hexdigest() if opaque else call.content.value,
-        "arguments": dict(arguments),
-    }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
