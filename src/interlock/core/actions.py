@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +115,7 @@ class Review:
     message: str = ""
     reason_code: str = ""
     call: ToolCall | None = None  #: the edited call, sealed; set when `verdict` is EDIT
+    policy: str = ""  #: SHA-256 of the policy that judged what was cleared
     mac: str = ""  #: see `digest.clearance`; computed with a key that is not in the store
 
 
@@ -157,7 +157,3 @@ class Action:
     @property
     def edited(self) -> bool:
         return self.original is not None
-
-
-Facts = Mapping[str, Any]
-"""What the gate fetched about the past for this evaluation; empty in this version."""

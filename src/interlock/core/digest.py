@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from dataclasses import replace
 
-from .actions import Review, ToolCall
+from .actions import Body, Review, ToolCall
 
 _VERSION = b"interlock-call-1"
 
@@ -45,18 +46,49 @@ def seal(call: ToolCall) -> ToolCall:
     return replace(call, digest=digest(call))
 
 
-def clearance(review: Review, action_id: str, nonce: str, policy_sha256: str, key: bytes) -> str:
+# differ between two sendings of one and the same call
+_VOLATILE = frozenset(
+    "accept-encoding amz-sdk-invocation-id amz-sdk-request authorization date traceparent"
+    " tracestate user-agent x-amz-date x-amz-security-token x-amz-user-agent".split()
+)
+
+
+def fingerprint(call: ToolCall) -> str:
+    """Return what makes two calls the same request, as 64 hex digits.
+
+    Agent, session, destination, and the canonical arguments: the order of JSON members and of
+    query parameters does not matter, nor do headers that differ at every sending. Retries are
+    joined by it; nothing is ever approved or sent by it.
+    """
+    if call.content.kind in (Body.JSON, Body.FORM):
+        body = json.dumps(call.content.value, sort_keys=True, separators=(",", ":")).encode()
+    else:
+        body = call.body
+    headers = sorted((k.lower(), v) for k, v in call.headers if k.lower() not in _VOLATILE)
+    names = (call.agent.id, call.context.session, call.upstream, call.service, call.region)
+    return hashlib.sha256(
+        _framed(
+            b"interlock-fingerprint-1",
+            *(name.encode("utf-8", "surrogateescape") for name in names),
+            call.method.encode(),
+            call.path.encode(),
+            json.dumps([sorted(call.query), headers]).encode(),
+            body,
+        )
+    ).hexdigest()
+
+
+def clearance(review: Review, action_id: str, key: bytes) -> str:
     """Return the MAC of a person's approval: HMAC-SHA256, hex.
 
-    It binds action, its creation nonce, the digest seen, the policy that judged, the verdict
-    and the reviewer. The key is not in the store, so that writing to the store forges nothing.
+    It binds the action, the digest that was cleared, the policy that judged it, the verdict and
+    the reviewer. The key is not in the store, so that writing to the store forges nothing.
     """
     parts = (
         b"interlock-clearance-1",
         action_id.encode(),
-        nonce.encode(),
         review.digest.encode(),
-        policy_sha256.encode(),
+        review.policy.encode(),
         review.verdict.value.encode(),
         review.reviewer.id.encode(),
     )

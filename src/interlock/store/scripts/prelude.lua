@@ -5,7 +5,7 @@
 -- {p}:ready       set     approved and never claimed: a crash may have come between
 -- {p}:unknown     zset    outcomes that a person has to settle
 -- {p}:o:<agent>   set     held calls of one agent
--- {p}:f:<print>   string  fingerprint -> id;  {p}:i:<key> string  Idempotency-Key -> id digest
+-- {p}:f:<print>   string  fingerprint -> id;  {p}:i:<key> string  Idempotency-Key -> id fingerprint
 -- {p}:s:<session> list    recent calls of a session
 -- {p}:recent      zset    latest calls that people had to do with
 -- {p}:log         stream  wake-ups for waiters: id, version, state

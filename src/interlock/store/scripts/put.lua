@@ -52,7 +52,7 @@ local function joins(a)
     if v then
       local id, d = string.match(v, '^(%S+) (%S+)$')
       if redis.call('EXISTS', key('c', id)) == 1 then
-        if d ~= a.digest then return { 'REUSED', id } end
+        if d ~= a.fp then return { 'REUSED', id } end
         return { 'JOIN', id }
       end
     end
@@ -81,7 +81,7 @@ local function create(a, c)
     local s = key('s', a.session)
     redis.call('LPUSH', s, a.id); redis.call('LTRIM', s, 0, 19); redis.call('PEXPIRE', s, 86400000)
   end
-  if a.idem ~= '' then redis.call('SET', key('i', a.idem), a.id .. ' ' .. a.digest, 'PX', a.keep) end
+  if a.idem ~= '' then redis.call('SET', key('i', a.idem), a.id .. ' ' .. a.fp, 'PX', a.keep) end
   if held then
     redis.call('ZADD', P .. ':open', ms((3 - a.stake) * 1e13 + NOW), a.id)
     redis.call('SADD', key('o', a.agent), a.id)
@@ -89,7 +89,8 @@ local function create(a, c)
   end
   if a.op == 'allow' then  -- decided and claimed in one write: no one could come between
     ver = move(a.id, c, 'approved', 'forwarding', a.nonce, '{"event":"Claimed"}')
-    redis.call('HSET', c, 'owner_nonce', a.nonce, 'adigest', a.digest, 'fence', 1, 'lapses', 0)
+    redis.call('HSET', c, 'owner_nonce', a.nonce, 'adigest', a.digest, 'fence', 1,
+               'lapses', ms(NOW + a.ttl))
   end
   if a.to == 'denied' then settle(a.id, c, 'denied') end
   return nil, ver

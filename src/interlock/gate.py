@@ -1,0 +1,503 @@
+"""The driver: decide, persist, then act. The only file that knows that order.
+
+Every change of an action goes through `step`, every write through `store.put`; what has been
+written is what happens next. A write that fails means that nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from .core.actions import Action, Answer, Review, State, ToolCall, Verdict
+from .core.commands import Claim, Command, Forward, Notify, Reply
+from .core.decisions import Decision, Level
+from .core.digest import clearance, digest, fingerprint
+from .core.errors import (
+    Forbidden,
+    IllegalTransition,
+    KeyReused,
+    Lapsed,
+    NotFound,
+    QueueFull,
+    StaleVersion,
+    StoreUnavailable,
+    UpstreamLost,
+    UpstreamUnreachable,
+)
+from .core.evaluate import evaluate
+from .core.events import (
+    Answered,
+    Cancelled,
+    Claimed,
+    ClearanceFailed,
+    DeadlinePassed,
+    Decided,
+    Event,
+    LeaseLost,
+    Lost,
+    NotSent,
+    PolicyTightened,
+    Resolved,
+    Reviewed,
+)
+from .core.lifecycle import step
+from .core.rules import PolicySet
+from .ports import Change, Clock, Exchange, Ids, Notifier, Observer, Put, Store, Stored, Upstream
+from .relay import Relay
+from .tasks import Tasks
+
+PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
+"""States in which a caller still waits for what becomes of its call."""
+
+RACES = 8  #: how often a review is tried again because a colleague was faster
+RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long things may take, in ms."""
+
+    lease_ms: int = (
+        120_000  #: a send that is not reported within this is unknown; more than time-outs
+    )
+    resume_after_ms: int = 5_000  #: approved and not claimed for this long: its worker is gone
+    keep_bytes: int = 8 * 1024 * 1024  #: of an answer that has to be replayed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What became of a proposed call: its action, and the answer where it streams already."""
+
+    action: Action
+    relay: Relay | None = None
+    joined: bool = False
+
+
+class Gate:
+    """Takes proposed calls and people's reviews as far as they can go."""
+
+    def __init__(
+        self,
+        *,
+        policy: PolicySet,
+        store: Store,
+        upstreams: Mapping[str, Upstream],
+        notifiers: Sequence[Notifier],
+        observers: Sequence[Observer],
+        clock: Clock,
+        ids: Ids,
+        seal_key: bytes,
+        timing: Timing | None = None,
+    ) -> None:
+        self.policy = policy
+        self.store = store
+        self.upstreams = upstreams
+        self._notifiers = notifiers
+        self._observers = observers
+        self._clock = clock
+        self._ids = ids
+        self._seal_key = seal_key
+        self._timing = timing or Timing()
+        self._tasks = Tasks()
+        self._closing = asyncio.Event()
+
+    # the agents' side ----------------------------------------------------------------------
+
+    def judge(self, call: ToolCall) -> Decision:
+        """Ask the present policy. Pure but for the time of day."""
+        at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        return evaluate(call, self.policy, {}, at)
+
+    async def submit(self, call: ToolCall, *, key: str = "", keep: bool = False) -> Submission:
+        """Take one proposed call as far as it can go without a person.
+
+        `key` is the hash of an Idempotency-Key; with it (or `keep`) the answer is kept for replay.
+
+        Raises:
+            StoreUnavailable: it could not be recorded; nothing was sent.
+            KeyReused, QueueFull: it was not taken.
+            UpstreamUnreachable, UpstreamLost: it was allowed, and the send failed.
+        """
+        self._refuse_when_closing()
+        at, nonce = self._clock.now_ms(), self._ids.nonce()
+        proposed = Action(
+            id=self._ids.action_id(),
+            call=call,
+            fingerprint=fingerprint(call),
+            key=key,
+            digest=call.digest,
+        )
+        event: Event = Decided(at=at, decision=self.judge(call))
+        decided, commands = step(proposed, event)
+        if Claim() in commands:
+            claim = Claimed(at=at, nonce=nonce, lease_ms=self._timing.lease_ms)
+            after, more = step(decided, claim)  # both in one write: nobody comes between
+            commands = (*(c for c in commands if c != Claim()), *more)
+        else:
+            after = decided
+        stored = await self._put(proposed, event, after, nonce)
+        if stored.outcome is Put.JOIN:
+            return await self._join(stored.id)
+        if stored.outcome is not Put.OK:
+            raise _refusal(stored)
+        action = _as_stored(after, stored)
+        self._observe(proposed, event, decided)
+        if after is not decided:
+            self._observe(decided, claim, action)
+        return await self._act(action, commands, keep=keep or bool(key))
+
+    async def _act(self, action: Action, commands: Sequence[Command], *, keep: bool) -> Submission:
+        relay: Relay | None = None
+        for command in commands:
+            match command:
+                case Notify():
+                    self._notify(action)
+                case Forward():
+                    relay = await self._forward(action, keep)
+                case Claim() | Reply():
+                    pass  # claims are written with the decision; replies are the caller's to read
+        return Submission(action=action, relay=relay)
+
+    async def _join(self, action_id: str) -> Submission:
+        action = await self.get(action_id)
+        if action is None:
+            raise StoreUnavailable("The call that this one repeats has just gone; send it again.")
+        if action.state is State.APPROVED and action.fence and not self._closing.is_set():
+            self._tasks.spawn(self.dispatch(action), f"dispatch-{action.id}")  # was not sent before
+        return Submission(action=action, joined=True)
+
+    async def get(self, action_id: str) -> Action | None:
+        return await self.store.get(action_id)
+
+    async def wait(self, action: Action, seconds: float) -> Action:
+        """Return the action once it is settled, or as it stands after *seconds* or at shutdown."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while action.state in PENDING and not _stuck(action) and not self._closing.is_set():
+            left = end - loop.time()
+            if left <= 0:
+                break
+            until_deadline = (action.deadline - self._clock.now_ms()) / 1000 + 0.005
+            await self._until_changed(action, min(left, max(until_deadline, 0.05)))
+            action = await self.store.get(action.id) or action
+        return action
+
+    async def _until_changed(self, action: Action, seconds: float) -> None:
+        changed = asyncio.ensure_future(self.store.changed(action.id, action.version, seconds))
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait((changed, closing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closing.cancel()
+            changed.cancel()
+            await asyncio.gather(changed, closing, return_exceptions=True)
+
+    async def cancel(self, action_id: str, agent_id: str) -> Action:
+        """Take a call back. Returns once it is fenced: CANCELLED will never be sent.
+
+        Raises:
+            NotFound: no such call of this agent.
+            IllegalTransition, Lapsed: too late; the message says what became of it.
+        """
+        action = await self.store.get(action_id)
+        if action is None or action.call.agent.id != agent_id:
+            raise NotFound(f"You have no call {action_id}.")
+        if action.state is State.CANCELLED:
+            return action
+        event = Cancelled(at=await self.store.now(), by=agent_id, cause="Cancelled by the caller.")
+        return await self._apply(action, event)
+
+    # the people's side ---------------------------------------------------------------------
+
+    async def review(self, action_id: str, review: Review) -> Action:
+        """Record a person's answer and, if it clears the call, send it in the background.
+
+        Raises:
+            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit,
+            StoreUnavailable: nothing has changed.
+        """
+        self._refuse_when_closing()
+        nonce = self._ids.nonce()
+        for _ in range(RACES):
+            action = await self.store.get(action_id)
+            if action is None:
+                raise NotFound(f"There is no call {action_id}.")
+            if _repeats(action, review):
+                return action
+            await self._refuse_orphan(action, review)
+            cleared = review.call if review.call is not None else action.call
+            decision = self.judge(cleared)
+            event = Reviewed(
+                at=await self.store.now(),
+                review=self._signed(action, review, cleared, decision),
+                decision=decision,
+            )
+            after, commands = step(action, event)
+            stored = await self._put(action, event, after, nonce)
+            if stored.outcome is Put.STALE:
+                continue
+            if stored.outcome is not Put.OK:
+                raise _refusal(stored)
+            after = _as_stored(after, stored)
+            self._observe(action, event, after)
+            if Claim() in commands:
+                self._tasks.spawn(self.dispatch(after), f"dispatch-{action_id}")
+            return after
+        raise StaleVersion("Others are deciding this call at the same time; look again.")
+
+    async def _refuse_orphan(self, action: Action, review: Review) -> None:
+        decision = action.decision
+        if decision is None or decision.orphans != "refuse":
+            return
+        if review.verdict in (Verdict.REJECT, Verdict.RESPOND):
+            return
+        if not (await self.store.attended([action.id]))[0]:
+            raise IllegalTransition(
+                "The caller has gone away, and policy says that this call is not sent without it."
+            )
+
+    def _signed(
+        self, action: Action, review: Review, cleared: ToolCall, decision: Decision
+    ) -> Review:
+        judged = replace(review, policy=decision.policy.sha256)
+        mac = clearance(replace(judged, digest=cleared.digest), action.id, self._seal_key)
+        return replace(judged, mac=mac)
+
+    async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action:
+        """Settle an unknown outcome with what a person found out.
+
+        Raises:
+            NotFound, IllegalTransition, StoreUnavailable.
+        """
+        action = await self.store.get(action_id)
+        if action is None:
+            raise NotFound(f"There is no call {action_id}.")
+        at = await self.store.now()
+        return await self._apply(action, Resolved(at=at, by=by, happened=happened, message=message))
+
+    # sending -------------------------------------------------------------------------------
+
+    async def dispatch(self, action: Action) -> None:
+        """Claim and send a call that people approved; one worker wins, the others leave it."""
+        try:
+            claimed = await self._claim(action)
+            if claimed is None:
+                return
+            relay = await self._forward(claimed, keep=True)
+            await relay.drain()
+        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable, Lapsed, IllegalTransition):
+            return  # recorded where it could be; without a record nothing was sent
+
+    async def _claim(self, action: Action) -> Action | None:
+        at = await self.store.now()
+        refusal = self._not_cleared(action, at)
+        if refusal is not None:
+            await self._apply(action, refusal)
+            return None
+        nonce = self._ids.nonce()
+        event = Claimed(at=at, nonce=nonce, lease_ms=self._timing.lease_ms)
+        after, _ = step(action, event)
+        stored = await self._put(action, event, after, nonce)
+        if stored.outcome is not Put.OK:
+            return None
+        after = _as_stored(after, stored)
+        self._observe(action, event, after)
+        return after
+
+    def _not_cleared(self, action: Action, at: int) -> Event | None:
+        """Check what the store holds against the people's seals and the present policy."""
+        decision = action.decision
+        if digest(action.call) != action.digest or decision is None:
+            return ClearanceFailed(
+                at=at, cause="The stored call is not the call that was approved."
+            )
+        voters = {vote.reviewer.id for vote in action.votes if self._genuine(action, vote)}
+        now = self.judge(action.call)
+        if now.level is Level.DENY:
+            return PolicyTightened(at=at, decision=now)
+        if len(voters) < max(decision.quorum, now.quorum if now.level >= Level.APPROVE else 1):
+            return ClearanceFailed(at=at, cause="The approvals are not genuine or not enough.")
+        return None
+
+    def _genuine(self, action: Action, vote: Review) -> bool:
+        expected = clearance(vote, action.id, self._seal_key)
+        owners = (action.call.agent.id, action.call.agent.owner)
+        return (
+            hmac.compare_digest(expected, vote.mac)
+            and vote.digest == action.digest
+            and vote.verdict in (Verdict.APPROVE, Verdict.EDIT)
+            and vote.reviewer.id not in owners
+        )
+
+    async def _forward(self, action: Action, keep: bool) -> Relay:
+        """Send, as the owner of the claim. The send outlives a caller that goes away."""
+        send = self._tasks.spawn(self._send(action), f"send-{action.id}")
+        try:
+            exchange = await asyncio.shield(send)
+        except asyncio.CancelledError:
+            self._tasks.spawn(self._abandoned(action, send, keep), f"abandoned-{action.id}")
+            raise
+        return self._relay(action, exchange, keep)
+
+    def _relay(self, action: Action, exchange: Exchange, keep: bool) -> Relay:
+        async def record(answer: Answer) -> None:
+            await self._report(action, Answered(at=self._clock.now_ms(), answer=answer))
+
+        limit = self._timing.keep_bytes if keep else 0
+        return Relay(exchange, record, self._tasks, limit)
+
+    async def _abandoned(self, action: Action, send: asyncio.Task[Exchange], keep: bool) -> None:
+        try:
+            exchange = await send
+        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
+            return  # `_send` has recorded it
+        await self._relay(action, exchange, keep).drain()
+
+    async def _send(self, action: Action) -> Exchange:
+        upstream = self.upstreams[action.call.upstream]
+        try:
+            return await upstream.send(action.call)
+        except UpstreamUnreachable as error:
+            await self._report(action, NotSent(at=self._clock.now_ms(), cause=error.detail))
+            raise
+        except UpstreamLost as error:
+            await self._report(action, Lost(at=self._clock.now_ms(), cause=error.detail))
+            raise
+
+    async def _report(self, action: Action, event: Event) -> None:
+        """Record what became of our send; as its owner we may, however late."""
+        after, _ = step(action, event)
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + RECORD_SECONDS, 0.1
+        while True:
+            try:
+                stored = await self._put(action, event, after, action.nonce)
+                break
+            except StoreUnavailable:
+                if loop.time() > end:
+                    raise  # its lease ends: the store will say unknown, which is the truth
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+        if stored.outcome is not Put.OK:
+            return
+        after = _as_stored(after, stored)
+        self._observe(action, event, after)
+        if isinstance(event, NotSent) and not action.votes:
+            await self._apply(after, Cancelled(at=event.at, by="interlock", cause=event.cause))
+
+    # keeping house -------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """End what has lapsed and pick up what a stopped process left behind."""
+        for action_id in await self.store.due(200):
+            await self.store.get(action_id)  # reading ends it
+        if self._closing.is_set():
+            return
+        for action_id in await self.store.ready():
+            action = await self.store.get(action_id)
+            if action is None or action.state is not State.APPROVED:
+                continue
+            if await self.store.now() - action.changed >= self._timing.resume_after_ms:
+                self._tasks.spawn(self.dispatch(action), f"dispatch-{action_id}")
+
+    def lapsed(self, action: Action, before: str) -> None:
+        """The store ended an action because its deadline had passed."""
+        earlier = replace(action, state=State(before), version=action.version - 1)
+        lost = action.state is State.UNKNOWN
+        event = LeaseLost(at=action.changed) if lost else DeadlinePassed(at=action.changed)
+        self._observe(earlier, event, action)
+
+    async def close(self, seconds: float) -> int:
+        """Start no send any more, finish those under way; return how many did not finish."""
+        self._closing.set()
+        return await self._tasks.drain(seconds)
+
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing.is_set():
+            raise StoreUnavailable("Interlock is shutting down; nothing was sent. Try again.")
+
+    async def _apply(self, action: Action, event: Event) -> Action:
+        after, _ = step(action, event)
+        stored = await self._put(action, event, after, self._ids.nonce())
+        if stored.outcome is not Put.OK:
+            raise _refusal(stored)
+        after = _as_stored(after, stored)
+        self._observe(action, event, after)
+        return after
+
+    async def _put(self, before: Action, event: Event, after: Action, nonce: str) -> Stored:
+        stored = await self.store.put(Change(before=before, event=event, after=after, nonce=nonce))
+        if stored.lapsed:
+            ended = replace(before, state=State(stored.state), version=stored.version)
+            self.lapsed(replace(ended, changed=stored.now), stored.lapsed)
+        return stored
+
+    def _notify(self, action: Action) -> None:
+        for notifier in self._notifiers:
+            self._tasks.spawn(notifier.notify(action), f"notify-{action.id}")
+
+    def _observe(self, before: Action, event: Event, after: Action) -> None:
+        for observer in self._observers:
+            observer.transition(before, event, after)
+
+
+def _as_stored(action: Action, stored: Stored) -> Action:
+    """Take over what the store's clock and counter say."""
+    return replace(
+        action,
+        version=stored.version,
+        deadline=stored.deadline,
+        created=stored.created,
+        changed=stored.now,
+    )
+
+
+def _stuck(action: Action) -> bool:
+    """Approved, tried, provably not sent: waiting longer changes nothing, a retry may."""
+    return action.state is State.APPROVED and action.fence > 0
+
+
+def _repeats(action: Action, review: Review) -> bool:
+    """The same person's same answer again: a repeated click or a lost reply, not a second vote."""
+    return any(
+        past.reviewer.id == review.reviewer.id
+        and past.verdict is review.verdict
+        and past.version == review.version
+        and past.digest == review.digest
+        for past in action.reviews
+    )
+
+
+def _refusal(stored: Stored) -> Exception:
+    match stored.outcome:
+        case Put.REUSED:
+            return KeyReused(
+                "This Idempotency-Key was used for another call. Use a new key for a new call."
+            )
+        case Put.FULL:
+            return QueueFull(
+                "Too many calls wait for people already. Nothing was sent."
+                " Wait until some are decided, then try again."
+            )
+        case Put.LAPSED:
+            return Lapsed("The deadline has passed; the call will not be sent.")
+        case Put.SELF:
+            return Forbidden("The requester and its owner may not decide this call.")
+        case Put.DIGEST | Put.QUORUM | Put.STALE:
+            return StaleVersion("The call has changed since you looked at it; look again.")
+        case Put.VOTED:
+            return IllegalTransition("You have already approved this call; another person must.")
+        case _:
+            return IllegalTransition(f"The call is {stored.state}; it cannot be changed any more.")

@@ -1,0 +1,65 @@
+"""Writes of concurrent calls share round trips: the record costs nobody a trip of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from ..core.errors import StoreUnavailable
+from ..tasks import Tasks
+
+Arguments = tuple[str | bytes | int, ...]
+Send = Callable[[Sequence[Arguments]], Awaitable[list[list[bytes]]]]
+
+LARGEST = 128  #: operations in one script call: bounds how long the store is busy with it
+HEAVIEST = 4 * 1024 * 1024  #: bytes in one script call
+ABREAST = 2  #: script calls under way at once: one travels while the next one fills
+
+
+class Batch:
+    """Collects operations while earlier ones travel, and sends them together."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._waiting: deque[tuple[Arguments, asyncio.Future[list[bytes]]]] = deque()
+        self._travelling = Tasks()
+
+    async def write(self, arguments: Arguments) -> list[bytes]:
+        """Write one operation and return the script's row for it.
+
+        Raises:
+            StoreUnavailable: the whole group could not be written.
+        """
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((arguments, answer))
+        self._depart()
+        return await answer
+
+    def _depart(self) -> None:
+        while self._waiting and len(self._travelling) < ABREAST:
+            task = self._travelling.spawn(self._travel(self._group()), "store-batch")
+            task.add_done_callback(lambda _: self._depart())
+
+    def _group(self) -> list[tuple[Arguments, asyncio.Future[list[bytes]]]]:
+        group: list[tuple[Arguments, asyncio.Future[list[bytes]]]] = []
+        weight = 0
+        while self._waiting and len(group) < LARGEST:
+            heavy = sum(len(part) for part in self._waiting[0][0] if isinstance(part, bytes))
+            if group and weight + heavy > HEAVIEST:
+                break
+            weight += heavy
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _travel(self, group: list[tuple[Arguments, asyncio.Future[list[bytes]]]]) -> None:
+        try:
+            rows = await self._send([arguments for arguments, _ in group])
+        except StoreUnavailable as error:
+            for _, answer in group:
+                if not answer.done():
+                    answer.set_exception(error)
+        else:
+            for (_, answer), row in zip(group, rows, strict=True):
+                if not answer.done():
+                    answer.set_result(row)

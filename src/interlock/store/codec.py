@@ -1,0 +1,299 @@
+"""Actions to bytes and back. The control fields that scripts guard are not in here twice.
+
+An action is stored as: control fields (`st`, `ver`, `digest`, `deadline` ...) that only the scripts
+write; `rec`, a JSON record of what people and policy said; `call` and `call2`, the request as it
+came and as it was edited; `answer`. The scripts never look into `rec`, `call` or `answer`:
+Lua's JSON destroys numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from pydantic_core import to_json
+
+from ..core.actions import (
+    Action,
+    Agent,
+    Answer,
+    Body,
+    Content,
+    Context,
+    Review,
+    Reviewer,
+    State,
+    ToolCall,
+    Verdict,
+)
+from ..core.content import parse_content, parse_target
+from ..core.decisions import Decision, Level, PolicyRef, Reversibility, RuleHit, Stake, Undo
+from ..core.errors import MalformedCall
+from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
+
+SMALL_BODY = 4096  #: bytes; bodies of calls that nobody has to look at are kept up to this size
+
+
+def _framed(head: Mapping[str, Any], body: bytes) -> bytes:
+    packed = json.dumps(head, separators=(",", ":")).encode()
+    return len(packed).to_bytes(4, "big") + packed + body
+
+
+def _unframed(data: bytes) -> tuple[dict[str, Any], bytes]:
+    end = 4 + int.from_bytes(data[:4], "big")
+    head: dict[str, Any] = json.loads(data[4:end])
+    return head, data[end:]
+
+
+def encode_call(call: ToolCall, *, keep_body: bool) -> bytes:
+    kept = keep_body or len(call.body) <= SMALL_BODY
+    head = {
+        "agent": call.agent.id,
+        "owner": call.agent.owner,
+        "upstream": call.upstream,
+        "method": call.method,
+        "target": call.target,
+        "headers": call.headers,
+        "service": call.service,
+        "region": call.region,
+        "media": call.content.media_type,
+        "kind": call.content.kind.value,
+        "digest": call.digest,
+        "context": [
+            call.context.confidence,
+            call.context.session,
+            call.context.reason,
+            call.context.task,
+            call.context.traceparent,
+        ],
+        "omitted": 0 if kept else len(call.body),
+    }
+    return _framed(head, call.body if kept else b"")
+
+
+def decode_call(data: bytes) -> ToolCall:
+    """Read a stored call. Path, query and content are read from the bytes again, never trusted."""
+    head, body = _unframed(data)
+    path, query = parse_target(head["target"])
+    confidence, session, reason, task, traceparent = head["context"]
+    return ToolCall(
+        agent=Agent(id=head["agent"], owner=head["owner"]),
+        upstream=head["upstream"],
+        method=head["method"],
+        target=head["target"],
+        headers=tuple((name, value) for name, value in head["headers"]),
+        body=body,
+        service=head["service"],
+        region=head["region"],
+        path=path,
+        query=query,
+        content=_content(head, body),
+        context=Context(
+            confidence=confidence,
+            session=session,
+            reason=reason,
+            task=task,
+            traceparent=traceparent,
+        ),
+        digest=head["digest"],
+    )
+
+
+def _content(head: Mapping[str, Any], body: bytes) -> Content:
+    if head["omitted"] or head["kind"] == Body.OPAQUE.value:
+        return Content(kind=Body(head["kind"]), media_type=head["media"])
+    return parse_content(head["media"], body)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    head = {
+        "status": answer.status,
+        "headers": answer.headers,
+        "size": answer.size,
+        "complete": answer.complete,
+    }
+    return _framed(head, answer.body)
+
+
+def decode_answer(data: bytes) -> Answer:
+    head, body = _unframed(data)
+    return Answer(
+        status=head["status"],
+        headers=tuple((name, value) for name, value in head["headers"]),
+        body=body,
+        size=head["size"],
+        complete=head["complete"],
+    )
+
+
+def encode_record(action: Action) -> bytes:
+    decision = action.decision
+    record: dict[str, Any] = {
+        "decision": None if decision is None else _decision(decision, action.state),
+        "cause": action.cause,
+        "key": action.key,
+        "votes": [_review(review) for review in action.votes],
+        "reviews": [_review(review) for review in action.reviews],
+    }
+    return to_json(record)
+
+
+def _decision(decision: Decision, state: State) -> dict[str, Any]:
+    packed: dict[str, Any] = {
+        "level": int(decision.level),
+        "policy": [decision.policy.name, decision.policy.version, decision.policy.sha256],
+        "tool": decision.tool,
+        "description": decision.description,
+        "stake": int(decision.stake),
+        "reversibility": int(decision.reversibility),
+        "facet": decision.facet,
+    }
+    if decision.level <= Level.NOTIFY and not decision.rules and not decision.exceptions:
+        return packed  # nobody looks at these one by one, and there are many
+    packed |= {
+        "rules": [asdict(rule) for rule in decision.rules],
+        "shadow": decision.shadow,
+        "signals": decision.signals,
+        "exceptions": decision.exceptions,
+        "indeterminate": decision.indeterminate,
+        "reason": decision.reason,
+        "message": decision.message,
+        "trace": decision.trace,
+        "arguments": json.dumps(dict(decision.arguments)),
+        "sources": dict(decision.sources),
+        "undo": None if decision.undo is None else asdict(decision.undo),
+        "egress": decision.egress,
+        "quorum": decision.quorum,
+        "approvers": decision.approvers,
+        "hold_ms": decision.hold_ms,
+        "editable": decision.editable,
+        "require_reason": sorted(decision.require_reason),
+        "orphans": decision.orphans,
+    }
+    return packed
+
+
+def _decision_from(packed: Mapping[str, Any]) -> Decision:
+    rest = dict(packed)
+    name, version, sha256 = rest.pop("policy")
+    base = Decision(
+        level=Level(rest.pop("level")),
+        policy=PolicyRef(name=name, version=version, sha256=sha256),
+        stake=Stake(rest.pop("stake")),
+        reversibility=Reversibility(rest.pop("reversibility")),
+        tool=rest.pop("tool"),
+        description=rest.pop("description"),
+        facet=rest.pop("facet"),
+    )
+    if not rest:
+        return base
+    undo, editable = rest.pop("undo"), rest.pop("editable")
+    return replace(
+        base,
+        rules=tuple(RuleHit(**rule) for rule in rest.pop("rules")),
+        arguments=json.loads(rest.pop("arguments")),
+        undo=None if undo is None else Undo(**undo),
+        editable=None if editable is None else tuple(editable),
+        require_reason=frozenset(rest.pop("require_reason")),
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()},
+    )
+
+
+def _review(review: Review) -> dict[str, Any]:
+    return {
+        "reviewer": review.reviewer.id,
+        "groups": sorted(review.reviewer.groups),
+        "verdict": review.verdict.value,
+        "digest": review.digest,
+        "version": review.version,
+        "message": review.message,
+        "reason_code": review.reason_code,
+        "policy": review.policy,
+        "mac": review.mac,
+    }
+
+
+def _review_from(packed: Mapping[str, Any]) -> Review:
+    return Review(
+        reviewer=Reviewer(id=packed["reviewer"], groups=frozenset(packed["groups"])),
+        verdict=Verdict(packed["verdict"]),
+        digest=packed["digest"],
+        version=packed["version"],
+        message=packed["message"],
+        reason_code=packed["reason_code"],
+        policy=packed["policy"],
+        mac=packed["mac"],
+    )
+
+
+def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
+    """Build an action from its stored fields.
+
+    Raises:
+        MalformedCall, ValueError, KeyError: the record is damaged; the caller fails closed.
+    """
+    record = json.loads(fields[b"rec"])
+    original = decode_call(fields[b"call"])
+    edited = decode_call(fields[b"call2"]) if fields.get(b"call2") else None
+    answer = fields.get(b"answer")
+
+    def number(name: bytes) -> int:
+        return int(fields.get(name) or 0)
+
+    def word(name: bytes) -> str:
+        return fields.get(name, b"").decode()
+
+    return Action(
+        id=action_id,
+        call=edited or original,
+        original=original if edited else None,
+        state=State(word(b"st")),
+        version=number(b"ver"),
+        decision=None if record["decision"] is None else _decision_from(record["decision"]),
+        votes=tuple(_review_from(vote) for vote in record["votes"]),
+        reviews=tuple(_review_from(review) for review in record["reviews"]),
+        created=number(b"created"),
+        changed=number(b"changed"),
+        deadline=number(b"deadline"),
+        lapses=number(b"lapses"),
+        nonce=word(b"owner_nonce"),
+        fence=number(b"fence"),
+        answer=decode_answer(answer) if answer else None,
+        cause=record["cause"],
+        fingerprint=word(b"fp"),
+        key=record["key"],
+        digest=word(b"digest"),
+    )
+
+
+DAMAGED = (MalformedCall, ValueError, KeyError, TypeError)
+"""What decoding a damaged record can raise."""
+
+
+def encode_event(event: Event) -> bytes:
+    """Say in JSON what happened, for the record of this transition."""
+    said: dict[str, Any] = {"event": type(event).__name__}
+    match event:
+        case Decided(decision=decision):
+            said |= {
+                "level": decision.level.word,
+                "tool": decision.tool,
+                "policy": f"{decision.policy.name}@{decision.policy.version}",
+                "sha256": decision.policy.sha256,
+                "rules": [rule.id for rule in decision.rules],
+            }
+        case Reviewed(review=review, decision=decision):
+            said |= _review(review) | {"level": decision.level.word}
+        case Answered(answer=answer):
+            said |= {"status": answer.status, "size": answer.size, "complete": answer.complete}
+        case Cancelled(by=by, cause=cause):
+            said |= {"by": by, "cause": cause}
+        case _:
+            said |= {
+                name: getattr(event, name)
+                for name in ("cause", "by", "happened", "message")
+                if hasattr(event, name)
+            }
+    return to_json(said)

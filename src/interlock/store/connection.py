@@ -1,0 +1,80 @@
+"""The client: one table of errors, no repeat that we did not ask for, a short patience."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from ..core.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+PATIENCE = 2.0  #: seconds that one command may take
+ATTEMPTS = 3  #: how often a lost reply is asked for again; every script is idempotent by nonce
+PAUSE = 0.05  #: seconds before the first repeat; doubles
+
+_LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError, asyncio.TimeoutError)
+
+_MEANING: tuple[tuple[type[Exception], str], ...] = (
+    (AuthenticationError, "The store refuses our password; check `store.url` in interlock.yaml."),
+    (OutOfMemoryError, "The store is full; raise its maxmemory or let finished calls expire."),
+    (ReadOnlyError, "The store is read-only (a replica?); point `store.url` at the primary."),
+    (BusyLoadingError, "The store is still loading its data; try again in a moment."),
+    (TimeoutError, "The store did not answer in time."),
+    (ConnectionError, "The store cannot be reached."),
+    (OSError, "The store cannot be reached."),
+    (ResponseError, "The store refused the write."),
+    (RedisError, "The store failed."),
+)
+
+
+def connect(url: str, *, patience: float = PATIENCE) -> Redis:
+    """Return a client for *url* that repeats nothing by itself (redis-py would, ten times)."""
+    return Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=patience,
+        socket_connect_timeout=patience,
+        max_connections=64,
+    )
+
+
+def translated(error: Exception) -> StoreUnavailable:
+    """Say what a driver's exception means for an operator. Nothing was sent, whatever it was."""
+    meaning = next(text for kind, text in _MEANING if isinstance(error, kind))
+    return StoreUnavailable(f"{meaning} Nothing was sent. ({type(error).__name__}: {error})")
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask, and ask again when the reply was lost. Only for reads and idempotent scripts.
+
+    Raises:
+        StoreUnavailable: it did not answer, or refused.
+    """
+    pause = PAUSE
+    for attempt in range(ATTEMPTS):
+        try:
+            return await ask()
+        except _LOST as error:
+            if attempt == ATTEMPTS - 1:
+                raise translated(error) from error
+        except RedisError as error:
+            raise translated(error) from error
+        await asyncio.sleep(pause)
+        pause *= 2
+    raise AssertionError("unreachable")

@@ -1,0 +1,36 @@
+"""The Lua that guards every transition, and how it is sent: many operations in one call."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """One script with its prelude; loaded again when the store forgot it (restart, failover)."""
+
+    def __init__(self, name: str) -> None:
+        self.source = source(name)
+        self._sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: Redis, prefix: str, *args: str | bytes | int) -> list[object]:
+        try:
+            return await self._run(client, prefix, *args)
+        except NoScriptError:
+            await client.script_load(self.source)
+            return await self._run(client, prefix, *args)
+
+    async def _run(self, client: Redis, prefix: str, *args: str | bytes | int) -> list[object]:
+        answer: Any = client.evalsha(self._sha, 1, prefix, *args)
+        return cast(list[object], await answer)
+
+
+def source(name: str) -> str:
+    """Return the text of `scripts/<name>.lua` behind the shared prelude."""
+    folder = resources.files(__package__) / "scripts"
+    prelude = (folder / "prelude.lua").read_text(encoding="utf-8")
+    return prelude + (folder / f"{name}.lua").read_text(encoding="utf-8")

@@ -1,0 +1,325 @@
+"""The store on Redis or Valkey: ports.Store, with every guard inside the scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from ..core.actions import Action, State
+from ..core.decisions import Level
+from ..core.errors import StoreUnavailable
+from ..core.events import (
+    Answered,
+    Cancelled,
+    Claimed,
+    ClearanceFailed,
+    DeadlinePassed,
+    Decided,
+    Event,
+    LeaseLost,
+    Lost,
+    NotSent,
+    PolicyTightened,
+    Resolved,
+    Reviewed,
+)
+from ..ports import Change, Durability, Limits, Listed, Put, Stored
+from .batch import Arguments, Batch
+from .codec import DAMAGED, decode_action, encode_answer, encode_call, encode_event, encode_record
+from .connection import connect, patiently
+from .lua import Script
+from .watch import BLOCK, Watch
+
+_OPERATION: Mapping[type[Event], str] = {
+    PolicyTightened: "deny",
+    ClearanceFailed: "deny",
+    DeadlinePassed: "lapse",
+    LeaseLost: "lapse",
+    Cancelled: "cancel",
+    Claimed: "claim",
+    Answered: "answer",
+    NotSent: "notsent",
+    Lost: "lose",
+    Resolved: "resolve",
+}
+_LISTED = "st ver rec call call2 digest created changed deadline lapses fence fp owner_nonce answer"
+
+
+class RedisStore:
+    """ports.Store. Every method raises StoreUnavailable when the store does not answer."""
+
+    def __init__(self, url: str, prefix: str = "interlock", limits: Limits | None = None) -> None:
+        self.url = url
+        self._limits = limits or Limits()
+        self._prefix = "{" + prefix + "}"
+        self._client = connect(url)
+        self._tail = connect(url, patience=BLOCK / 1000 + 5)
+        self._put, self._get = Script("put"), Script("get")
+        self._batch = Batch(self._send)
+        self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
+        self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
+
+    @property
+    def client(self) -> Redis:
+        """The connection, for the key ring that lives beside the actions."""
+        return self._client
+
+    def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call *listener* with the id of every held-class action that moves."""
+        return self._watch.listen(listener)
+
+    async def close(self) -> None:
+        await self._watch.close()
+        await self._client.aclose()
+        await self._tail.aclose()
+
+    # writing -------------------------------------------------------------------------------
+
+    async def put(self, change: Change) -> Stored:
+        row = await self._batch.write(self._arguments(change))
+        outcome, told, version, now, deadline, created, lapsed = (part.decode() for part in row)
+        answer = Put(outcome)
+        named = told if answer in (Put.JOIN, Put.REUSED) else change.after.id
+        return Stored(
+            outcome=answer,
+            id=named,
+            state="" if answer in (Put.JOIN, Put.REUSED) else told,
+            version=int(version),
+            now=int(now),
+            deadline=int(deadline),
+            created=int(created),
+            lapsed=lapsed,
+        )
+
+    async def _send(self, group: Sequence[Arguments]) -> list[list[bytes]]:
+        flat = [part for arguments in group for part in arguments]
+        rows = await patiently(lambda: self._put(self._client, self._prefix, *flat))
+        return cast(list[list[bytes]], rows)
+
+    def _arguments(self, change: Change) -> Arguments:
+        """The fields of one operation, in the order of NAMES in put.lua."""
+        before, event, after = change.before, change.event, change.after
+        new, operation = before.version == 0, _operation(change)
+        who, mac, call = "", "", b""
+        if isinstance(event, Reviewed):
+            who, mac = event.review.reviewer.id, event.review.mac
+        if new or operation == "edit":
+            call = encode_call(after.call, keep_body=not new or _watched(after))
+        decision = after.decision
+        ttl = max(after.deadline - event.at, 0) if after.deadline else ""
+        if operation == "approve" and after.state is State.HELD:
+            ttl = ""  # a vote leaves the hold's deadline where it is
+        answer = encode_answer(after.answer) if after.answer and after.state in _SPOKEN else b""
+        quiet = operation in ("claim", "answer", "lapse") and not new
+        return (
+            after.id,
+            operation,
+            change.nonce,
+            before.version,
+            after.state.value,
+            ttl,
+            after.digest,
+            who,
+            mac,
+            decision.quorum if decision else 1,
+            encode_event(event),
+            b"" if quiet else encode_record(after),
+            call,
+            answer,
+            after.call.agent.id,
+            after.call.agent.owner,
+            session_key(after) if new else "",
+            after.fingerprint,
+            after.key,
+            int(decision.stake) if decision else 3,
+            int(_watched(after)),
+            f"{self._limits.held_per_agent} {self._limits.held_in_all}",
+            self._limits.join_window_ms,
+            self._limits.keep_reviewed_ms if _watched(after) else self._limits.keep_ms,
+        )
+
+    # reading -------------------------------------------------------------------------------
+
+    async def get(self, action_id: str) -> Action | None:
+        found = await self._read("", [action_id])
+        return found[0] if found else None
+
+    async def _read(self, fields: str, ids: Sequence[str]) -> list[Action]:
+        if not ids:
+            return []
+        answer = await patiently(lambda: self._get(self._client, self._prefix, fields, *ids))
+        actions = []
+        for action_id, lapsed, flat in cast(list[Any], answer[1:]):
+            if not flat:
+                continue
+            try:
+                action = decode_action(
+                    action_id.decode(), dict(zip(flat[::2], flat[1::2], strict=True))
+                )
+            except DAMAGED as error:
+                raise StoreUnavailable(
+                    f"The record of call {action_id.decode()} is damaged ({error!r});"
+                    " it will not be sent."
+                ) from error
+            if lapsed:
+                self.on_lapsed(action, lapsed.decode())
+            actions.append(action)
+        return actions
+
+    async def _versions(self, ids: Iterable[str]) -> dict[str, int]:
+        listed, found = list(ids), {}
+        for start in range(0, len(listed), 500):
+            for action in await self._read_versions(listed[start : start + 500]):
+                found[action[0]] = action[1]
+        return found
+
+    async def _read_versions(self, ids: Sequence[str]) -> list[tuple[str, int]]:
+        answer = await patiently(lambda: self._get(self._client, self._prefix, "ver", *ids))
+        rows = cast(list[Any], answer[1:])
+        return [(name.decode(), int(flat[1])) for name, _, flat in rows if flat]
+
+    async def changed(self, action_id: str, version: int, seconds: float) -> None:
+        await self._watch.changed(action_id, version, seconds)
+
+    async def held(self, cursor: str | None, limit: int) -> Listed:
+        low = f"({cursor}" if cursor else "-inf"
+        key = f"{self._prefix}:open"
+        rows = await self._ask(
+            lambda: self._client.zrangebyscore(key, low, "+inf", 0, limit, withscores=True)
+        )
+        total = await self._ask(lambda: self._client.zcard(key))
+        actions = await self._read(_LISTED, [name.decode() for name, _ in rows])
+        following = f"{rows[-1][1]:.0f}" if len(rows) == limit else None
+        still = tuple(action for action in actions if action.state is State.HELD)
+        return Listed(actions=still, next=following, total=int(total))
+
+    async def recent(self, limit: int) -> tuple[Action, ...]:
+        ids = await self._ask(
+            lambda: self._client.zrevrange(f"{self._prefix}:recent", 0, limit - 1)
+        )
+        return tuple(await self._read(_LISTED, [name.decode() for name in ids]))
+
+    async def unknown(self, limit: int) -> tuple[Action, ...]:
+        """Actions whose outcome a person has to settle, oldest first."""
+        ids = await self._ask(lambda: self._client.zrange(f"{self._prefix}:unknown", 0, limit - 1))
+        return tuple(await self._read(_LISTED, [name.decode() for name in ids]))
+
+    async def session(self, action: Action, limit: int) -> tuple[Action, ...]:
+        key = session_key(action)
+        if not key:
+            return ()
+        ids = await self._ask(lambda: self._client.lrange(f"{self._prefix}:s:{key}", 0, limit))
+        others = [name.decode() for name in ids if name.decode() != action.id]
+        return tuple(await self._read(_LISTED, others[:limit]))
+
+    async def ready(self) -> tuple[str, ...]:
+        names = await self._ask(lambda: self._client.smembers(f"{self._prefix}:ready"))
+        return tuple(sorted(name.decode() for name in names))
+
+    async def due(self, limit: int) -> tuple[str, ...]:
+        now = await self.now()
+        names = await self._ask(
+            lambda: self._client.zrangebyscore(f"{self._prefix}:due", "-inf", now, 0, limit)
+        )
+        return tuple(name.decode() for name in names)
+
+    async def history(self, action_id: str) -> tuple[Mapping[str, str], ...]:
+        fields = await self._ask(lambda: self._client.hgetall(f"{self._prefix}:c:{action_id}"))
+        rows = []
+        for name, value in fields.items():
+            if name.startswith(b"e:"):
+                nonce, at, before, after, event = value.decode().split(" ", 4)
+                rows.append(
+                    {"version": name[2:].decode(), "at": at, "from": before, "to": after}
+                    | {"event": event, "nonce": nonce}
+                )
+        return tuple(sorted(rows, key=lambda row: int(row["version"])))
+
+    # the rest ------------------------------------------------------------------------------
+
+    async def attend(self, action_id: str, seconds: float) -> None:
+        key = f"{self._prefix}:w:{action_id}"
+        await self._ask(lambda: self._client.set(key, 1, px=max(int(seconds * 1000), 1)))
+
+    async def attended(self, action_ids: Sequence[str]) -> tuple[bool, ...]:
+        if not action_ids:
+            return ()
+        keys = [f"{self._prefix}:w:{name}" for name in action_ids]
+        return tuple(
+            value is not None for value in await self._ask(lambda: self._client.mget(keys))
+        )
+
+    async def now(self) -> int:
+        seconds, micros = await self._ask(self._client.time)
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many actions are held and how many unknown: the truth that gauges show."""
+        held = await self._ask(lambda: self._client.zcard(f"{self._prefix}:open"))
+        unknown = await self._ask(lambda: self._client.zcard(f"{self._prefix}:unknown"))
+        return {"held": int(held), "unknown": int(unknown)}
+
+    async def oldest(self) -> int:
+        """When the hold that waits longest was created, ms; 0 where none is open."""
+        rows = await self._ask(
+            lambda: self._client.zrange(f"{self._prefix}:open", 0, -1, withscores=True)
+        )
+        return min((int(score) % 10**13 for _, score in rows), default=0)
+
+    async def durability(self) -> Durability:
+        info = await self._ask(lambda: self._client.info("persistence", "replication", "memory"))
+        policy = str(info.get("maxmemory_policy", "unknown"))
+        writable = info.get("role") == "master"
+        grade, detail = await self._grade(info)
+        return Durability(grade=grade, detail=detail, eviction=policy, writable=writable)
+
+    async def _grade(self, info: Mapping[str, Any]) -> tuple[str, str]:
+        if not int(info.get("aof_enabled", 0)):
+            return "memory", "no append-only file: holds are lost when the store stops"
+        settings = await self._ask(lambda: self._client.config_get("appendfsync"))
+        if settings.get("appendfsync", settings.get(b"appendfsync")) in ("always", b"always"):
+            return "disk", "append-only file, written at every change"
+        return "process", "append-only file, written every second: survives kill -9"
+
+    async def _ask(self, command: Callable[[], Any]) -> Any:
+        return await patiently(command)
+
+
+_SPOKEN = (State.ANSWERED, State.RESPONDED)
+
+
+def _operation(change: Change) -> str:
+    event, after = change.event, change.after
+    if isinstance(event, Decided):
+        return "allow" if after.state is State.FORWARDING else "decide"
+    if isinstance(event, Reviewed):
+        return "deny" if after.state is State.DENIED else event.review.verdict.value
+    return _OPERATION[type(event)]
+
+
+def _watched(action: Action) -> bool:
+    """Whether people have to do with it: everything but plain allowed calls."""
+    return action.decision is None or action.decision.level is not Level.ALLOW
+
+
+def session_key(action: Action) -> str:
+    """A hash, since no text of an agent may become part of a key."""
+    session = action.call.context.session
+    if not session:
+        return ""
+    said = f"{action.call.agent.id}\0{session}".encode()
+    return hashlib.sha256(said).hexdigest()[:32]
+
+
+async def reachable(store: RedisStore, seconds: float) -> bool:
+    """Whether the store answers within *seconds*."""
+    try:
+        async with asyncio.timeout(seconds):
+            await store.now()
+    except (StoreUnavailable, TimeoutError):
+        return False
+    return True
