@@ -225,7 +225,7 @@ async def test_joining_may_make_the_server_stricter_but_never_laxer(tmp_path: Pa
         async with EmbeddedStore(tmp_path, fsync="always"):
             pass
         async with EmbeddedStore(tmp_path, fsync="everysec"):
-            assert b"always" in str(await ask(store, "CONFIG", "GET", "appendfsync")).encode()
+            assert "always" in str(await ask(store, "CONFIG", "GET", "appendfsync"))
 
 
 async def test_a_deep_directory_gets_a_short_private_socket(tmp_path: Path) -> None:
