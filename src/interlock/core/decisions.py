@@ -95,7 +95,9 @@ class Decision:
     message: str = ""  #: for the agent, in imperative English
     trace: tuple[str, ...] = ()  #: one line per step, for people
     arguments: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    sources: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  #: argument -> path|query|form|json
+    sources: Mapping[str, str] = field(
+        default_factory=lambda: _EMPTY
+    )  #: argument -> path|query|form|json
     undo: Undo | None = None
     egress: bool = False
     quorum: int = 1
@@ -104,3 +106,4 @@ class Decision:
     editable: tuple[str, ...] | None = None  #: arguments that an edit may change; None: all
     require_reason: frozenset[str] = frozenset({"reject"})  #: verdicts (and `approve_dual`)
     orphans: str = "execute"  #: approved after the caller went away: execute | refuse
+    would_be: Level | None = None  #: what a policy in shadow mode would have asked for

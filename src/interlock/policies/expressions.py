@@ -1,0 +1,334 @@
+"""Conditions: a subset of CEL, compiled to closures that answer true, false or indeterminate.
+
+Whenever one answers true or false, Google's CEL answers the same; where CEL would say something
+about a value that cannot be compared (NaN, "750" with 500, an integer beyond 2^53 with a double),
+ours raises `Indeterminate`. Linear time by construction: no loops but one un-nested `exists` or
+`all`, no arithmetic on strings or lists, regexes on a linear engine.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..core.rules import Condition, Environment, Indeterminate, Value
+from . import expression_values as values
+from .expression_syntax import (
+    Binary,
+    Call,
+    ConditionError,
+    ListLiteral,
+    Literal,
+    Logic,
+    Loop,
+    Name,
+    Node,
+    Select,
+    Unary,
+    parse,
+)
+from .expression_types import AGENT, ANY, CALL, Shape, check, of_value
+from .regexes import compile_glob, compile_regex
+
+_TEXT_METHODS: Mapping[str, Callable[[str, str], bool]] = {
+    "startsWith": str.startswith,
+    "endsWith": str.endswith,
+    "contains": str.__contains__,
+}
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
+
+
+def compile_condition(
+    source: str, variables: Mapping[str, Any] | None = None, args: Shape = ANY
+) -> Condition:
+    """Compile a condition over `args`, `agent`, `call` and the constants `vars`.
+
+    Raises:
+        ConditionError: with the column of a wrong syntax, name or type.
+    """
+    node, shape = _checked(source, variables or {}, args)
+    if shape.kind not in ("any", "bool"):
+        raise ConditionError(f"a condition is true or false; this is a {shape.kind}", node.column)
+    inner = _compile(node, variables or {})
+    if shape.kind == "bool":
+        return inner
+
+    def condition(seen: Environment) -> bool:
+        value = inner(seen)
+        if value is True or value is False:
+            return value
+        raise Indeterminate(f"{source} is not a bool")
+
+    return condition
+
+
+def compile_value(
+    source: str, variables: Mapping[str, Any] | None = None, args: Shape = ANY
+) -> Value:
+    """Compile an expression that yields a number, as facets use.
+
+    Raises:
+        ConditionError: with the column of a wrong syntax, name or type.
+    """
+    node, shape = _checked(source, variables or {}, args)
+    if shape.kind not in ("any", "number"):
+        raise ConditionError(f"a number is needed here; this is a {shape.kind}", node.column)
+    return _compile(node, variables or {})
+
+
+def _checked(source: str, variables: Mapping[str, Any], args: Shape) -> tuple[Node, Shape]:
+    node = parse(source)
+    roots = {"args": args, "agent": AGENT, "call": CALL, "vars": of_value(variables)}
+    return node, check(node, roots)
+
+
+def _compile(node: Node, variables: Mapping[str, Any]) -> Value:
+    return _Compiler(variables).compile(node)
+
+
+class _Compiler:
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self.variables = variables
+
+    def compile(self, node: Node) -> Value:
+        compiler: Callable[[Any], Value] = getattr(self, type(node).__name__.lower())
+        return compiler(node)
+
+    def literal(self, node: Literal) -> Value:
+        return _constant(node.value)
+
+    def listliteral(self, node: ListLiteral) -> Value:
+        return _constant(list(node.values))
+
+    def name(self, node: Name) -> Value:
+        if node.name == "vars":
+            return _constant(dict(self.variables))
+        name = node.name
+
+        def root(seen: Environment) -> Any:
+            return seen[name]
+
+        return root
+
+    def select(self, node: Select) -> Value:
+        if isinstance(node.target, Name):
+            if node.target.name == "vars":
+                return _constant(self.variables[node.field])
+            return _field_of_root(node.target.name, node.field, node.text)
+        target, field, what, text = (
+            self.compile(node.target),
+            node.field,
+            node.target.text,
+            node.text,
+        )
+
+        def select(seen: Environment) -> Any:
+            value = target(seen)
+            if type(value) is not dict:
+                raise Indeterminate(f"{what} is {values.kind(value)}, not an object")
+            try:
+                return value[field]
+            except KeyError:
+                raise Indeterminate(f"{text} is missing") from None
+
+        return select
+
+    def logic(self, node: Logic) -> Value:
+        operands = tuple((self.compile(each), each.text) for each in node.operands)
+        decisive = node.op == "||"
+        op = node.op
+
+        def logic(seen: Environment) -> bool:
+            # As in CEL, one decisive operand outweighs any doubt about the others.
+            doubt: Indeterminate | None = None
+            for operand, text in operands:
+                try:
+                    value = operand(seen)
+                except Indeterminate as unclear:
+                    doubt = doubt or unclear
+                    continue
+                if value is decisive:
+                    return value
+                if value is not (not decisive):
+                    doubt = doubt or Indeterminate(f"{text} (operand of {op}) is not a bool")
+            if doubt is not None:
+                raise doubt
+            return not decisive
+
+        return logic
+
+    def unary(self, node: Unary) -> Value:
+        operand, text = self.compile(node.operand), node.operand.text
+        if node.op == "-":
+            return lambda seen: values.in_range(-values.number(operand(seen), text))
+
+        def negation(seen: Environment) -> bool:
+            value = operand(seen)
+            if type(value) is not bool:
+                raise Indeterminate(f"{text} is {values.kind(value)}, not a bool")
+            return not value
+
+        return negation
+
+    def binary(self, node: Binary) -> Value:
+        left, right = self.compile(node.left), self.compile(node.right)
+        names = node.left.text, node.right.text
+        if node.op == "in":
+            return self.membership(node, left, right, names)
+        if node.op in ("==", "!="):
+            return _equality(left, right, names, wanted=node.op == "==")
+        if node.op in _ORDER:
+            return _ordering(left, right, names, _ORDER[node.op])
+        return _arithmetic(left, right, names, _ARITHMETIC[node.op])
+
+    def membership(self, node: Binary, left: Value, right: Value, names: tuple[str, str]) -> Value:
+        constant = self.constant_list(node.right)
+        if constant is None:
+            return lambda seen: values.contained(left(seen), right(seen), names)
+        what = names[0]
+
+        def among(seen: Environment) -> bool:
+            value = left(seen)
+            if type(value) is str or (type(value) is int and abs(value) <= 2**53):
+                return value in constant
+            raise Indeterminate(f"{what} is {values.kind(value)}")
+
+        return among
+
+    def constant_list(self, node: Node) -> frozenset[Any] | None:
+        found: Any = None
+        if isinstance(node, ListLiteral):
+            found = node.values
+        elif isinstance(node, Select) and isinstance(node.target, Name):
+            found = self.variables[node.field] if node.target.name == "vars" else None
+        if isinstance(found, list | tuple) and all(type(each) in (str, int) for each in found):
+            return frozenset(found)
+        return None
+
+    def loop(self, node: Loop) -> Value:
+        target, condition = self.compile(node.target), self.compile(node.condition)
+        variable, text, decisive = node.variable, node.target.text, node.name == "exists"
+
+        def loop(seen: Environment) -> bool:
+            inner, doubt = dict(seen), None
+            for item in values.items(target(seen), text):
+                inner[variable] = item
+                try:
+                    value = condition(inner)
+                except Indeterminate as unclear:
+                    doubt = doubt or unclear
+                    continue
+                if value is decisive:
+                    return value
+                if value is not (not decisive):
+                    doubt = doubt or Indeterminate(f"the condition over {text} is not a bool")
+            if doubt is not None:
+                raise doubt
+            return not decisive
+
+        return loop
+
+    def call(self, node: Call) -> Value:
+        first = node.arguments[0]
+        if node.name == "has":
+            assert isinstance(first, Select)  # noqa: S101 -- checked by expression_types
+            return _presence(self.compile(first.target), first.field, first.target.text)
+        value, text = self.compile(first), first.text
+        if node.name == "size":
+            return lambda seen: values.size(value(seen), text)
+        if node.name == "domain":
+            return lambda seen: values.domain(values.text(value(seen), text), text)
+        second = node.arguments[1]
+        if node.name in _TEXT_METHODS:
+            method, other, other_text = _TEXT_METHODS[node.name], self.compile(second), second.text
+            return lambda seen: method(
+                values.text(value(seen), text), values.text(other(seen), other_text)
+            )
+        assert isinstance(second, Literal)  # noqa: S101 -- checked by expression_types
+        make = compile_regex if node.name == "matches" else compile_glob
+        try:
+            matches = make(second.value)
+        except ValueError as error:
+            raise ConditionError(str(error), second.column) from None
+        return lambda seen: matches(values.text(value(seen), text))
+
+
+def _constant(value: Any) -> Value:
+    return lambda seen: value
+
+
+def _field_of_root(root: str, field: str, text: str) -> Value:
+    def select(seen: Environment) -> Any:
+        value = seen[root]
+        if type(value) is not dict:
+            raise Indeterminate(f"{root} is {values.kind(value)}, not an object")
+        try:
+            return value[field]
+        except KeyError:
+            raise Indeterminate(f"{text} is missing") from None
+
+    return select
+
+
+def _presence(target: Value, field: str, what: str) -> Value:
+    def present(seen: Environment) -> bool:
+        value = target(seen)
+        if type(value) is dict:
+            return field in value
+        raise Indeterminate(f"{what} is {values.kind(value)}, not an object")
+
+    return present
+
+
+def _equality(left: Value, right: Value, names: tuple[str, str], *, wanted: bool) -> Value:
+    def equal(seen: Environment) -> bool:
+        one, other = left(seen), right(seen)
+        if one is None or other is None:
+            return (one is other) is wanted
+        if type(one) is type(other) and type(one) in (str, bool):
+            return (one == other) is wanted
+        if type(one) in (int, float) and type(other) in (int, float):
+            values.comparable(one, other, names)
+            return (one == other) is wanted
+        raise Indeterminate(
+            f"{names[0]} is {values.kind(one)} and {names[1]} is {values.kind(other)}: "
+            "not comparable"
+        )
+
+    return equal
+
+
+def _ordering(
+    left: Value, right: Value, names: tuple[str, str], holds: Callable[[Any, Any], bool]
+) -> Value:
+    def ordered(seen: Environment) -> bool:
+        one, other = left(seen), right(seen)
+        if type(one) is str and type(other) is str:
+            return holds(one, other)
+        values.comparable(one, other, names)
+        return holds(one, other)
+
+    return ordered
+
+
+def _arithmetic(
+    left: Value, right: Value, names: tuple[str, str], apply: Callable[[Any, Any], Any]
+) -> Value:
+    def arithmetic(seen: Environment) -> Any:
+        one, other = values.number(left(seen), names[0]), values.number(right(seen), names[1])
+        if type(one) is not type(other):
+            raise Indeterminate("arithmetic mixes integers and decimals")
+        return values.in_range(apply(one, other))
+
+    return arithmetic
