@@ -11,14 +11,18 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
 
 from .core.actions import Action, Answer, Review, State, ToolCall, Verdict
 from .core.commands import Claim, Command, Forward, Notify, Reply
 from .core.decisions import Decision, Level
 from .core.digest import clearance, digest, fingerprint
+from .core.edits import apply_edit
 from .core.errors import (
     Forbidden,
     IllegalTransition,
+    InvalidEdit,
     KeyReused,
     Lapsed,
     NotFound,
@@ -45,7 +49,8 @@ from .core.events import (
     Reviewed,
 )
 from .core.lifecycle import step
-from .core.rules import PolicySet
+from .core.patterns import Kind as SegmentKind
+from .core.rules import PolicySet, Tool
 from .ports import Change, Clock, Exchange, Ids, Notifier, Observer, Put, Store, Stored, Upstream
 from .relay import Relay
 from .tasks import Tasks
@@ -110,7 +115,10 @@ class Gate:
     def judge(self, call: ToolCall) -> Decision:
         """Ask the present policy. Pure but for the time of day."""
         at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-        return evaluate(call, self.policy, {}, at)
+        began = perf_counter()
+        decision = evaluate(call, self.policy, {}, at)
+        self._timed("decision", began)
+        return decision
 
     async def submit(self, call: ToolCall, *, key: str = "", keep: bool = False) -> Submission:
         """Take one proposed call as far as it can go without a person.
@@ -123,7 +131,7 @@ class Gate:
             UpstreamUnreachable, UpstreamLost: it was allowed, and the send failed.
         """
         self._refuse_when_closing()
-        at, nonce = self._clock.now_ms(), self._ids.nonce()
+        began, at, nonce = perf_counter(), self._clock.now_ms(), self._ids.nonce()
         proposed = Action(
             id=self._ids.action_id(),
             call=call,
@@ -148,6 +156,7 @@ class Gate:
         self._observe(proposed, event, decided)
         if after is not decided:
             self._observe(decided, claim, action)
+            self._timed("added", began)
         return await self._act(action, commands, keep=keep or bool(key))
 
     async def _act(self, action: Action, commands: Sequence[Command], *, keep: bool) -> Submission:
@@ -249,6 +258,23 @@ class Gate:
             return after
         raise StaleVersion("Others are deciding this call at the same time; look again.")
 
+    def preview(self, action: Action, arguments: Mapping[str, Any]) -> tuple[ToolCall, Decision]:
+        """Return what an edit would send, and what policy says of it. Changes nothing.
+
+        Raises:
+            InvalidEdit: the arguments do not fit the tool, or may not be edited.
+        """
+        if action.decision is None:
+            raise IllegalTransition("The call was never decided by policy.")
+        tool = self.policy.tools.get(action.decision.tool)
+        template = _template(tool) if tool else None
+        call = apply_edit(action.call, action.decision, arguments, template)
+        decision = self.judge(call)
+        if decision.level is Level.DENY:
+            said = decision.message or decision.reason or ", ".join(r.id for r in decision.rules)
+            raise InvalidEdit(f"Policy would deny the edited call: {said}")
+        return call, decision
+
     async def _refuse_orphan(self, action: Action, review: Review) -> None:
         decision = action.decision
         if decision is None or decision.orphans != "refuse":
@@ -288,7 +314,10 @@ class Gate:
             if claimed is None:
                 return
             relay = await self._forward(claimed, keep=True)
-            await relay.drain()
+            async with asyncio.timeout(self._timing.lease_ms / 1000 * 0.8):
+                await relay.drain()
+        except TimeoutError:
+            return  # an endless answer is cut and recorded as such; the tool did answer
         except (UpstreamUnreachable, UpstreamLost, StoreUnavailable, Lapsed, IllegalTransition):
             return  # recorded where it could be; without a record nothing was sent
 
@@ -344,11 +373,16 @@ class Gate:
         return self._relay(action, exchange, keep)
 
     def _relay(self, action: Action, exchange: Exchange, keep: bool) -> Relay:
-        async def record(answer: Answer) -> None:
-            await self._report(action, Answered(at=self._clock.now_ms(), answer=answer))
+        """Record the answer: at its end where it is kept, else as soon as its head is here."""
 
-        limit = self._timing.keep_bytes if keep else 0
-        return Relay(exchange, record, self._tasks, limit)
+        def record(answer: Answer) -> None:
+            event = Answered(at=self._clock.now_ms(), answer=answer)
+            self._tasks.spawn(self._report(action, event), f"record-{action.id}")
+
+        if keep:
+            return Relay(exchange, record, self._timing.keep_bytes)
+        record(Answer(status=exchange.status))
+        return Relay(exchange, lambda _: None, 0)
 
     async def _abandoned(self, action: Action, send: asyncio.Task[Exchange], keep: bool) -> None:
         try:
@@ -448,6 +482,11 @@ class Gate:
         for notifier in self._notifiers:
             self._tasks.spawn(notifier.notify(action), f"notify-{action.id}")
 
+    def _timed(self, what: str, began: float) -> None:
+        seconds = perf_counter() - began
+        for observer in self._observers:
+            observer.timed(what, seconds)
+
     def _observe(self, before: Action, event: Event, after: Action) -> None:
         for observer in self._observers:
             observer.transition(before, event, after)
@@ -462,6 +501,16 @@ def _as_stored(action: Action, stored: Stored) -> Action:
         created=stored.created,
         changed=stored.now,
     )
+
+
+def _template(tool: Tool) -> str:
+    """Write a tool's path as edits read it: `{name}` is one segment, `{name...}` the rest."""
+    written = {
+        SegmentKind.LITERAL: "{}",
+        SegmentKind.PARAMETER: "{{{}}}",
+        SegmentKind.TAIL: "{{{}...}}",
+    }
+    return "/" + "/".join(written[part.kind].format(part.text) for part in tool.match.segments)
 
 
 def _stuck(action: Action) -> bool:

@@ -152,6 +152,9 @@ class Observer(Protocol):
 
     def transition(self, before: Action, event: Event, after: Action) -> None: ...
 
+    def timed(self, what: str, seconds: float) -> None:
+        """`decision`: judging took so long; `added`: all of ours before a send took so long."""
+
 
 class Clock(Protocol):
     def now_ms(self) -> int:

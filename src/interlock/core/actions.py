@@ -126,8 +126,13 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    size: int = 0  #: bytes that the tool sent; more than `len(body)` where it was not kept whole
-    complete: bool = True  #: False where the answer broke off or was larger than the store keeps
+    size: int = 0  #: bytes that the tool sent; more than `len(body)` where it was not kept
+    complete: bool = True  #: False where the answer broke off
+
+    @property
+    def kept(self) -> bool:
+        """Whether the answer can be replayed as it came."""
+        return self.complete and len(self.body) == self.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

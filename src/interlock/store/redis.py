@@ -62,6 +62,7 @@ class RedisStore:
         self._batch = Batch(self._send)
         self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
         self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
+        self.on_error: Callable[[], None] = lambda: None
 
     @property
     def client(self) -> Redis:
@@ -97,7 +98,7 @@ class RedisStore:
 
     async def _send(self, group: Sequence[Arguments]) -> list[list[bytes]]:
         flat = [part for arguments in group for part in arguments]
-        rows = await patiently(lambda: self._put(self._client, self._prefix, *flat))
+        rows = await self._ask(lambda: self._put(self._client, self._prefix, *flat))
         return cast(list[list[bytes]], rows)
 
     def _arguments(self, change: Change) -> Arguments:
@@ -151,7 +152,7 @@ class RedisStore:
     async def _read(self, fields: str, ids: Sequence[str]) -> list[Action]:
         if not ids:
             return []
-        answer = await patiently(lambda: self._get(self._client, self._prefix, fields, *ids))
+        answer = await self._ask(lambda: self._get(self._client, self._prefix, fields, *ids))
         actions = []
         for action_id, lapsed, flat in cast(list[Any], answer[1:]):
             if not flat:
@@ -178,7 +179,7 @@ class RedisStore:
         return found
 
     async def _read_versions(self, ids: Sequence[str]) -> list[tuple[str, int]]:
-        answer = await patiently(lambda: self._get(self._client, self._prefix, "ver", *ids))
+        answer = await self._ask(lambda: self._get(self._client, self._prefix, "ver", *ids))
         rows = cast(list[Any], answer[1:])
         return [(name.decode(), int(flat[1])) for name, _, flat in rows if flat]
 
@@ -286,7 +287,11 @@ class RedisStore:
         return "process", "append-only file, written every second: survives kill -9"
 
     async def _ask(self, command: Callable[[], Any]) -> Any:
-        return await patiently(command)
+        try:
+            return await patiently(command)
+        except StoreUnavailable:
+            self.on_error()
+            raise
 
 
 _SPOKEN = (State.ANSWERED, State.RESPONDED)

@@ -1,0 +1,290 @@
+"""The agents' listener: unmodified HTTP clients in, tools' own answers out.
+
+`ANY /t/{upstream}/{path}` proposes a call; `/v1/calls/{id}` is where a held one is followed,
+fetched and taken back. Requests are routed on the target as received: nothing is decoded,
+normalised or matched by a framework before it is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..core.actions import Action, Agent
+from ..core.errors import (
+    CallTooLarge,
+    InterlockError,
+    MalformedCall,
+    NotFound,
+    Unauthenticated,
+    UpstreamLost,
+)
+from ..core.identity import Kind
+from ..gate import PENDING, Gate
+from ..ports import KeyRing
+from ..relay import Relay
+from . import problems
+from .outcomes import Answers, follow, render, render_error, replay, with_header
+from .wire import AWS_SIGV4, Prefer, RawRequest, Settings, agent_key, parse_call, parse_prefer
+
+log = logging.getLogger("interlock.agents")
+
+LONGEST_WAIT = 600  #: seconds; more than any client's patience, less than a proxy's
+PRESENCE = 30.0  #: seconds after which a caller that did not come back counts as gone
+_CALL = re.compile(r"/t/([a-z0-9][a-z0-9_.-]{0,63})(/.*|\?.*)?\Z", re.DOTALL)
+_STATUS = re.compile(r"/v1/calls/([a-z0-9]{8,40})(/response)?\Z")
+_SCOPE = re.compile(r"/([a-z0-9-]{1,64})/aws4_request\b")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How one upstream's callers are answered. `hold_seconds`: how long a connection is held."""
+
+    name: str
+    settings: Settings
+    hold_seconds: float = 4.0
+    answers: Answers = Answers()
+
+
+class AgentsListener:
+    """Handles every request of the agents' listener; the outermost catch-all refuses."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        keys: KeyRing,
+        routes: Mapping[str, Route],
+        *,
+        anonymous: Agent | None,
+        hosts: frozenset[str],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._gate = gate
+        self._keys = keys
+        self._routes = routes
+        self._anonymous = anonymous
+        self._hosts = hosts
+        self._refused = refused
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Any error ends in a refusal, never in a forward."""
+        route: Route | None = None
+        try:
+            self._check_host(request)
+            target = request.message.path
+            called = _CALL.match(target)
+            if called:
+                route = self._route(called[1])
+                return await self._call(request, route, called[2] or "/")
+            status = _STATUS.match(target)
+            if status:
+                return await self._follow(request, status[1], bool(status[2]))
+            raise NotFound(
+                f"There is nothing at {target[:80]!r}. Call tools at /t/{{upstream}}/{{path}}."
+            )
+        except InterlockError as error:
+            self._refused(error.kind)
+            return _response(_rendered_error(request, error, route))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("refused a call because of an unexpected error")
+            unexpected = InterlockError(
+                "Interlock failed while judging this call; nothing was sent."
+            )
+            self._refused(unexpected.kind)
+            return _response(_rendered_error(request, unexpected, route))
+
+    def _check_host(self, request: web.BaseRequest) -> None:
+        """A web page must not reach a laptop's gate under a name that it chose (DNS rebinding)."""
+        host = request.headers.get("Host", "")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if self._hosts and name.strip("[]").lower() not in self._hosts:
+            raise MalformedCall(f"This gate is not known as {host[:80]!r}; see `agents.hosts`.")
+        if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+            raise MalformedCall("Web pages may not call tools through this gate.")
+
+    def _route(self, name: str) -> Route:
+        route = self._routes.get(name)
+        if route is None:
+            known = ", ".join(sorted(self._routes)) or "none"
+            raise NotFound(f"There is no upstream `{name}`. Configured: {known}.")
+        return route
+
+    async def _agent(self, headers: tuple[tuple[str, str], ...]) -> Agent:
+        key = agent_key(headers)
+        if key is None:
+            if self._anonymous is None:
+                raise Unauthenticated(
+                    "Send your agent key as `Interlock-Key: ilk_agent_...` (or as a bearer token)."
+                )
+            return self._anonymous
+        who = await self._keys.verify(key)
+        if who is None or who.kind is not Kind.AGENT:
+            raise Unauthenticated("This key is unknown, expired, revoked or not an agent's key.")
+        return Agent(id=who.id, owner=who.owner)
+
+    # calling -------------------------------------------------------------------------------
+
+    async def _call(
+        self, request: web.BaseRequest, route: Route, target: str
+    ) -> web.StreamResponse:
+        headers = _headers(request)
+        agent = await self._agent(headers)
+        raw = RawRequest(
+            method=request.method,
+            target=target,
+            version=(request.version.major, request.version.minor),
+            headers=headers,
+            body=await _read(request, route.settings.max_body),
+        )
+        call = parse_call(raw, route.settings, agent=agent, upstream=route.name)
+        prefer = parse_prefer(headers)
+        submission = await self._gate.submit(call, key=_idempotency(headers, agent))
+        if submission.relay is not None:
+            return await self._stream(request, route, submission.action, submission.relay)
+        action = await self._wait(submission.action, route.hold_seconds, prefer)
+        return _response(_applied(render(action, route.answers), prefer))
+
+    async def _wait(self, action: Action, usual: float, prefer: Prefer) -> Action:
+        if action.state not in PENDING:
+            return action
+        seconds = _patience(usual, prefer)
+        await self._gate.store.attend(action.id, seconds + PRESENCE)
+        return await self._gate.wait(action, seconds) if seconds else action
+
+    async def _stream(
+        self, request: web.BaseRequest, route: Route, action: Action, relay: Relay
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=relay.status)
+        for name, value in (*relay.headers, *problems.action_headers(action)):
+            response.headers.add(name, value)
+        length = response.headers.get("Content-Length")
+        if length is None and not _bodiless(request.method, relay.status):
+            response.enable_chunked_encoding()
+        try:
+            async with relay:
+                await response.prepare(request)
+                async for chunk in relay.chunks():
+                    await response.write(chunk)
+        except UpstreamLost as broken:
+            # the status is out already: cutting the connection is the only honest end
+            log.warning("the answer to call %s broke off: %s", action.id, broken.detail)
+            if request.transport is not None:
+                request.transport.abort()
+            return response
+        await response.write_eof()
+        return response
+
+    # following -----------------------------------------------------------------------------
+
+    async def _follow(
+        self, request: web.BaseRequest, action_id: str, response: bool
+    ) -> web.StreamResponse:
+        headers = _headers(request)
+        agent = await self._agent(headers)
+        if request.method == "DELETE" and not response:
+            cancelled = await self._gate.cancel(action_id, agent.id)
+            return _response(follow(cancelled))
+        if request.method not in ("GET", "HEAD"):
+            raise NotFound("Only GET and DELETE are possible here.")
+        action = await self._gate.get(action_id)
+        if action is None or action.call.agent.id != agent.id:
+            raise NotFound(f"You have no call {action_id}.")
+        prefer = parse_prefer(headers)
+        seen = request.headers.get("If-None-Match", "")
+        if seen in ("", f'"{action.version}"'):
+            action = await self._wait(action, 0.0, prefer)
+        route = self._routes.get(action.call.upstream)
+        answers = route.answers if route else Answers()
+        if response:
+            return _response(_applied(replay(action, answers), prefer))
+        if seen == f'"{action.version}"':
+            return web.Response(status=304, headers={"ETag": seen})
+        return _response(_applied(follow(action), prefer))
+
+
+def _rendered_error(
+    request: web.BaseRequest, error: InterlockError, route: Route | None
+) -> problems.Rendered:
+    if route is None:
+        return render_error(error, Answers())
+    service = ""
+    if route.settings.service == AWS_SIGV4:
+        found = _SCOPE.search(request.headers.get("Authorization", ""))
+        service = found[1] if found else ""
+    return render_error(error, route.answers, service, request.headers.get("Content-Type", ""))
+
+
+def _headers(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.raw_headers
+    )
+
+
+async def _read(request: web.BaseRequest, limit: int) -> bytes:
+    declared = request.content_length or 0
+    if declared > limit:
+        raise CallTooLarge(f"The body is larger than {limit} bytes.")
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise CallTooLarge(f"The body is larger than {limit} bytes.")
+    return bytes(body)
+
+
+def _idempotency(headers: tuple[tuple[str, str], ...], agent: Agent) -> str:
+    keys = [value for name, value in headers if name.lower() == "idempotency-key"]
+    if not keys:
+        return ""
+    if not _KEY.match(keys[0]):
+        raise MalformedCall("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    return hashlib.sha256(f"{agent.id}\0{keys[0]}".encode()).hexdigest()
+
+
+def _patience(usual: float, prefer: Prefer) -> float:
+    if prefer.wait is not None:
+        return float(min(prefer.wait, LONGEST_WAIT))
+    return 0.0 if prefer.respond_async else usual
+
+
+def _applied(rendered: problems.Rendered, prefer: Prefer) -> problems.Rendered:
+    if prefer.wait is not None:
+        return with_header(rendered, "Preference-Applied", f"wait={min(prefer.wait, LONGEST_WAIT)}")
+    if prefer.respond_async:
+        return with_header(rendered, "Preference-Applied", "respond-async")
+    return rendered
+
+
+def _bodiless(method: str, status: int) -> bool:
+    return method == "HEAD" or status in (204, 304) or status < 200
+
+
+def _response(rendered: problems.Rendered) -> web.Response:
+    response = web.Response(status=rendered.status, body=rendered.body)
+    for name, value in rendered.headers:
+        if name.lower() == "content-type":
+            response.headers[name] = value
+        elif name.lower() != "content-length":
+            response.headers.add(name, value)
+    return response
+
+
+def server(listener: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    """Wrap *listener* in a server that hands bodies over as they came, and notices lost callers."""
+    return web.Server(
+        listener,
+        handler_cancellation=True,
+        auto_decompress=False,
+        access_log=None,
+        keepalive_timeout=75.0,
+    )

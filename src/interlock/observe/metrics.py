@@ -1,0 +1,181 @@
+"""Prometheus metrics: a function of transitions, with labels from configuration only.
+
+Names follow Prometheus' conventions: base units, `_total` for counters. No label ever holds text
+of an agent: tools are catalogue ids or `unknown`, upstreams are configured names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ..core.actions import Action, State
+from ..core.decisions import PolicyRef
+from ..core.events import Answered, Decided, Event, LeaseLost, Lost, NotSent, Reviewed
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_CALL = ("upstream", "tool", "level")
+_ENDS = {
+    State.DENIED: "denied",
+    State.REJECTED: "rejected",
+    State.RESPONDED: "responded",
+    State.EXPIRED: "expired",
+    State.CANCELLED: "cancelled",
+    State.ANSWERED: "answered",
+    State.UNKNOWN: "unknown",
+}
+_QUICK = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+_HUMAN = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
+
+
+class Metrics:
+    """ports.Observer. `render` gives the text that Prometheus scrapes."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._calls = Counter("interlock_calls", "Calls judged", _CALL, registry=registry)
+        self._outcomes = Counter(
+            "interlock_call_outcomes",
+            "Calls that ended, by how; calls minus outcomes are open",
+            (*_CALL, "outcome"),
+            registry=registry,
+        )
+        self._settled = Counter(
+            "interlock_unknown_settled",
+            "Unknown outcomes that were settled later: answered late, or by a person",
+            ("how",),
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "interlock_requests_refused",
+            "Requests refused before or outside a decision, by kind of problem",
+            ("kind",),
+            registry=registry,
+        )
+        self._decision = Histogram(
+            "interlock_decision_seconds",
+            "Time that policy took to judge a call",
+            buckets=_QUICK,
+            registry=registry,
+        )
+        self._added = Histogram(
+            "interlock_added_latency_seconds",
+            "Time from a parsed call to its send, judging and recording included",
+            buckets=_QUICK,
+            registry=registry,
+        )
+        self._to_decision = Histogram(
+            "interlock_time_to_decision_seconds",
+            "Time that a held call waited for people until it was settled",
+            ("level",),
+            buckets=_HUMAN,
+            registry=registry,
+        )
+        self._reviews = Counter(
+            "interlock_reviews", "Reviews by people", ("verdict", "level"), registry=registry
+        )
+        self._expirations = Counter(
+            "interlock_expirations",
+            "Calls that nobody settled in time",
+            ("level",),
+            registry=registry,
+        )
+        self._upstream = Counter(
+            "interlock_upstream_outcomes",
+            "What became of sends: status class, not_sent, lost",
+            ("upstream", "outcome"),
+            registry=registry,
+        )
+        self._store_errors = Counter(
+            "interlock_store_errors", "Operations that the store did not take", registry=registry
+        )
+        self._held = Gauge("interlock_holds_open", "Calls waiting for people", registry=registry)
+        self._oldest = Gauge(
+            "interlock_hold_oldest_age_seconds", "Age of the oldest held call", registry=registry
+        )
+        self._unknown = Gauge(
+            "interlock_unknown_open", "Unknown outcomes that nobody settled", registry=registry
+        )
+        self._up = Gauge("interlock_store_up", "1 where the store answers", registry=registry)
+        self._policy = Info("interlock_policy", "The policy in force", registry=registry)
+        self._reload = Gauge(
+            "interlock_policy_reload_success",
+            "1 where the latest load of the policy succeeded",
+            registry=registry,
+        )
+        self._flight = Gauge(
+            "interlock_tasks_in_flight", "Sends and records under way", registry=registry
+        )
+
+    # ports.Observer ------------------------------------------------------------------------
+
+    def timed(self, what: str, seconds: float) -> None:
+        (self._decision if what == "decision" else self._added).observe(seconds)
+
+    def transition(self, before: Action, event: Event, after: Action) -> None:
+        labels = _labels(after)
+        level = labels[2]
+        if isinstance(event, Decided):
+            self._calls.labels(*labels).inc()
+        if isinstance(event, Reviewed):
+            self._reviews.labels(event.review.verdict.value, level).inc()
+        if isinstance(event, Answered | NotSent | Lost | LeaseLost):
+            self._upstream.labels(after.call.upstream, _sent(event)).inc()
+        if before.state is State.HELD and after.state is not State.HELD:
+            self._to_decision.labels(level).observe(max(after.changed - after.created, 0) / 1000)
+        if before.state is State.UNKNOWN:
+            self._settled.labels(after.state.value).inc()
+        elif after.state in _ENDS and before.state is not after.state:
+            self._outcomes.labels(*labels, _ENDS[after.state]).inc()
+            if after.state is State.EXPIRED:
+                self._expirations.labels(level).inc()
+
+    # the rest of the process ---------------------------------------------------------------
+
+    def refused(self, kind: str) -> None:
+        self._refusals.labels(kind).inc()
+
+    def store_failed(self) -> None:
+        self._store_errors.inc()
+
+    def policy(self, ref: PolicyRef) -> None:
+        self._policy.info({"name": ref.name, "version": str(ref.version), "sha256": ref.sha256})
+        self._reload.set(1)
+
+    def store_truth(self, counts: Mapping[str, int] | None, oldest: float, in_flight: int) -> None:
+        """Set the gauges to what the store says; `counts` is None where it does not answer."""
+        self._flight.set(in_flight)
+        self._up.set(0 if counts is None else 1)
+        if counts is not None:
+            self._held.set(counts["held"])
+            self._unknown.set(counts["unknown"])
+            self._oldest.set(oldest)
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+def _labels(action: Action) -> tuple[str, str, str]:
+    decision = action.decision
+    if decision is None:
+        return action.call.upstream, "unknown", "deny"
+    return action.call.upstream, decision.tool or "unknown", decision.level.word
+
+
+def _sent(event: Event) -> str:
+    if isinstance(event, Answered):
+        return f"{event.answer.status // 100}xx"
+    return "not_sent" if isinstance(event, NotSent) else "lost"
