@@ -1,0 +1,301 @@
+"""What `interlock.yaml` may say: one frozen tree. Durations are seconds, sizes are bytes.
+
+`config.load_config` reads it; `docs/configuration.md` is generated from it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from .settings_types import (
+    Address,
+    Duration,
+    FilePath,
+    Listen,
+    Secret,
+    Size,
+    StoreUrl,
+    WebUrl,
+    embedded_or_mapping,
+    header_name,
+    long_enough,
+    plain_name,
+    reviewed_name,
+)
+
+Name = Annotated[str, AfterValidator(plain_name)]
+Person = Annotated[str, AfterValidator(reviewed_name)]
+HeaderName = Annotated[str, AfterValidator(header_name)]
+Status = Annotated[int, Field(ge=200, le=599)]
+RefusalStatus = Annotated[int, Field(ge=400, le=599)]
+
+
+class Node(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Anonymous(Node):
+    """Who an agent is that sends no key. Only taken where the agents' listener is loopback."""
+
+    id: Name = Field(default="local", description="The id that calls without a key get.")
+    owner: str = Field(
+        default="", description="The person answerable for them, who may never approve their calls."
+    )
+
+
+class Agents(Node):
+    """The agents' side: the listener that tools are called through."""
+
+    listen: Listen = Field(
+        default=Address("127.0.0.1", 8080), description="Where agents call: HOST:PORT."
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further names under which agents reach this listener (`Host`), such as "
+        "`interlock.internal`. Others are refused while it listens on loopback only.",
+    )
+    anonymous: Anonymous | None = Field(
+        default=None,
+        description="Lets agents in without a key, under this identity. Absent: all need one.",
+    )
+    hold: Duration = Field(
+        default=4.0,
+        ge=0,
+        le=600,
+        description="How long a held call's connection is kept open before the agent is told that "
+        "it waits (`Prefer: wait=N` overrides). httpx gives up after 5 s.",
+    )
+    max_body: Size = Field(
+        default=1 << 20, gt=0, le=64 << 20, description="Largest body that an agent may send."
+    )
+    held_per_agent: int = Field(
+        default=1000, gt=0, description="Calls of one agent that may wait at once; then 429."
+    )
+    held_in_all: int = Field(
+        default=100_000, gt=0, description="Calls that may wait at once, of all agents; then 429."
+    )
+
+    @model_validator(mode="after")
+    def _anonymous_stays_home(self) -> Self:
+        if self.anonymous is not None and not self.listen.loopback:
+            raise ValueError(
+                f"`anonymous` is only taken on a loopback listener, not on {self.listen}: "
+                f"remove it, and make keys with `interlock keys create`"
+            )
+        return self
+
+
+class LocalPerson(Node):
+    """Somebody who may sign in by a one-time link that `interlock serve` prints."""
+
+    id: Person = Field(description="Who it is, as recorded with each decision.")
+    groups: tuple[Person, ...] = Field(
+        default=(), description="Groups, as policies name them under `approvers`."
+    )
+
+
+class People(Node):
+    """The people's side: page, API, metrics and health."""
+
+    listen: Listen = Field(
+        default=Address("127.0.0.1", 8081), description="Where people and scrapers come: HOST:PORT."
+    )
+    url: WebUrl = Field(
+        default="",
+        description="How people reach it, where that differs: `https://interlock.example.com`. "
+        "Links in notifications and sign-in cookies follow it.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Further names under which people reach it (`Host`)."
+    )
+    local: tuple[LocalPerson, ...] = Field(
+        default=(), description="People who may sign in by a one-time link on the console."
+    )
+
+
+class Embedded(Node):
+    """The store that Interlock starts by itself: a Valkey server under the data directory."""
+
+    fsync: Literal["everysec", "always"] = Field(
+        default="everysec",
+        description="`everysec` survives kill -9 and may lose about a second on power failure; "
+        "`always` survives that too, and is slower.",
+    )
+    max_memory: Size = Field(
+        default=0, ge=0, description="Bound of its memory; 0: none. When full, calls are refused."
+    )
+
+
+class StoreSettings(Node):
+    """Where held calls, records and keys are kept."""
+
+    url: StoreUrl | None = Field(
+        default=None,
+        description="A Redis or Valkey server of yours: `redis://`, `rediss://` or `unix://`. "
+        "With a password: `{from_env: NAME}` or `{from_file: path}`. Absent: the embedded store.",
+    )
+    prefix: Name = Field(
+        default="interlock", description="What every key in the store begins with."
+    )
+    embedded: Embedded = Field(default=Embedded(), description="Settings of the embedded store.")
+
+
+class Retention(Node):
+    """How long finished calls are kept. Held calls are never dropped."""
+
+    unreviewed: Duration = Field(default=86_400.0, gt=0, description="Calls that needed no person.")
+    reviewed: Duration = Field(default=2_592_000.0, gt=0, description="Calls that were held.")
+    joins: Duration = Field(
+        default=600.0, ge=0, description="How long a finished call answers identical retries."
+    )
+
+
+class HeaderCredential(Node):
+    name: HeaderName = Field(description="The header that carries it, such as `X-Api-Key`.")
+    value: Secret = Field(description="Its value.")
+
+
+class BasicCredential(Node):
+    user: str = Field(description="User name.")
+    password: Secret = Field(description="Password.")
+
+
+class AwsCredential(Node):
+    access_key_id: Secret = Field(description="AWS access key id.")
+    secret_access_key: Secret = Field(description="AWS secret access key.")
+    session_token: Secret | None = Field(default=None, description="AWS session token, if any.")
+
+
+class Credentials(Node):
+    """What Interlock shows the upstream; exactly one kind. Agents need none of it."""
+
+    header: HeaderCredential | None = Field(default=None, description="One header.")
+    bearer: Secret | None = Field(default=None, description="`Authorization: Bearer ...`.")
+    basic: BasicCredential | None = Field(default=None, description="`Authorization: Basic ...`.")
+    aws_sigv4: AwsCredential | None = Field(
+        default=None, description="Each request is signed anew with AWS Signature 4."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        kinds = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            given = " and ".join(kinds) or "none"
+            raise ValueError(f"give exactly one kind of credential, not {given}")
+        return self
+
+
+class Refused(Node):
+    """How a refusal looks to the agent."""
+
+    status: RefusalStatus = Field(default=403, description="HTTP status.")
+    format: Literal["problem", "aws"] = Field(
+        default="problem",
+        description="`problem`: RFC 9457; `aws`: the error format of the AWS service called.",
+    )
+
+
+class Pending(Node):
+    """How a call that waits longer than `hold` looks to the agent."""
+
+    status: Status = Field(
+        default=202, description="HTTP status. 503 makes SDKs that retry join the held call."
+    )
+
+
+class UpstreamSettings(Node):
+    """A tool behind Interlock; agents reach it at `/t/NAME/...`."""
+
+    url: WebUrl = Field(min_length=1, description="Its base URL.")
+    forward_headers: tuple[HeaderName, ...] = Field(
+        default=(), description="Headers of the agent that pass, besides the usual ones."
+    )
+    credentials: Credentials | None = Field(
+        default=None, description="What Interlock adds to each request to be let in."
+    )
+    allow_private: bool = Field(
+        default=False, description="Whether it may be at a private or loopback address."
+    )
+    connect_timeout: Duration = Field(
+        default=5.0, gt=0, le=60, description="Nothing was sent when this passes."
+    )
+    timeout: Duration = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Longest silence while it answers; then the outcome is unknown.",
+    )
+    max_answer: Size = Field(
+        default=8 << 20, gt=0, le=256 << 20, description="How much of an answer is kept for replay."
+    )
+    refused: Refused = Field(default=Refused(), description="How a refusal looks.")
+    pending: Pending = Field(default=Pending(), description="How a waiting call looks.")
+    hold: Duration | None = Field(
+        default=None, ge=0, le=600, description="As `agents.hold`, for this upstream."
+    )
+    joins: Literal["fingerprint", "idempotency-key"] = Field(
+        default="fingerprint",
+        description="What makes a repeated call join the first: equal content from the same agent "
+        "and session, or only an equal `Idempotency-Key`.",
+    )
+    fault_status: RefusalStatus | None = Field(
+        default=None, description="HTTP status of Interlock's own faults; absent: the usual ones."
+    )
+
+
+class NotifyLog(Node):
+    """Write a line to the log for each call that waits. Has no settings."""
+
+
+class Notify(Node):
+    """How people hear of waiting calls."""
+
+    log: NotifyLog | None = Field(default=NotifyLog(), description="To the log.")
+
+
+class Log(Node):
+    """What Interlock says about itself, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is logged."
+    )
+    format: Literal["text", "json"] = Field(default="text", description="For people or machines.")
+
+
+class Config(Node):
+    """All of `interlock.yaml`."""
+
+    agents: Agents = Field(default=Agents(), description="The agents' side.")
+    people: People = Field(default=People(), description="The people's side.")
+    data: FilePath = Field(
+        default=Path("interlock-data"),
+        validate_default=True,
+        description="Directory of the embedded store and the keys that Interlock makes; private.",
+    )
+    secret: Annotated[Secret, AfterValidator(long_enough)] | None = Field(
+        default=None,
+        description="At least 32 characters, from which the keys of records are derived. Absent: "
+        "made once, in the data directory. Replicas on one store need the same.",
+    )
+    store: Annotated[StoreSettings, BeforeValidator(embedded_or_mapping)] = Field(
+        default=StoreSettings(), description="`embedded`, or where your server is."
+    )
+    retention: Retention = Field(
+        default=Retention(), description="How long finished calls are kept."
+    )
+    policies: tuple[FilePath, ...] = Field(
+        default=(), description="Policy files; together they are one policy."
+    )
+    upstreams: dict[Name, UpstreamSettings] = Field(
+        default={}, description="The tools, by the name that agents use in `/t/NAME/`."
+    )
+    notify: Notify = Field(default=Notify(), description="How people hear of waiting calls.")
+    log: Log = Field(default=Log(), description="Interlock's own log.")
+
+    @property
+    def people_url(self) -> str:
+        """Where people reach the page, without a slash at the end."""
+        return self.people.url or f"http://{self.people.listen}"
