@@ -196,6 +196,8 @@ def _translated(details: Any, document: Document, model: type[pydantic.BaseModel
         known = _field_names(model, location[:-1])
         hint = suggestion(name, known) or (f"; known here: {', '.join(known)}" if known else "")
         return document.problem(location, f"unknown key {name!r}{hint}", at_key=True)
+    if kind == "unsupported":
+        return document.problem(location, f"{name!r} {details['msg']}", at_key=True)
     if kind == "missing":
         return document.problem(location, f"{name!r} is missing")
     message = str(details["msg"]).removeprefix("Value error, ")

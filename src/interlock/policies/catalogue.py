@@ -1,0 +1,274 @@
+"""Tool entries, compiled: what they match, what they take, how much they matter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..core.actions import Body
+from ..core.decisions import Reversibility, Stake, Undo
+from ..core.patterns import Discriminator, GraphQL, HttpMatch, Kind, Pattern, Segment
+from ..core.rules import Band, Facet, Tool, Validator
+from .document import BandEntry, HttpEntry, ToolEntry
+from .expression_types import Shape
+from .positions import suggestion
+from .problems import Source
+from .schemas import arguments_shape, casts, compile_schema, wrong_keywords
+
+Path = tuple[str | int, ...]
+Tables = Mapping[str, Mapping[str, str] | tuple[BandEntry, ...]]
+
+# What the facets mean where a file does not say; `amount` needs a currency and is always written.
+DEFAULT_TABLES: Tables = {
+    "data": {"public": "low", "internal": "low", "confidential": "medium", "restricted": "high"},
+    "blast": {
+        "self": "low",
+        "team": "low",
+        "organisation": "medium",
+        "external": "medium",
+        "public": "high",
+    },
+    "environment": {"development": "low", "staging": "medium", "production": "high"},
+    "privilege": {"user": "low", "operator": "medium", "admin": "high", "root": "critical"},
+    "records": (
+        BandEntry(upto=1, stake="low"),
+        BandEntry(upto=100, stake="medium"),
+        BandEntry(stake="high"),
+    ),
+}
+_METHOD = re.compile(r"[A-Z][A-Z-]*\Z")
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.\.\.|\+)?\}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A compiled tool, where it was written, and what conditions may assume of its arguments."""
+
+    tool: Tool
+    source: Source
+    path: Path
+    shape: Shape
+
+
+def compile_tools(source: Source) -> Iterator[Entry]:
+    """Yield the tools of one file that are sound; the others leave problems in *source*."""
+    tables: Tables = {**DEFAULT_TABLES, **source.model.stake}
+    _check_tables(source)
+    editable = source.model.edit.allow
+    _check_editable(source)
+    for index, entry in enumerate(source.model.tools):
+        path: Path = ("tools", index)
+        before = len(source.problems)
+        match = _match(entry, source, (*path, "http"))
+        names = tuple(s.text for s in match.segments if s.kind is not Kind.LITERAL)
+        shape = _shape(entry, names, source, path)
+        tool = Tool(
+            id=entry.id,
+            description=entry.description,
+            match=match,
+            args_schema=entry.args_schema,
+            invalid=_validator(entry, names, source, path),
+            casts=casts(entry.args_schema),
+            constants=_constants(match),
+            multi=frozenset(entry.http.multi),
+            bodies=frozenset(Body(word) for word in entry.http.body),
+            reversibility=Reversibility[entry.reversibility.upper()],
+            undo=_undo(entry, source, path),
+            facets=tuple(_facets(entry, tables, shape, source, path)),
+            egress=entry.egress,
+            editable=None if editable is None else _plain(editable.get(entry.id, ())),
+            orphans=entry.orphans,
+        )
+        if len(source.problems) == before:
+            yield Entry(tool=tool, source=source, path=path, shape=shape)
+
+
+def _plain(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.removeprefix("args.") for name in names)
+
+
+def _match(entry: ToolEntry, source: Source, path: Path) -> HttpMatch:
+    http = entry.http
+    for name in http.method:
+        if not _METHOD.match(name):
+            source.refuse((*path, "method"), f"{name!r} is not a method: write it as GET")
+    query = _discriminators(http.query)
+    properties = frozenset((entry.args_schema or {}).get("properties") or ())
+    params = [Pattern(name) for name in http.params]
+    if graphql := http.graphql:
+        wanted: GraphQL | None = GraphQL(
+            name=Pattern(graphql.name), type=graphql.type, fields=frozenset(graphql.fields_)
+        )
+    else:
+        wanted = None
+    return HttpMatch(
+        upstream=http.upstream,
+        methods=frozenset(http.method),
+        segments=_template(http, source, (*path, "path")),
+        service=http.service,
+        headers=_discriminators({name.lower(): value for name, value in http.header.items()}),
+        query=query,
+        form=_discriminators(http.form),
+        json=_discriminators(http.json_),
+        graphql=wanted,
+        declared=properties
+        | {each.name for each in query}
+        | {each.text for each in params if each.exact}
+        | set(http.multi),
+        declared_globs=tuple(each for each in params if not each.exact),
+    )
+
+
+def _discriminators(written: Mapping[str, tuple[str, ...]]) -> tuple[Discriminator, ...]:
+    return tuple(
+        Discriminator(name, tuple(map(Pattern, values))) for name, values in written.items()
+    )
+
+
+def _constants(match: HttpMatch) -> frozenset[tuple[str, str]]:
+    """Return the fields that can only have one value here: they say which tool, not how."""
+    kinds = (("query", match.query), ("form", match.form), ("json", match.json))
+    return frozenset(
+        (kind, each.name)
+        for kind, discriminators in kinds
+        for each in discriminators
+        if each.constant is not None
+    )
+
+
+def _template(http: HttpEntry, source: Source, path: Path) -> tuple[Segment, ...]:
+    text = http.path.removeprefix("/")
+    segments: list[Segment] = []
+    for part in text.split("/") if text else []:
+        segment = _segment(part)
+        if segment is None:
+            source.refuse(
+                path,
+                f"{part!r} is neither a literal nor {{name}} nor {{name...}}; "
+                "paths are written decoded, without '.', '..', '%', '?' or '#'",
+            )
+            continue
+        if segments and segments[-1].kind is Kind.TAIL:
+            source.refuse(path, f"{{{segments[-1].text}...}} takes the rest: put it last")
+        if segment.kind is not Kind.LITERAL and segment.text in {
+            each.text for each in segments if each.kind is not Kind.LITERAL
+        }:
+            source.refuse(path, f"{{{segment.text}}} occurs twice")
+        segments.append(segment)
+    return tuple(segments)
+
+
+def _segment(part: str) -> Segment | None:
+    found = _PARAMETER.match(part)
+    if found:
+        return Segment(Kind.TAIL if found[2] else Kind.PARAMETER, found[1])
+    if part in (".", "..") or any(character in "{}%?#*" for character in part):
+        return None
+    return Segment(Kind.LITERAL, part)
+
+
+def _shape(entry: ToolEntry, names: tuple[str, ...], source: Source, path: Path) -> Shape:
+    declared = (*names, *entry.http.params, *_varying(entry.http))
+    try:
+        return arguments_shape(entry.args_schema, declared)
+    except ValueError as error:
+        source.refuse((*path, "args_schema"), str(error))
+        return Shape(kind="object")
+
+
+def _varying(http: HttpEntry) -> Iterator[str]:
+    for discriminators in (http.query, http.form, http.json_):
+        for name, values in discriminators.items():
+            if len(values) > 1 or "*" in values[0]:
+                yield name
+
+
+def _validator(
+    entry: ToolEntry, names: tuple[str, ...], source: Source, path: Path
+) -> Validator | None:
+    if entry.args_schema is None:
+        return None
+    here = (*path, "args_schema")
+    for inside, message in wrong_keywords(entry.args_schema):
+        source.refuse((*here, *inside), message, at_key=True)
+    outside = frozenset((*names, *entry.http.params, *_varying(entry.http)))
+    try:
+        return compile_schema(entry.args_schema, outside)
+    except ValueError as error:
+        source.refuse(here, f"not a JSON Schema that we take: {error}")
+        return None
+
+
+def _undo(entry: ToolEntry, source: Source, path: Path) -> Undo | None:
+    undo = entry.undo
+    if undo is None or not (undo.tool or undo.reason):
+        if entry.reversibility in ("reversible", "compensable"):
+            source.refuse(
+                (*path, "reversibility"),
+                f"{entry.reversibility} needs an `undo`: {{tool: ..., within: 24h}}, "
+                "or {reason: ...} where no call undoes it",
+            )
+        return None
+    return Undo(tool=undo.tool, within=undo.within, reason=undo.reason)
+
+
+def _facets(
+    entry: ToolEntry, tables: Tables, shape: Shape, source: Source, path: Path
+) -> Iterator[Facet]:
+    for name, given in entry.facets.items():
+        here = (*path, "facets", name)
+        table = tables.get(name)
+        if table is None:
+            hint = suggestion(name, tables) or f"; known: {', '.join(sorted(tables))}"
+            source.refuse(here, f"unknown facet {name!r}{hint}", at_key=True)
+        elif isinstance(table, tuple):
+            value = source.value(here, str(given), shape)
+            if value is not None:
+                yield Facet(name=name, shown=str(given), value=value, bands=_bands(table))
+        elif str(given) not in table:
+            hint = suggestion(str(given), table) or f"; known: {', '.join(table)}"
+            source.refuse(here, f"unknown class {str(given)!r} of {name}{hint}")
+        else:
+            yield Facet(name=name, shown=str(given), stake=Stake[table[str(given)].upper()])
+
+
+def _bands(table: tuple[BandEntry, ...]) -> tuple[Band, ...]:
+    return tuple(Band(upto=each.upto, stake=Stake[each.stake.upper()]) for each in table)
+
+
+def _check_tables(source: Source) -> None:
+    for name, table in source.model.stake.items():
+        path: Path = ("stake", name)
+        if not table:
+            source.refuse(path, f"{name} has no entries")
+        elif isinstance(table, tuple):
+            _check_bands(table, source, path)
+
+
+def _check_bands(table: tuple[BandEntry, ...], source: Source, path: Path) -> None:
+    for index, band in enumerate(table):
+        here = (*path, index)
+        if band.upto is None:
+            if index < len(table) - 1:
+                source.refuse(here, "this band has no upper bound, so the next is never reached")
+        elif index == len(table) - 1:
+            source.refuse(here, "the last band takes all above: leave `upto` out")
+        if index == 0:
+            continue
+        before = table[index - 1]
+        if band.upto is not None and before.upto is not None and band.upto <= before.upto:
+            source.refuse(here, f"upto {band.upto:g} is not above {before.upto:g}: never reached")
+        if Stake[band.stake.upper()] < Stake[before.stake.upper()]:
+            source.refuse(here, f"the stake falls from {before.stake} to {band.stake}")
+
+
+def _check_editable(source: Source) -> None:
+    known = {entry.id for entry in source.model.tools}
+    for name in source.model.edit.allow or {}:
+        if name not in known:
+            source.refuse(
+                ("edit", "allow", name),
+                f"no tool {name!r} in this file{suggestion(name, known)}",
+                at_key=True,
+            )

@@ -1,0 +1,81 @@
+"""Policy files, from disk to a `PolicySet`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..core.errors import InvalidDocument, Problem
+from ..core.rules import PolicySet
+from .compile import compile_set
+from .document import PolicyDocument
+from .positions import load_model
+from .problems import Source
+
+SUITE_SUFFIXES = ("_test.yaml", "_test.yml", ".policy_test.yaml")
+
+
+def load_policies(paths: Sequence[Path], today: datetime.date | None = None) -> PolicySet:
+    """Read *paths* (files, or directories of them) as one policy.
+
+    Files named `*_test.yaml` are suites and left out. With *today*, ended exceptions are problems.
+
+    Raises:
+        InvalidDocument: with every problem of every file; an unreadable or missing file is one.
+    """
+    files = policy_files(paths)
+    if not files:
+        where = ", ".join(map(str, paths)) or "the list of policies"
+        raise InvalidDocument((_problem(where, "no policy file here"),))
+    return read_policies([(str(file), _read(file)) for file in files], today)
+
+
+def read_policies(
+    files: Iterable[tuple[str, str | bytes]], today: datetime.date | None = None
+) -> PolicySet:
+    """Compile policy files that are already read, given as (name for problems, text).
+
+    Raises:
+        InvalidDocument: with every problem of every file.
+    """
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    for name, text in files:
+        try:
+            model, document = load_model(text, name, PolicyDocument)
+        except InvalidDocument as error:
+            problems += error.problems
+            continue
+        raw = text if isinstance(text, bytes) else text.encode()
+        sources.append(Source(raw=raw, document=document, model=model))
+    if not problems:
+        return compile_set(sources, today)
+    # What names a tool of a broken file would be reported in vain, so only its own files count.
+    raise InvalidDocument(tuple(problems))
+
+
+def policy_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the policy files among *paths*; a directory stands for the YAML files in it."""
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        found += [file for file in inside if not is_suite(file)]
+    return list(dict.fromkeys(found))
+
+
+def is_suite(path: Path) -> bool:
+    """Whether *path* is named as a test suite."""
+    return path.name.endswith(SUITE_SUFFIXES)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InvalidDocument((_problem(str(file), f"cannot be read: {reason}"),)) from None
+
+
+def _problem(file: str, message: str) -> Problem:
+    return Problem(file=file, line=1, column=1, message=message)

@@ -1,0 +1,197 @@
+"""What holds for all files of a policy: matrix, signals, levels, defaults, identity.
+
+Where files may differ, the strictest counts, so that their order does not matter and none loosens
+another; where that has no meaning, differing is a problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from typing import TypeVar
+
+from ..core.decisions import Level, PolicyRef, Reversibility, Stake
+from ..core.rules import Confidence, Levels, LevelSpec, Matrix, UnknownTool
+from .document import LevelEntry, MatrixEntry, PresetDocument, UnknownToolEntry
+from .positions import load_model
+from .problems import Source
+
+T = TypeVar("T")
+
+PRESETS = ("lenient", "standard", "strict")
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)\Z")
+
+
+def matrix(sources: Sequence[Source]) -> Matrix:
+    """Return the matrix that the files give, or the standard one."""
+    return only(sources, "matrix", _matrix_of) or preset("standard")
+
+
+def shadow(sources: Sequence[Source]) -> bool:
+    """Whether the files only decide and count."""
+    return only(sources, "mode", lambda source: source.model.mode == "shadow") or False
+
+
+def exception_floor(sources: Sequence[Source]) -> Level:
+    """Return the lowest level that an exception may lower to."""
+    return max(Level[source.model.defaults.exception_floor.upper()] for source in sources)
+
+
+def milliseconds(duration: str) -> int:
+    """Return a duration such as `90s`, `60m` or `4h` in milliseconds."""
+    found = _DURATION.match(duration)
+    if found is None:
+        raise ValueError(f"{duration!r} is not a duration such as 90s, 60m or 4h")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+@cache
+def preset(name: str) -> Matrix:
+    """Return the matrix of a preset: lenient, standard or strict."""
+    file = resources.files("interlock.policies") / "presets" / f"{name}.yaml"
+    model, _ = load_model(file.read_bytes(), f"{name}.yaml", PresetDocument)
+    return _matrix(model.matrix)
+
+
+def _matrix(entry: MatrixEntry) -> Matrix:
+    rows = []
+    for row in Reversibility:
+        words: tuple[str, ...] = getattr(entry, row.word)
+        low, medium, high, critical = (Level[word.upper()] for word in words)
+        rows.append((low, medium, high, critical))
+    return tuple(rows)
+
+
+def only(sources: Sequence[Source], section: str, read: Callable[[Source], T | None]) -> T | None:
+    """Return what the files say, where those that speak agree; else leave a problem."""
+    found: T | None = None
+    by: Source | None = None
+    for source in sources:
+        value = read(source)
+        if value is None:
+            continue
+        if by is not None and value != found:
+            source.refuse(
+                (section,), f"`{section}` differs from {by.place((section,))}: keep one of them"
+            )
+        elif by is None:
+            found, by = value, source
+    return found
+
+
+def _matrix_of(source: Source) -> Matrix | None:
+    written = source.model.matrix
+    if written is None:
+        return None
+    if isinstance(written, str):
+        return preset(written)
+    matrix = _matrix(written)
+    for row in Reversibility:
+        for stake in Stake:
+            _check_cell(matrix, row, stake, source)
+    return matrix
+
+
+def confidence(sources: Sequence[Source]) -> Confidence | None:
+    """Return the strictest of all: no file can loosen another's signal."""
+    written = [s.model.signals.confidence for s in sources if s.model.signals.confidence]
+    if not written:
+        return None
+    low, medium, high, critical = (
+        max(getattr(each.raise_below, stake.word) for each in written) for stake in Stake
+    )
+    for source in sources:
+        if source.model.signals.confidence:
+            _check_thresholds(source)
+    return Confidence(
+        missing=min(each.missing for each in written),
+        raise_below=(low, medium, high, critical),
+    )
+
+
+def levels(sources: Sequence[Source]) -> Levels:
+    base = Levels()
+    reasons = only(sources, "approvals", lambda source: source.model.approvals.require_reason)
+    for source in sources:
+        if set(source.model.approvals.separation) != {"requester", "agent_owner"}:
+            source.refuse(
+                ("approvals", "separation"),
+                "the requester and the agent's owner never approve: write both or leave it out",
+            )
+    return Levels(
+        approve=_level(sources, "approve", base.approve),
+        approve_dual=_level(sources, "approve_dual", base.approve_dual),
+        require_reason=base.require_reason if reasons is None else frozenset(reasons),
+    )
+
+
+def _level(sources: Sequence[Source], name: str, base: LevelSpec) -> LevelSpec:
+    def written(source: Source) -> LevelEntry | None:
+        entry: LevelEntry = getattr(source.model.levels, name)
+        return None if entry == LevelEntry() else entry
+
+    entry = only(sources, "levels", written) or LevelEntry()
+    quorum = base.quorum if entry.quorum is None else entry.quorum
+    if quorum < base.quorum:
+        for source in sources:
+            if written(source):
+                source.refuse(("levels", name, "quorum"), f"{name} needs {base.quorum} people")
+    return LevelSpec(
+        approvers=entry.approvers,
+        quorum=quorum,
+        hold_ms=milliseconds(entry.expire_after) if entry.expire_after else base.hold_ms,
+    )
+
+
+def unknown_tool(sources: Sequence[Source]) -> UnknownTool:
+    written = [
+        source.model.defaults.unknown_tool
+        for source in sources
+        if source.model.defaults.unknown_tool
+    ] or [UnknownToolEntry()]
+    return UnknownTool(
+        stake=max(Stake[each.stake.upper()] for each in written),
+        reversibility=max(Reversibility[each.reversibility.upper()] for each in written),
+        level=max(Level[each.level.upper()] for each in written),
+    )
+
+
+def reference(sources: Sequence[Source]) -> PolicyRef:
+    hashed = hashlib.sha256(b"interlock-policy-1")
+    for source in sources:
+        hashed.update(len(source.raw).to_bytes(8, "big"))
+        hashed.update(source.raw)
+    return PolicyRef(
+        name="+".join(source.name for source in sources),
+        version=max((source.model.metadata.version for source in sources), default=0),
+        sha256=hashed.hexdigest(),
+    )
+
+
+def _check_cell(matrix: Matrix, row: Reversibility, stake: Stake, source: Source) -> None:
+    cell = matrix[row][stake]
+    beside = matrix[row][stake - 1] if stake else Level.ALLOW
+    above = matrix[row - 1][stake] if row else Level.ALLOW
+    if cell < max(beside, above):
+        source.refuse(
+            ("matrix", row.word, int(stake)),
+            f"oversight falls: {row.word} x {stake.word} is {cell.word}, but its neighbour to the "
+            f"left or above is {max(beside, above).word}",
+        )
+
+
+def _check_thresholds(source: Source) -> None:
+    confidence = source.model.signals.confidence
+    if confidence is None:
+        return
+    for stake in list(Stake)[1:]:
+        before = getattr(confidence.raise_below, Stake(stake - 1).word)
+        if getattr(confidence.raise_below, stake.word) < before:
+            source.refuse(
+                ("signals", "confidence", "raise_below", stake.word),
+                f"the threshold falls below {before:g} as the stake rises",
+            )
