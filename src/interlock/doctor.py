@@ -1,0 +1,319 @@
+"""What is weak about an installation, and the cure. Critical weaknesses keep it from starting."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp.http_parser
+
+from .core.decisions import Level, Reversibility
+from .core.errors import WeakGround
+from .core.identity import KeyRecord, Kind
+from .core.rules import PolicySet
+from .ports import Durability
+from .settings import Config, Node
+from .settings_types import Address, Hidden
+
+OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
+_VOLATILE = frozenset({"tmpfs", "ramfs"})
+_LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weakness:
+    """One thing that is weak. `critical`: Interlock does not start on it."""
+
+    name: str
+    what: str
+    cure: str
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What was found on this machine."""
+
+    aiohttp: tuple[int, ...] = OLDEST_AIOHTTP
+    compiled_parser: bool = True
+    root: bool = False
+    debug: tuple[str, ...] = ()
+    filesystem: str = ""  #: of the data directory
+    readable: tuple[str, ...] = ()  #: files with secrets that everybody may read
+
+
+def survey(config: Config) -> Ground:
+    """Look at this machine, as far as *config* concerns it."""
+    parsers = aiohttp.http_parser
+    return Ground(
+        aiohttp=_numbers(importlib.metadata.version("aiohttp")),
+        compiled_parser=parsers.HttpRequestParser is not parsers.HttpRequestParserPy,
+        root=os.getuid() == 0,
+        debug=tuple(_debug_flags()),
+        filesystem=_filesystem(config.data),
+        readable=tuple(str(path) for path in _secret_files(config) if _readable(path)),
+    )
+
+
+def weak_ground(
+    config: Config,
+    durability: Durability,
+    policy: PolicySet,
+    *,
+    keys: tuple[KeyRecord, ...] = (),
+    ground: Ground | None = None,
+) -> tuple[Weakness, ...]:
+    """Return what is weak, critical things first. *ground* is surveyed where it is not given."""
+    ground = ground or survey(config)
+    found = (
+        *_program(ground),
+        *_store(config, durability, policy, ground),
+        *_listeners(config),
+        *_upstreams(config),
+        *_identities(config, policy, keys),
+    )
+    return tuple(sorted(found, key=lambda weakness: not weakness.critical))
+
+
+def refuse(weaknesses: tuple[Weakness, ...]) -> None:
+    """Raise WeakGround where any of *weaknesses* is critical."""
+    critical = [weakness for weakness in weaknesses if weakness.critical]
+    if critical:
+        raise WeakGround(
+            "Interlock does not start: " + " ".join(weakness.what for weakness in critical),
+            help=" ".join(weakness.cure for weakness in critical),
+        )
+
+
+def _program(ground: Ground) -> Iterator[Weakness]:
+    if not ground.compiled_parser:
+        yield Weakness(
+            name="python-parser",
+            critical=True,
+            what="aiohttp parses HTTP in Python here, less strictly than its compiled parser.",
+            cure="Install aiohttp from a wheel and unset AIOHTTP_NO_EXTENSIONS.",
+        )
+    if ground.aiohttp < OLDEST_AIOHTTP:
+        yield Weakness(
+            name="old-aiohttp",
+            critical=True,
+            what=f"aiohttp {_dotted(ground.aiohttp)} has known holes.",
+            cure=f"Run `pip install 'aiohttp>={_dotted(OLDEST_AIOHTTP)}'`.",
+        )
+    if ground.debug:
+        yield Weakness(
+            name="debug",
+            what=f"Debugging is on ({', '.join(ground.debug)}): slower, and more is logged.",
+            cure="Turn it off in production.",
+        )
+    if ground.root:
+        yield Weakness(
+            name="root",
+            what="Interlock runs as root.",
+            cure="Run it as a user of its own; it needs no privilege.",
+        )
+    for path in ground.readable:
+        yield Weakness(
+            name="readable-secret",
+            what=f"Everybody on this machine may read {path}.",
+            cure=f"Run `chmod 600 {path}`.",
+        )
+
+
+def _store(
+    config: Config, durability: Durability, policy: PolicySet, ground: Ground
+) -> Iterator[Weakness]:
+    embedded = config.store.url is None
+    if durability.eviction != "noeviction":
+        yield Weakness(
+            name="evicting-store",
+            critical=True,
+            what=f"The store may drop held calls when it is full ({durability.eviction}).",
+            cure="Set `maxmemory-policy noeviction` in the store's configuration.",
+        )
+    if not durability.writable:
+        yield Weakness(
+            name="read-only-store",
+            critical=True,
+            what="The store is read-only.",
+            cure="Point `store.url` at the primary.",
+        )
+    irreversible = _irreversible(policy)
+    if durability.grade == "memory":
+        yield Weakness(
+            name="forgetful-store",
+            critical=bool(irreversible),
+            what=f"The store forgets everything when it stops{_because(irreversible)}.",
+            cure="Set `appendonly yes` in the store's configuration.",
+        )
+    elif durability.grade == "process" and irreversible:
+        how = "`store: {embedded: {fsync: always}}`" if embedded else "`appendfsync always`"
+        yield Weakness(
+            name="power-failure",
+            what=f"A power failure may lose the last second of records{_because(irreversible)}.",
+            cure=f"Set {how}, or accept it.",
+        )
+    if embedded and ground.filesystem in _VOLATILE:
+        yield Weakness(
+            name="volatile-data",
+            what=f"The data directory {config.data} is in memory ({ground.filesystem}).",
+            cure="Set `data:` to a directory on a disk.",
+        )
+    yield from _shared_store(config)
+
+
+def _shared_store(config: Config) -> Iterator[Weakness]:
+    if config.store.url is None:
+        return
+    if config.secret is None:
+        yield Weakness(
+            name="local-secret",
+            what="The store is shared, but the secret is this machine's own: keys made here are "
+            "not valid at another replica.",
+            cure="Give all replicas the same `secret: {from_env: ...}`.",
+        )
+    url = urlsplit(config.store.url.reveal())
+    if url.scheme == "redis" and (url.hostname or "") not in _LOOPBACK:
+        yield Weakness(
+            name="plain-store",
+            what=f"What goes to the store at {url.hostname} is not encrypted.",
+            cure="Use `rediss://`, or a network that only Interlock and the store are in.",
+        )
+
+
+def _listeners(config: Config) -> Iterator[Weakness]:
+    if config.agents.anonymous is not None:
+        yield Weakness(
+            name="anonymous",
+            what=f"Any program on this machine may call tools, as `{config.agents.anonymous.id}`.",
+            cure="Remove `agents.anonymous`; make keys with `interlock keys create`.",
+        )
+    if not config.agents.listen.loopback:
+        yield Weakness(
+            name="plain-agents",
+            what=f"Agents' keys reach {config.agents.listen} unencrypted.",
+            cure="Put a TLS proxy before it, or keep it in a private network.",
+        )
+    if not config.people.listen.loopback and not config.people_url.startswith("https://"):
+        yield Weakness(
+            name="plain-people",
+            what=f"Decisions reach {config.people.listen} unencrypted.",
+            cure="Put a TLS proxy before it and set `people.url: https://...`.",
+        )
+
+
+def _upstreams(config: Config) -> Iterator[Weakness]:
+    for name, upstream in config.upstreams.items():
+        url = urlsplit(upstream.url)
+        near = Address(url.hostname or "", 0).loopback
+        if upstream.credentials is not None and url.scheme == "http" and not near:
+            yield Weakness(
+                name="plain-upstream",
+                what=f"The credential of upstream `{name}` goes out unencrypted.",
+                cure=f"Use https:// in `upstreams.{name}.url`.",
+            )
+
+
+def _identities(
+    config: Config, policy: PolicySet, keys: tuple[KeyRecord, ...]
+) -> Iterator[Weakness]:
+    people = {person.id: set(person.groups) for person in config.people.local}
+    for key in keys:
+        if key.kind is Kind.APPROVER and not key.revoked:
+            people.setdefault(key.subject, set()).update(key.groups)
+    if not people:
+        yield Weakness(
+            name="nobody",
+            what="Nobody can decide: there are no local people and no approvers' keys.",
+            cure="Add `people: {local: [{id: YOU}]}`, or run `interlock keys create approver YOU`.",
+        )
+        return
+    levels = (
+        (Level.APPROVE, policy.levels.approve),
+        (Level.APPROVE_DUAL, policy.levels.approve_dual),
+    )
+    for level, asked in levels:
+        groups = set(asked.approvers)
+        able = [name for name, has in people.items() if not groups or groups & has]
+        if len(able) < asked.quorum:
+            of = f" of {' or '.join(sorted(groups))}" if groups else ""
+            yield Weakness(
+                name="quorum",
+                what=f"{level.word} needs {asked.quorum} people{of}; there are {len(able)}.",
+                cure="Add people under `people.local`, or make approvers' keys.",
+            )
+
+
+def _irreversible(policy: PolicySet) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, tool in policy.tools.items()
+        if tool.reversibility is Reversibility.IRREVERSIBLE
+    )
+
+
+def _because(irreversible: tuple[str, ...]) -> str:
+    if not irreversible:
+        return ""
+    more = f" and {len(irreversible) - 1} more" if len(irreversible) > 1 else ""
+    return f", and policy has irreversible tools ({irreversible[0]}{more})"
+
+
+def _debug_flags() -> Iterator[str]:
+    if sys.flags.dev_mode:
+        yield "python -X dev"
+    if sys.flags.optimize:
+        yield "python -O"
+
+
+def _secret_files(config: Config) -> Iterator[Path]:
+    for secret in _secrets(config):
+        if secret.place.startswith("file "):
+            yield Path(secret.place.removeprefix("file "))
+    yield from (config.data / name for name in ("secret.key", "operator.key"))
+
+
+def _secrets(node: object) -> Iterator[Hidden]:
+    if isinstance(node, Hidden):
+        yield node
+    elif isinstance(node, dict):
+        for each in node.values():
+            yield from _secrets(each)
+    elif isinstance(node, Node):
+        for name in type(node).model_fields:
+            yield from _secrets(getattr(node, name))
+
+
+def _readable(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _filesystem(path: Path) -> str:
+    """Return the type of the filesystem that *path* is on, where /proc tells."""
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    mounts = {line.split()[1].replace("\\040", " "): line.split()[2] for line in lines}
+    for parent in (path, *path.parents):
+        if str(parent) in mounts:
+            return mounts[str(parent)]
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
