@@ -1,0 +1,339 @@
+"""The people's API: list, show, preview, decide, resolve. Looking never decides."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from ..core.actions import Action, Review, State, Verdict
+from ..core.content import read_json
+from ..core.decisions import Level
+from ..core.errors import (
+    IllegalTransition,
+    InvalidEdit,
+    Lapsed,
+    MalformedCall,
+    NotFound,
+    StaleVersion,
+)
+from ..core.identity import Kind
+from ..core.redaction import visible_line
+from . import models, openapi, views
+from .access import VISITOR, Route, Visitor, add_routes, check_token, refuse
+from .deps import DEPS, ApiDeps
+from .events import FEED, Feed, stream
+from .identity import deciding
+from .problems import VersionNeeded, WrongMediaType
+
+PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
+_ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_ETAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
+_CURSOR = re.compile(r"[0-9]{1,20}", re.ASCII)
+_FILTERS = frozenset({"state", "level", "agent", "tool", "limit", "cursor"})
+_SESSION_CALLS = 20
+_MOST, _USUAL = 200, 50
+M = TypeVar("M", bound=models.Model)
+
+
+def add_api(app: web.Application, deps: ApiDeps) -> None:
+    """Add the people's API to *app*, with the checks of the whole listener."""
+    app[FEED] = Feed(deps)
+    app.on_shutdown.append(_close_feed)
+    add_routes(app, deps, ROUTES)
+
+
+async def _close_feed(app: web.Application) -> None:
+    await app[FEED].close()
+
+
+# looking ------------------------------------------------------------------------------------
+
+
+async def list_approvals(request: web.Request) -> web.Response:
+    return _json(await queue(request))
+
+
+async def queue(request: web.Request) -> models.Queue:
+    """Return held actions by stake, then age; with `state`, recent ones in that state."""
+    deps, asked = request.app[DEPS], _query(request)
+    limit = _limit(asked.get("limit", str(_USUAL)))
+    wanted, cursor = _state(asked.get("state", "held")), asked.get("cursor")
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
+    if wanted is State.HELD:
+        listed = await deps.store.held(cursor, limit)
+        found, following, total = listed.actions, listed.next, listed.total
+    else:
+        every = await deps.store.recent(_MOST)
+        found = tuple(a for a in every if a.state is wanted or wanted is None)[:limit]
+        following, total = None, len(found)
+    kept = [action for action in found if _matches(action, asked)]
+    return models.Queue(
+        items=await cards(deps, kept), next=following, total=total, now=await deps.store.now()
+    )
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    asked = dict(request.query)
+    if len(asked) != len(request.query) or asked.keys() - _FILTERS:
+        names = ", ".join(sorted(_FILTERS))
+        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
+    if "level" in asked and asked["level"] not in {level.word for level in Level}:
+        raise MalformedCall("`level` must be one of " + ", ".join(level.word for level in Level))
+    return asked
+
+
+def _state(word: str) -> State | None:
+    """Return the state asked for; None for `recent`: what was decided lately, in any state."""
+    if word == "recent":
+        return None
+    try:
+        return State(word)
+    except ValueError:
+        words = ", ".join(state.value for state in State)
+        raise MalformedCall(f"`state` must be `recent` or one of {words}.") from None
+
+
+def _limit(word: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", word, re.ASCII) or not 1 <= int(word) <= _MOST:
+        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+    return int(word)
+
+
+def _matches(action: Action, asked: dict[str, str]) -> bool:
+    decision = action.decision
+    said = {
+        "agent": action.call.agent.id,
+        "level": decision.level.word if decision else "",
+        "tool": decision.tool if decision else "",
+    }
+    return all(asked.get(name, value) == value for name, value in said.items())
+
+
+async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
+    waiting = await deps.store.attended([action.id for action in actions])
+    return [
+        views.card(action, waits, deps.upstreams)
+        for action, waits in zip(actions, waiting, strict=True)
+    ]
+
+
+async def show_approval(request: web.Request) -> web.Response:
+    shown = await item(request)
+    return _json(shown, headers={"ETag": f'"{shown.card.version}"'})
+
+
+async def item(request: web.Request, *, limit: int = 0) -> models.Item:
+    """Return everything about the action that the path names.
+
+    With a *limit* in bytes, bodies beyond it and the arguments read from them are left out, and
+    `whole` is false: the page then asks for all of it before it lets anybody approve.
+    """
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    action = await _found(request)
+    call, decision, now = action.call, action.decision, await deps.store.now()
+    whole = not limit or views.weight(action) <= limit
+    may = views.rights(
+        action, visitor.principal.id, visitor.principal.groups, visitor.principal.kind.value, now
+    )
+    session = visitor.session
+    return models.Item(
+        card=(await cards(deps, [action]))[0],
+        owner=visible_line(call.agent.owner),
+        call=views.call_view(call, deps.upstreams, limit=0 if whole else 1),
+        arguments=views.arguments(decision) if whole else [],
+        changes=_edits(deps, action) if whole else [],
+        decision=views.judgement(decision) if decision else None,
+        context=views.claims(call),
+        warnings=views.warned(call, decision),
+        votes=views.votes(action),
+        history=views.history(await deps.store.history(action.id)),
+        earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
+        args_schema=schema(deps, action),
+        may=may,
+        whole=whole,
+        csrf=session.token(deciding(action.digest)) if session else "",
+        now=now,
+    )
+
+
+def schema(deps: ApiDeps, action: Action) -> dict[str, object] | None:
+    """Return the JSON Schema of the tool's arguments, where policy has one."""
+    tool = deps.gate.policy.tools.get(action.decision.tool) if action.decision else None
+    return dict(tool.args_schema) if tool and tool.args_schema is not None else None
+
+
+def _edits(deps: ApiDeps, action: Action) -> list[models.Difference]:
+    if action.original is None or action.decision is None:
+        return []
+    before = (action.original, deps.gate.judge(action.original))
+    return views.differences(before, (action.call, action.decision))
+
+
+async def _found(request: web.Request) -> Action:
+    action = await request.app[DEPS].gate.get(request.match_info["id"])
+    if action is None:
+        raise NotFound(f"There is no call {request.match_info['id']} (any more).")
+    return action
+
+
+# deciding -----------------------------------------------------------------------------------
+
+
+async def preview(request: web.Request) -> web.Response:
+    """Answer an edit as it would be sent and judged; nothing changes."""
+    deps, asked = request.app[DEPS], await _read(request, models.PreviewRequest)
+    action = await _found(request)
+    if action.decision is None:
+        raise IllegalTransition("The call was never decided by policy.")
+    call, decision = deps.gate.preview(action, asked.edited_args)
+    why = _unacceptable(action, call.digest, decision.level)
+    return _json(
+        models.Preview(
+            digest=call.digest,
+            call=views.call_view(call, deps.upstreams),
+            changes=views.differences((action.call, action.decision), (call, decision)),
+            decision=views.judgement(decision),
+            acceptable=not why,
+            why=why,
+            warnings=views.warned(call, decision),
+        )
+    )
+
+
+def _unacceptable(action: Action, digest: str, level: Level) -> str:
+    held = action.decision.level if action.decision else Level.DENY
+    if digest == action.digest:
+        return "The edit changes nothing; approve the call instead."
+    if level > held:
+        return f"Policy asks for {level.word} of this, more than the {held.word} it is held for."
+    return ""
+
+
+async def decide(request: web.Request) -> web.Response:
+    """Record a decision about the digest and the version that the person saw."""
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    asked = await _read(request, models.DecisionRequest)
+    version = _version(request)
+    check_token(request, visitor, deciding(asked.digest))
+    action = await _found(request)
+    review = _review(deps, action, visitor, asked, version)
+    try:
+        after = await deps.gate.review(action.id, review)
+    except (IllegalTransition, Lapsed, StaleVersion) as error:
+        current = await deps.gate.get(action.id)
+        return refuse(error, current=_outcome(current).model_dump() if current else None)
+    return _json(_outcome(after), headers={"ETag": f'"{after.version}"'})
+
+
+def _review(
+    deps: ApiDeps, action: Action, visitor: Visitor, asked: models.DecisionRequest, version: int
+) -> Review:
+    if (asked.edited_args is not None) is not (asked.type == "edit"):
+        raise MalformedCall("`edited_args` belongs to `edit`, and `edit` needs it.")
+    call = None
+    # of a call that moved on, the gate says what became of it, or that this is a repeat
+    if asked.edited_args is not None and action.digest == asked.digest:
+        call, _ = deps.gate.preview(action, asked.edited_args)
+        if asked.edited_digest is not None and asked.edited_digest != call.digest:
+            raise InvalidEdit("The edit is not what the preview showed; preview it again.")
+    return Review(
+        reviewer=visitor.reviewer,
+        verdict=Verdict(asked.type),
+        digest=asked.digest,
+        version=version,
+        message=asked.message,
+        reason_code=asked.reason_code,
+        call=call,
+    )
+
+
+def _outcome(action: Action) -> models.Outcome:
+    return models.Outcome(
+        id=action.id,
+        state=action.state.value,
+        version=action.version,
+        digest=action.digest,
+        votes=len(action.votes),
+        quorum=action.decision.quorum if action.decision else 1,
+        said=views.outcome(action),
+    )
+
+
+def _version(request: web.Request) -> int:
+    given = request.headers.getall("If-Match", [])
+    if not given or given == ["*"]:
+        raise VersionNeeded
+    found = _ETAG.fullmatch(given[0].strip())
+    if len(given) > 1 or found is None:
+        raise MalformedCall('`If-Match` must be one version in quotes, such as "1".')
+    return int(found[1])
+
+
+async def resolve(request: web.Request) -> web.Response:
+    """Settle an unknown outcome with what an admin found out."""
+    asked = await _read(request, models.ResolveRequest)
+    deps, by = request.app[DEPS], request[VISITOR].principal.id
+    after = await deps.gate.resolve(request.match_info["id"], by, asked.happened, asked.message)
+    return _json(_outcome(after))
+
+
+# reading and writing JSON -------------------------------------------------------------------
+
+
+async def _read(request: web.Request, model: type[M]) -> M:
+    """Return the body as *model*: strict JSON, no duplicate or unknown member, no other type."""
+    if request.content_type != "application/json":
+        raise WrongMediaType
+    try:
+        text = (await request.read()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedCall("The body is not UTF-8.") from None
+    try:
+        return model.model_validate(read_json(text))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()
+        )
+        raise MalformedCall(f"The body does not fit: {wrong}.") from None
+
+
+def _json(model: models.Model, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        text=model.model_dump_json(ensure_ascii=True),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+async def document(request: web.Request) -> web.Response:
+    return web.json_response(openapi.document(request.app[DEPS].url))
+
+
+ROUTES = (
+    Route(method="GET", path="/v1/approvals", handler=list_approvals, kinds=PEOPLE),
+    Route(method="GET", path=f"/v1/approvals/{_ID}", handler=show_approval, kinds=PEOPLE),
+    Route(
+        method="POST",
+        path=f"/v1/approvals/{_ID}/preview",
+        handler=preview,
+        kinds=frozenset({Kind.APPROVER}),
+    ),
+    Route(
+        method="POST",
+        path=f"/v1/approvals/{_ID}/decision",
+        handler=decide,
+        kinds=frozenset({Kind.APPROVER}),
+    ),
+    Route(
+        method="POST",
+        path=f"/v1/approvals/{_ID}/resolve",
+        handler=resolve,
+        kinds=frozenset({Kind.ADMIN}),
+    ),
+    Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
+    Route(method="GET", path="/openapi.json", handler=document, kinds=None),
+)

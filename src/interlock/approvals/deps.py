@@ -1,0 +1,85 @@
+"""What the people's side needs from the rest; `app` builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from ..core.actions import Action, Review, ToolCall
+from ..core.decisions import Decision
+from ..core.rules import PolicySet
+from ..ports import KeyRing, Store
+from .identity import OneTimeLinks, Sessions
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+WHOLE_BYTES = 262_144  #: a larger call is shown only on request, and cannot be approved before
+
+
+class Gate(Protocol):
+    """The part of `interlock.gate.Gate` that people use."""
+
+    @property
+    def policy(self) -> PolicySet: ...
+
+    async def get(self, action_id: str) -> Action | None: ...
+
+    def judge(self, call: ToolCall) -> Decision: ...
+
+    def preview(
+        self, action: Action, arguments: Mapping[str, Any]
+    ) -> tuple[ToolCall, Decision]: ...
+
+    async def review(self, action_id: str, review: Review) -> Action: ...
+
+    async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action: ...
+
+
+def _nobody(listener: Callable[[str], None]) -> Callable[[], None]:
+    return lambda: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiDeps:
+    """Everything that the API and the page read.
+
+    `url` is where people reach this listener, such as `http://127.0.0.1:8081`; its host, those
+    of `hosts` and the local names are answered, every other Host gets 421. `upstreams` maps an
+    upstream's name to its base URL, for display. `listen` registers a callback that gets the id
+    of every action that moved and returns the way to end that (`RedisStore.listen`); without
+    it the live page polls. `poll_seconds`: how often changes that nobody announced are looked
+    for.
+    """
+
+    gate: Gate
+    store: Store
+    keys: KeyRing
+    sessions: Sessions
+    links: OneTimeLinks
+    url: str
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    hosts: frozenset[str] = frozenset()
+    listen: Callable[[Callable[[str], None]], Callable[[], None]] = _nobody
+    poll_seconds: float = 2.0
+    whole_bytes: int = WHOLE_BYTES
+
+    @property
+    def secure(self) -> bool:
+        """Whether people come over TLS."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name; `__Host-` needs TLS."""
+        return "__Host-interlock" if self.secure else "interlock"
+
+    @property
+    def answered_hosts(self) -> frozenset[str]:
+        own = urlsplit(self.url).hostname or ""
+        return LOCAL_HOSTS | {host.lower() for host in self.hosts} | {own}
+
+
+DEPS: web.AppKey[ApiDeps] = web.AppKey("people", ApiDeps)

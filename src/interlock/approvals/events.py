@@ -1,0 +1,135 @@
+"""The live queue as server-sent events: what is held now, whenever that changes.
+
+One watcher per process serves every stream. The store's announcements make it quick, its poll
+makes it correct. An event's id names the state that it tells, so that a stream that is taken up
+again with `Last-Event-ID` says nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..core.errors import InterlockError, QueueFull, StoreUnavailable
+from ..tasks import Tasks
+from . import models
+from .access import identify
+from .deps import ApiDeps
+
+HEARTBEAT = 15.0  #: seconds between comments on a quiet stream
+_STREAMS = 256
+_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    id: str
+    data: str  #: JSON of `models.Tick`
+
+
+class Feed:
+    """What every stream follows."""
+
+    def __init__(self, deps: ApiDeps) -> None:
+        self._deps = deps
+        self._tasks = Tasks()
+        self._watcher: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
+        self._moves = 0
+        self._fresh = asyncio.Condition()
+        self._latest: Snapshot | None = None
+        self.streams = 0
+        self.closing = False
+
+    async def next(self, seen: str, seconds: float) -> Snapshot | None:
+        """Return the queue once *seen* does not name it; None after *seconds*, or at the end."""
+        if self._watcher is None:
+            self._watcher = self._tasks.spawn(self._watch(), "people-feed")
+        async with self._fresh:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._fresh.wait_for(lambda: self.closing or self._newer(seen))
+        return self._latest if self._newer(seen) and not self.closing else None
+
+    def _newer(self, seen: str) -> bool:
+        return self._latest is not None and self._latest.id != seen
+
+    async def close(self) -> None:
+        """End every stream, so that the listener can stop."""
+        self.closing = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        async with self._fresh:
+            self._fresh.notify_all()
+
+    def _announced(self, _action_id: str) -> None:
+        self._moves += 1
+        self._moved.set()
+
+    async def _watch(self) -> None:
+        stop = self._deps.listen(self._announced)
+        try:
+            while True:
+                self._moved.clear()
+                with contextlib.suppress(StoreUnavailable):  # the next poll tries again
+                    await self._look()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._deps.poll_seconds):
+                        await self._moved.wait()
+        finally:
+            stop()
+
+    async def _look(self) -> None:
+        listed = await self._deps.store.held(None, _LISTED)
+        held = [(action.id, action.version) for action in listed.actions]
+        data = models.Tick(held=held, total=listed.total).model_dump_json()
+        state = hashlib.sha256(data.encode()).hexdigest()[:16]
+        name = f"{state}.{self._moves}"  # also moves that leave the queue as it is: a send ends
+        async with self._fresh:
+            self._latest = Snapshot(id=name, data=data)
+            self._fresh.notify_all()
+
+
+FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Follow the queue until the client leaves or the listener stops."""
+    feed = request.app[FEED]
+    if feed.streams >= _STREAMS:
+        raise QueueFull("Too many live pages are open already; close some.")
+    feed.streams += 1
+    try:
+        return await _follow(request, feed)
+    finally:
+        feed.streams -= 1
+
+
+async def _follow(request: web.Request, feed: Feed) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(request)
+    await response.write(b"retry: 2000\n: the queue, whenever it changes\n\n")
+    seen = request.headers.get("Last-Event-ID", "")
+    while not feed.closing and await _still_allowed(request):
+        snapshot = await feed.next(seen, HEARTBEAT)
+        if snapshot is None:
+            await response.write(b": still here\n\n")
+            continue
+        seen = snapshot.id
+        await response.write(f"id: {seen}\nevent: queue\ndata: {snapshot.data}\n\n".encode())
+    return response
+
+
+async def _still_allowed(request: web.Request) -> bool:
+    """A stream ends with the session or key that opened it."""
+    try:
+        return await identify(request) is not None
+    except InterlockError:
+        return False

@@ -1,0 +1,279 @@
+"""What the people's API takes and gives: the one source of its JSON and of its OpenAPI document.
+
+Texts that an agent wrote are given as people may see them: `redaction.visible_line` for one-line
+fields, `visible_text` for longer ones. Times are ms since the epoch by the store's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the call")]
+Message = Annotated[str, Field(max_length=10_000)]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9_]{0,40}$", description="a preset reason")]
+
+
+# what people send ---------------------------------------------------------------------------
+
+
+class DecisionRequest(Model):
+    """A person's decision about what they saw: the digest, and the version in If-Match."""
+
+    type: Literal["approve", "edit", "reject", "respond"]
+    digest: Digest
+    edited_args: dict[str, Any] | None = Field(
+        default=None, description="every argument of the edited call; needed for `edit`"
+    )
+    edited_digest: Digest | None = Field(
+        default=None, description="of the previewed edit; refused where the edit gives another"
+    )
+    message: Message = Field(default="", description="the reason, or the answer for `respond`")
+    reason_code: Code = ""
+
+
+class PreviewRequest(Model):
+    """An edit to try."""
+
+    edited_args: dict[str, Any]
+
+
+class ResolveRequest(Model):
+    """What a person found out about a call whose outcome is unknown."""
+
+    happened: bool
+    message: Message = Field(min_length=1)
+
+
+# what people get ----------------------------------------------------------------------------
+
+
+class Warning_(Model):
+    """Something deceptive in a text: where, and what."""
+
+    where: str
+    text: str
+
+
+class Card(Model):
+    """One action in a list."""
+
+    id: str
+    version: int
+    state: str
+    digest: str
+    level: str
+    stake: str
+    reversibility: str
+    tool: str
+    description: str
+    method: str
+    destination: str = Field(description="the full URL that is called")
+    consequence: str = Field(description="one line, from policy: can it be undone, and how")
+    agent: str
+    session: str
+    confidence: float | None
+    created: int
+    changed: int
+    deadline: int
+    caller_waiting: bool | None = Field(description="None where it no longer matters")
+    votes: int
+    quorum: int
+    edited: bool
+    outcome: str = Field(description="who decided, and what became of it; empty while held")
+
+
+class Queue(Model):
+    """One page of actions. `next` is the cursor of the following page."""
+
+    items: list[Card]
+    next: str | None
+    total: int
+    now: int
+
+
+class Body(Model):
+    """A request body, in full unless `whole` is false."""
+
+    size: int
+    media_type: str
+    kind: str
+    sha256: str
+    whole: bool
+    text: str | None = Field(description="where it is UTF-8")
+    base64: str | None = Field(description="where it is not")
+    visible: str
+    pretty: str | None = Field(description="JSON, indented; the bytes are in `visible`")
+
+
+class Call(Model):
+    """The exact call as it will be sent; credentials in headers are masked."""
+
+    method: str
+    url: str
+    upstream: str
+    base: str
+    target: str
+    service: str
+    region: str
+    headers: list[tuple[str, str]]
+    masked: list[str] = Field(description="names of the headers whose values are masked")
+    body: Body
+
+
+class Argument(Model):
+    """One argument of the tool: its value, its JSON to start an edit from, and what is read."""
+
+    name: str
+    source: str
+    value: Any
+    json_text: str
+    visible: str
+    editable: bool
+
+
+class Rule(Model):
+    id: str
+    effect: str
+    description: str
+    indeterminate: str
+
+
+class Judgement(Model):
+    """What policy said, and why."""
+
+    level: str
+    stake: str
+    reversibility: str
+    facet: str
+    description: str
+    consequence: str
+    rules: list[Rule]
+    signals: list[str]
+    exceptions: list[str]
+    indeterminate: bool
+    reason: str
+    message: str
+    trace: list[str]
+    quorum: int
+    approvers: list[str]
+    require_reason: list[str] = Field(description="verdicts that need a message")
+    policy: str
+
+
+class Claims(Model):
+    """What the agent or its framework says about the call. Not verified by anybody."""
+
+    untrusted: Literal[True] = True
+    confidence: float | None
+    reason: str
+    task: str
+    session: str
+    traceparent: str
+
+
+class Vote(Model):
+    by: str
+    verdict: str
+    message: str
+    reason_code: str
+    digest: str
+    counts: bool = Field(description="an approval of the call as it is now")
+
+
+class Moment(Model):
+    """One transition."""
+
+    version: int
+    at: int
+    before: str
+    after: str
+    what: str
+
+
+class Difference(Model):
+    """One argument, or part of the request, before and after an edit; None: absent."""
+
+    where: str
+    before: str | None
+    after: str | None
+
+
+class Rights(Model):
+    """What this visitor may do now, and why not."""
+
+    approve: bool
+    edit: bool
+    reject: bool
+    respond: bool
+    why: str
+
+
+class Item(Model):
+    """Everything about one action."""
+
+    card: Card
+    owner: str
+    call: Call
+    arguments: list[Argument]
+    changes: list[Difference] = Field(description="against what the agent asked for, once edited")
+    decision: Judgement | None
+    context: Claims
+    warnings: list[Warning_]
+    votes: list[Vote]
+    history: list[Moment]
+    earlier: list[Card] = Field(description="earlier calls of the same session, newest first")
+    args_schema: dict[str, Any] | None
+    may: Rights
+    whole: bool
+    csrf: str = Field(description="the token that decides this call from a session; else empty")
+    now: int
+
+
+class Preview(Model):
+    """An edit as it would be sent and judged."""
+
+    digest: str
+    call: Call
+    changes: list[Difference]
+    decision: Judgement
+    acceptable: bool
+    why: str
+    warnings: list[Warning_]
+
+
+class Outcome(Model):
+    """What became of a decision."""
+
+    id: str
+    state: str
+    version: int
+    digest: str
+    votes: int
+    quorum: int
+    said: str
+
+
+class Tick(Model):
+    """The queue as it is now, by id and version."""
+
+    held: list[tuple[str, int]]
+    total: int
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    help: str | None = None

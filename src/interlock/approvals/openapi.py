@@ -1,0 +1,208 @@
+"""The OpenAPI 3.1 document of the people's API, from the models and one table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from . import models
+
+_REF = "#/components/schemas/{model}"
+_REFUSALS = {
+    400: "malformed, or a member that is not known",
+    401: "no valid key and no session",
+    403: "not for this kind of key, not for this person, or asked by another site's page",
+    404: "no such call",
+    409: "already decided; `current` says by whom",
+    410: "the time to decide is over; `current` says what became of it",
+    412: "not the version or digest that was looked at; `current` is the call now",
+    415: "not JSON",
+    421: "this listener is not known by that Host",
+    422: "the edit does not fit, or a reason is missing",
+    428: "no If-Match",
+    503: "the store does not answer; nothing has changed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What the document says about one route."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answers: type[BaseModel] | None
+    takes: type[BaseModel] | None = None
+    media_type: str = "application/json"
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    refusals: tuple[int, ...] = (401, 403, 421, 503)
+    open: bool = False  #: needs no sign-in
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _query(name: str, schema: Mapping[str, Any], description: str) -> Mapping[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+_IN_PATH = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+    "description": 'the version that was looked at, in quotes: the ETag, such as `"1"`',
+}
+_CSRF = {
+    "name": "Interlock-CSRF",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "`csrf` of the item; needed from a session, not with a key",
+}
+_LIST = (
+    _query("state", {"type": "string", "default": "held"}, "a state, or `recent`: decided lately"),
+    _query("level", {"enum": ["allow", "notify", "approve", "approve_dual", "deny"]}, "asked for"),
+    _query("agent", {"type": "string"}, "only this agent's"),
+    _query("tool", {"type": "string"}, "only this catalogue entry's"),
+    _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
+    _query("cursor", {"type": "string", "pattern": "^[0-9]{1,20}$"}, "`next` of the page before"),
+)
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/approvals",
+        name="listApprovals",
+        summary="Held calls, highest stake first, then oldest first",
+        answers=models.Queue,
+        parameters=_LIST,
+        refusals=(400, 401, 403, 421, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/approvals/{id}",
+        name="showApproval",
+        summary="Everything about one call",
+        answers=models.Item,
+        parameters=(_IN_PATH,),
+        refusals=(401, 403, 404, 421, 503),
+        headers={"ETag": "the version, in quotes; send it as If-Match with the decision"},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/approvals/{id}/preview",
+        name="previewEdit",
+        summary="An edit as it would be sent and judged; changes nothing",
+        answers=models.Preview,
+        takes=models.PreviewRequest,
+        parameters=(_IN_PATH,),
+        refusals=(400, 401, 403, 404, 409, 415, 421, 422, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/approvals/{id}/decision",
+        name="decide",
+        summary="Approve, edit, reject, or answer in the tool's place",
+        answers=models.Outcome,
+        takes=models.DecisionRequest,
+        parameters=(_IN_PATH, _IF_MATCH, _CSRF),
+        refusals=tuple(_REFUSALS),
+        headers={"ETag": "the version after the decision"},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/approvals/{id}/resolve",
+        name="resolve",
+        summary="Settle a call whose outcome is unknown (admins)",
+        answers=models.Outcome,
+        takes=models.ResolveRequest,
+        parameters=(_IN_PATH,),
+        refusals=(400, 401, 403, 404, 409, 415, 421, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/events",
+        name="followQueue",
+        summary="The queue whenever it changes, as server-sent events of `Tick`",
+        answers=models.Tick,
+        media_type="text/event-stream",
+        parameters=({"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}},),
+    ),
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        name="document",
+        summary="This document",
+        answers=None,
+        refusals=(421,),
+        open=True,
+    ),
+)
+
+
+def document(url: str) -> dict[str, Any]:
+    """Return the document; *url* is where this listener is reached."""
+    every: dict[type[BaseModel], Literal["validation"]] = {models.Problem: "validation"}
+    for operation in OPERATIONS:
+        every |= {m: "validation" for m in (operation.answers, operation.takes) if m is not None}
+    _, schemas = models_json_schema(list(every.items()), ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Interlock: the people's API",
+            "version": "1",
+            "description": "See held calls and decide them. An agent's key is refused everywhere.",
+        },
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": operation.summary}
+    schema = _of(operation.answers) if operation.answers else {"type": "object"}
+    good["content"] = {operation.media_type: {"schema": schema}}
+    if operation.headers:
+        good["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in operation.headers.items()
+        }
+    told: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": list(operation.parameters),
+        "responses": {"200": good}
+        | {str(status): _refusal(status) for status in operation.refusals},
+    }
+    if operation.takes:
+        content = {"application/json": {"schema": _of(operation.takes)}}
+        told["requestBody"] = {"required": True, "content": content}
+    if operation.open:
+        told["security"] = []
+    return told
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _of(models.Problem)}}
+    return {"description": _REFUSALS[status], "content": content}
+
+
+def _of(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}

@@ -1,0 +1,89 @@
+"""Errors of the people's side as RFC 9457 problems. Pure: errors in, JSON-ready values out.
+
+* PeopleError
+  x NotSignedIn           401
+  x CrossSite             403  another site's page asked, or the CSRF token is wrong
+  x MethodNotAllowed      405
+  x WrongMediaType        415
+  x Misdirected           421  the Host is not ours: DNS rebinding
+  x VersionNeeded         428  no If-Match
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import InterlockError
+
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {
+    400: "Malformed request",
+    401: "Sign-in needed",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Already decided",
+    410: "Expired",
+    412: "Changed since you looked",
+    413: "Too large",
+    415: "Unsupported media type",
+    421: "Unknown host",
+    422: "Not acceptable as it is",
+    428: "Version needed",
+    503: "Store unavailable",
+}
+
+
+class PeopleError(InterlockError):
+    """The request cannot be taken."""
+
+    status, kind = 400, "bad-request"
+
+
+class NotSignedIn(PeopleError):
+    """An approver's or admin's key, or a signed-in session, is needed."""
+
+    status, kind = 401, "not-signed-in"
+
+
+class CrossSite(PeopleError):
+    """This request did not come from Interlock's own page; nothing was decided."""
+
+    status, kind = 403, "cross-site"
+
+
+class MethodNotAllowed(PeopleError):
+    """This method is not allowed here. Looking never decides; decisions are POSTs."""
+
+    status, kind = 405, "method-not-allowed"
+
+
+class WrongMediaType(PeopleError):
+    """Send `Content-Type: application/json`."""
+
+    status, kind = 415, "unsupported-media-type"
+
+
+class Misdirected(PeopleError):
+    """This listener is not known by that Host. Add it to the people listener's `hosts`."""
+
+    status, kind = 421, "misdirected"
+
+
+class VersionNeeded(PeopleError):
+    """Send `If-Match: "<version>"` with the version that you looked at (its ETag)."""
+
+    status, kind = 428, "version-needed"
+
+
+def problem(error: InterlockError, **more: Any) -> dict[str, Any]:
+    """Return *error* as a problem object; *more* are extension members."""
+    told: dict[str, Any] = {
+        "type": f"urn:interlock:problem:{error.kind}",
+        "title": _TITLES.get(error.status, "Something went wrong"),
+        "status": error.status,
+        "detail": error.detail,
+    }
+    if error.help:
+        told["help"] = error.help
+    return told | more

@@ -1,0 +1,372 @@
+"""Actions as people see them. Pure: an action and what surrounds it in, models out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.actions import Action, Review, State, ToolCall
+from ..core.actions import Body as Kind
+from ..core.decisions import Decision, Level, Reversibility
+from ..core.lookalikes import warnings
+from ..core.redaction import (
+    SECRET_HEADERS,
+    redact_headers,
+    shown,
+    visible_bytes,
+    visible_line,
+    visible_text,
+)
+from . import models
+
+_OPEN = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
+_ENDED = {
+    State.APPROVED: "approved, being sent",
+    State.FORWARDING: "approved, being sent",
+    State.ANSWERED: "sent, the tool answered",
+    State.UNKNOWN: "sent, outcome unknown",
+    State.RESOLVED: "settled by hand",
+    State.REJECTED: "rejected",
+    State.RESPONDED: "answered in the tool's place",
+    State.EXPIRED: "expired, never sent",
+    State.CANCELLED: "cancelled, never sent",
+    State.DENIED: "denied by policy",
+}
+
+
+def consequence(decision: Decision) -> str:
+    """Return in one line whether the action can be undone, from policy alone."""
+    undo = decision.undo
+    how = ""
+    if undo and undo.tool:
+        how = f" with {undo.tool}" + (f" within {undo.within}" if undo.within else "")
+    elif undo and undo.reason:
+        how = f": {undo.reason}"
+    said: dict[Reversibility, str] = {
+        Reversibility.READ_ONLY: "Reads only.",
+        Reversibility.REVERSIBLE: f"Can be undone{how}.",
+        Reversibility.COMPENSABLE: f"Can be made good{how}, at a cost.",
+        Reversibility.IRREVERSIBLE: "Cannot be undone.",
+    }
+    return said[decision.reversibility]
+
+
+def url(call: ToolCall, upstreams: Mapping[str, str]) -> str:
+    """Return the URL that is called, visible; the upstream's name stands in for no base URL."""
+    base: str = upstreams.get(call.upstream, f"{call.upstream}:")
+    return visible_line(base.rstrip("/") + call.target)
+
+
+def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str]) -> models.Card:
+    """Return *action* as one line of a list; *waiting*: whether its caller still waits."""
+    decision, call = action.decision, action.call
+    return models.Card(
+        id=action.id,
+        version=action.version,
+        state=action.state.value,
+        digest=action.digest,
+        level=decision.level.word if decision else "",
+        stake=decision.stake.word if decision else "critical",
+        reversibility=decision.reversibility.word if decision else "irreversible",
+        tool=visible_line(decision.tool) if decision else "",
+        description=visible_line(decision.description) if decision else "",
+        method=visible_line(call.method),
+        destination=url(call, upstreams),
+        consequence=consequence(decision) if decision else "",
+        agent=visible_line(call.agent.id),
+        session=visible_line(call.context.session),
+        confidence=call.context.confidence,
+        created=action.created,
+        changed=action.changed,
+        deadline=action.deadline,
+        caller_waiting=waiting if action.state in _OPEN else None,
+        votes=len(action.votes),
+        quorum=decision.quorum if decision else 1,
+        edited=action.edited,
+        outcome=outcome(action),
+    )
+
+
+def outcome(action: Action) -> str:
+    """Return who decided and what became of it: `bob: rejected`; empty while it is held."""
+    if action.state is State.HELD:
+        return ""
+    ended: str = _ENDED.get(action.state, action.state.value)
+    if not action.reviews:
+        return ended
+    people = list(dict.fromkeys(visible_line(review.reviewer.id) for review in action.reviews))
+    edited = "edited, " if action.edited else ""
+    return f"{' and '.join(people)}: {edited}{ended}"
+
+
+def call_view(call: ToolCall, upstreams: Mapping[str, str], *, limit: int = 0) -> models.Call:
+    """Return the exact call; with a *limit* in bytes, a larger body is left out (`whole` false)."""
+    headers = redact_headers(call.headers)
+    return models.Call(
+        method=visible_line(call.method),
+        url=url(call, upstreams),
+        upstream=visible_line(call.upstream),
+        base=upstreams.get(call.upstream, ""),
+        target=visible_line(call.target),
+        service=visible_line(call.service),
+        region=visible_line(call.region),
+        headers=[(visible_line(name), visible_line(value)) for name, value in headers],
+        masked=[n for n, _ in call.headers if n.strip().lower() in SECRET_HEADERS],
+        body=_body(call, limit),
+    )
+
+
+def _body(call: ToolCall, limit: int) -> models.Body:
+    body, whole = call.body, not limit or len(call.body) <= limit
+    text, encoded = None, None
+    if whole:
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            encoded = base64.b64encode(body).decode()
+    return models.Body(
+        size=len(body),
+        media_type=visible_line(call.content.media_type),
+        kind=call.content.kind.value,
+        sha256=hashlib.sha256(body).hexdigest(),
+        whole=whole,
+        text=text,
+        base64=encoded,
+        visible=shown(visible_bytes(body)) if whole else "",
+        pretty=_pretty(call) if whole else None,
+    )
+
+
+def _pretty(call: ToolCall) -> str | None:
+    if call.content.kind is not Kind.JSON:
+        return None
+    text = json.dumps(call.content.value, indent=2, ensure_ascii=False)
+    # the line feeds are ours: JSON writes those of the agent as \n
+    return "\n".join(visible_line(line) for line in text.split("\n"))
+
+
+def arguments(decision: Decision | None, *, whole: bool = True) -> list[models.Argument]:
+    """Return the tool's arguments, in the order of the call; none where they are not shown."""
+    if decision is None or not whole:
+        return []
+    allowed = decision.editable
+    return [
+        models.Argument(
+            name=visible_line(name),
+            source=decision.sources.get(name, ""),
+            value=value,
+            json_text=json.dumps(value, ensure_ascii=True),
+            visible=value_text(value),
+            editable=allowed is None or name in allowed,
+        )
+        for name, value in decision.arguments.items()
+    ]
+
+
+def value_text(value: Any) -> str:
+    """Return a value as people read it: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return visible_text(value)
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "\n".join(visible_line(line) for line in text.split("\n"))
+
+
+def judgement(decision: Decision) -> models.Judgement:
+    return models.Judgement(
+        level=decision.level.word,
+        stake=decision.stake.word,
+        reversibility=decision.reversibility.word,
+        facet=visible_line(decision.facet),
+        description=visible_line(decision.description),
+        consequence=consequence(decision),
+        rules=[
+            models.Rule(
+                id=visible_line(hit.id),
+                effect=visible_line(hit.effect),
+                description=visible_line(hit.description),
+                indeterminate=visible_line(hit.indeterminate),
+            )
+            for hit in decision.rules
+        ],
+        signals=[visible_line(signal) for signal in decision.signals],
+        exceptions=[visible_line(name) for name in decision.exceptions],
+        indeterminate=decision.indeterminate,
+        reason=visible_line(decision.reason),
+        message=visible_line(decision.message),
+        trace=[visible_line(line) for line in decision.trace],
+        quorum=decision.quorum,
+        approvers=[visible_line(group) for group in decision.approvers],
+        require_reason=_needing_reason(decision),
+        policy=f"{decision.policy.name} v{decision.policy.version}",
+    )
+
+
+def _needing_reason(decision: Decision) -> list[str]:
+    """The verdicts that need words; approving does at the top level (`approve_dual`)."""
+    needed = (decision.require_reason | {"reject", "respond"}) - {"approve_dual"}
+    if decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason:
+        needed |= {"approve"}
+    return sorted(needed)
+
+
+def claims(call: ToolCall) -> models.Claims:
+    said = call.context
+    return models.Claims(
+        confidence=said.confidence,
+        reason=visible_text(said.reason),
+        task=visible_text(said.task),
+        session=visible_line(said.session),
+        traceparent=visible_line(said.traceparent),
+    )
+
+
+def votes(action: Action) -> list[models.Vote]:
+    """Return every review, oldest first, and whether it counts for the call as it is now."""
+    return [_vote(review, action) for review in action.reviews]
+
+
+def _vote(review: Review, action: Action) -> models.Vote:
+    counts = any(
+        vote.reviewer.id == review.reviewer.id and vote.version == review.version
+        for vote in action.votes
+    )
+    return models.Vote(
+        by=visible_line(review.reviewer.id),
+        verdict=review.verdict.value,
+        message=visible_text(review.message),
+        reason_code=review.reason_code,
+        digest=review.digest,
+        counts=counts,
+    )
+
+
+def history(rows: Sequence[Mapping[str, str]]) -> list[models.Moment]:
+    return [
+        models.Moment(
+            version=int(row["version"]),
+            at=int(row["at"]),
+            before=row["from"],
+            after=row["to"],
+            what=_what(row.get("event", "")),
+        )
+        for row in rows
+    ]
+
+
+def _what(event: str) -> str:
+    """Return one line about a stored event: its name, who, and what they said."""
+    try:
+        told = json.loads(event)
+    except ValueError:
+        return ""
+    if not isinstance(told, dict):
+        return ""
+    who = told.get("by") or told.get("reviewer") or ""
+    parts = [who, told.get("verdict") or told.get("event"), told.get("status"), told.get("cause")]
+    return visible_line(" ".join(str(part) for part in parts if part))
+
+
+def differences(
+    before: tuple[ToolCall, Decision], after: tuple[ToolCall, Decision]
+) -> list[models.Difference]:
+    """Return what an edit changes: arguments by name, then what else of the request differs."""
+    (old, was), (new, now) = before, after
+    names = dict.fromkeys((*was.arguments, *now.arguments))
+    changes = [
+        models.Difference(
+            where=visible_line(name),
+            before=value_text(was.arguments[name]) if name in was.arguments else None,
+            after=value_text(now.arguments[name]) if name in now.arguments else None,
+        )
+        for name in names
+        if not _same(was.arguments, now.arguments, name)
+    ]
+    for where, one, two in (
+        ("method", old.method, new.method),
+        ("request target", old.target, new.target),
+        ("headers", _header_lines(old), _header_lines(new)),
+    ):
+        if one != two:
+            changes.append(
+                models.Difference(where=where, before=visible_text(one), after=visible_text(two))
+            )
+    return changes
+
+
+def _same(one: Mapping[str, Any], two: Mapping[str, Any], name: str) -> bool:
+    """Compare by JSON text: 1 and true, or 1 and 1.0, are not the same."""
+    if (name in one) != (name in two):
+        return False
+    return json.dumps(one[name], sort_keys=True) == json.dumps(two[name], sort_keys=True)
+
+
+def _header_lines(call: ToolCall) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in redact_headers(call.headers))
+
+
+def weight(action: Action) -> int:
+    """Return how many bytes of the agent's there are to show."""
+    call = action.call
+    said = (call.context.reason, call.context.task, call.target, *sum(call.headers, ()))
+    return len(call.body) + sum(map(len, said))
+
+
+def warned(call: ToolCall, decision: Decision | None) -> list[models.Warning_]:
+    """Return what is deceptive in any text that the agent wrote."""
+    texts = [("URL", call.target), ("agent", call.agent.id), ("session", call.context.session)]
+    texts += [("stated reason", call.context.reason), ("user's task", call.context.task)]
+    texts += [(f"header {visible_line(name)}", value) for name, value in call.headers]
+    if decision:
+        texts += [
+            (f"argument {visible_line(name)}", text)
+            for name, value in decision.arguments.items()
+            for text in _texts(value)
+        ]
+    if call.content.kind is Kind.OPAQUE:
+        texts.append(("body", call.body.decode("utf-8", "replace")))
+    found = [models.Warning_(where=w, text=t) for w, text in texts for t in warnings(text)]
+    return list({(each.where, each.text): each for each in found}.values())
+
+
+def _texts(value: Any) -> list[str]:
+    """Every text inside a value, names of members included."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for pair in value.items() for part in pair for text in _texts(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in _texts(part)]
+    return []
+
+
+def rights(action: Action, who: str, groups: frozenset[str], kind: str, now: int) -> models.Rights:
+    """Return what a visitor may do; the gate decides again, this only spares them the attempt."""
+    why = _refused(action, who, groups, kind, now)
+    decision = action.decision
+    editable = decision is not None and decision.editable != () and bool(decision.tool)
+    voted = any(vote.reviewer.id == who for vote in action.votes)
+    return models.Rights(
+        approve=not why and not voted,
+        edit=not why and editable,
+        reject=not why,
+        respond=not why,
+        why=why or ("You have approved this; another person must too." if voted else ""),
+    )
+
+
+def _refused(action: Action, who: str, groups: frozenset[str], kind: str, now: int) -> str:
+    call, decision = action.call, action.decision
+    if kind != "approver":
+        return "Admins do not decide calls; sign in as an approver."
+    if action.state is not State.HELD or decision is None:
+        return f"Nothing to decide any more ({outcome(action)})."
+    if now >= action.deadline:
+        return "The time to decide is over; the call will not be sent."
+    if who in (call.agent.id, call.agent.owner):
+        return "You own this agent, so somebody else has to decide."
+    if decision.approvers and not groups & frozenset(decision.approvers):
+        return f"Only {', '.join(decision.approvers)} may decide this."
+    return ""

@@ -1,0 +1,315 @@
+"""The people's side around a real gate and a real store, with a policy made for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import ClientResponse, ClientSession, CookieJar, web
+from aiohttp.test_utils import TestServer
+
+from interlock.approvals.api import add_api
+from interlock.approvals.deps import ApiDeps
+from interlock.approvals.identity import OneTimeLinks, Sessions
+from interlock.core.actions import Action, Agent, Context, Reviewer, State, ToolCall
+from interlock.core.content import parse_content, parse_target
+from interlock.core.decisions import Level, PolicyRef, Reversibility, Stake, Undo
+from interlock.core.digest import seal
+from interlock.core.identity import Kind
+from interlock.core.matching import build
+from interlock.core.patterns import HttpMatch, Segment
+from interlock.core.patterns import Kind as Part
+from interlock.core.rules import Facet, Levels, LevelSpec, PolicySet, Rule, Tool
+from interlock.gate import Gate
+from interlock.ports import Upstream
+from interlock.store.keyring import RedisKeyRing
+from interlock.store.redis import RedisStore
+
+ANN = Reviewer(id="ann", groups=frozenset({"ops"}))
+BOB = Reviewer(id="bob", groups=frozenset({"ops"}))
+OLGA = Reviewer(id="olga", groups=frozenset({"ops"}))  # owns the agent
+UPSTREAMS = {
+    "bank": "https://api.bank.example",
+    "mail": "https://mail.example",
+    "git": "https://git.example/api",
+}
+
+
+class FixedClock:
+    """A clock that stands still until it is moved."""
+
+    now = 1_790_000_000_000
+
+    def now_ms(self) -> int:
+        return self.now
+
+
+class CountedIds:
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def action_id(self) -> str:
+        return f"act_{next(self._numbers):04d}"
+
+    def nonce(self) -> str:
+        return f"nonce{next(self._numbers)}"
+
+
+class SaidAnswer:
+    """The answer of the tool: 200, a little JSON."""
+
+    status = 200
+    headers = (("Content-Type", "application/json"),)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b'{"done": true}'
+
+    async def close(self) -> None:
+        pass
+
+
+class RecordingTool:
+    """A tool that remembers what reached it."""
+
+    def __init__(self) -> None:
+        self.calls: list[ToolCall] = []
+
+    async def send(self, call: ToolCall) -> SaidAnswer:
+        self.calls.append(call)
+        return SaidAnswer()
+
+
+_TRANSFER: dict[str, Any] = {
+    "type": "object",
+    "required": ["amount", "recipient"],
+    "properties": {
+        "account": {"type": "string"},
+        "amount": {"type": "number", "description": "in euro"},
+        "recipient": {"type": "string", "description": "name or IBAN"},
+        "memo": {"type": "string"},
+        "urgent": {"type": "boolean"},
+        "speed": {"type": "string", "enum": ["standard", "instant"]},
+        "tags": {"type": "array"},
+    },
+}
+_MAIL: dict[str, Any] = {
+    "type": "object",
+    "required": ["to", "body"],
+    "properties": {
+        "to": {"type": "string"},
+        "subject": {"type": "string"},
+        "body": {"type": "string"},
+        "attachments": {"type": "array"},
+    },
+}
+
+
+def _tool(
+    name: str, method: str, path: str, stake: Stake, reversibility: Reversibility, **more: Any
+) -> Tool:
+    parts = tuple(
+        Segment(Part.PARAMETER, part[1:-1]) if part.startswith("{") else Segment(Part.LITERAL, part)
+        for part in path.strip("/").split("/")
+    )
+    match = HttpMatch(upstream=name.split(".")[0], methods=frozenset({method}), segments=parts)
+    facet = Facet(name=more.pop("facet", "blast"), shown="external", stake=stake)
+    usual: dict[str, Any] = {"match": match, "facets": (facet,), "reversibility": reversibility}
+    return Tool(id=name, **(usual | more))
+
+
+NEW_RECIPIENT = Rule(
+    id="new-recipient",
+    description="Money to somebody who was never paid before waits for a person.",
+    at_least=Level.APPROVE,
+    effect="at least approve",
+)
+
+
+def a_policy(hold_ms: int = 3_600_000) -> PolicySet:
+    tools = (
+        _tool(
+            "bank.transfer",
+            "POST",
+            "/v1/accounts/{account}/transfers",
+            Stake.HIGH,
+            Reversibility.COMPENSABLE,
+            description="Moves money out of an account",
+            args_schema=_TRANSFER,
+            undo=Undo(tool="bank.refund", within="24h"),
+            rules=(NEW_RECIPIENT,),
+            facet="amount",
+            egress=True,
+        ),
+        _tool(
+            "mail.send",
+            "POST",
+            "/messages",
+            Stake.MEDIUM,
+            Reversibility.IRREVERSIBLE,
+            description="Sends an e-mail",
+            args_schema=_MAIL,
+            egress=True,
+        ),
+        _tool(
+            "git.delete_repo",
+            "DELETE",
+            "/repos/{owner}/{repo}",
+            Stake.CRITICAL,
+            Reversibility.IRREVERSIBLE,
+            description="Deletes a repository with its history",
+        ),
+        _tool("bank.note", "PUT", "/v1/notes/{note}", Stake.LOW, Reversibility.REVERSIBLE),
+    )
+    A, N, P, D = Level.ALLOW, Level.NOTIFY, Level.APPROVE, Level.APPROVE_DUAL
+    catalogue, clashes = build({tool.id: tool.match for tool in tools})
+    assert not clashes
+    return PolicySet(
+        ref=PolicyRef(name="payments-and-mail", version=7, sha256="5f" * 32),
+        matrix=((A, A, N, P), (P, P, P, P), (N, P, P, D), (N, P, D, D)),
+        tools={tool.id: tool for tool in tools},
+        catalogue=catalogue,
+        rules=(NEW_RECIPIENT,),
+        levels=Levels(
+            approve=LevelSpec(approvers=("ops",), hold_ms=hold_ms),
+            approve_dual=LevelSpec(approvers=("ops",), quorum=2, hold_ms=hold_ms),
+        ),
+    )
+
+
+def a_call(
+    upstream: str = "bank",
+    method: str = "POST",
+    target: str = "/v1/accounts/DE-4711/transfers",
+    body: bytes = b'{"amount": 900.00, "recipient": "Bob GmbH", "memo": "May rent"}',
+    *,
+    media: str = "application/json",
+    headers: tuple[tuple[str, str], ...] = (),
+    agent: str = "billing-bot",
+    **context: Any,
+) -> ToolCall:
+    path, query = parse_target(target)
+    said = {"session": "s-81", "reason": "Rent is due today.", "confidence": 0.82} | context
+    return seal(
+        ToolCall(
+            agent=Agent(id=agent, owner="olga"),
+            upstream=upstream,
+            method=method,
+            target=target,
+            headers=((("Content-Type", media),) if body else ()) + headers,
+            body=body,
+            path=path,
+            query=query,
+            content=parse_content(media if body else "", body),
+            context=Context(**said),
+        )
+    )
+
+
+@dataclass
+class World:
+    """Everything that a test needs to act as agents and as people."""
+
+    gate: Gate
+    store: RedisStore
+    keys: RedisKeyRing
+    deps: ApiDeps
+    tool: RecordingTool
+    clock: FixedClock
+    server: TestServer
+    made: dict[Kind, str] = field(default_factory=dict)
+    sessions: list[ClientSession] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
+
+    async def hold(self, call: ToolCall | None = None) -> Action:
+        submission = await self.gate.submit(call or a_call())
+        assert submission.action.state is State.HELD, submission.action.state
+        return submission.action
+
+    async def now(self, action: Action) -> Action:
+        found = await self.store.get(action.id)
+        assert found is not None
+        return found
+
+    async def settled(self, action: Action) -> Action:
+        """Wait until the call has been sent, or will never be."""
+        return await self.gate.wait(await self.now(action), 5)
+
+    async def key(self, kind: Kind, subject: str = "", groups: tuple[str, ...] = ("ops",)) -> str:
+        name = subject or f"a-{kind.value}"
+        return (await self.keys.create(kind, name, "olga", groups, 0))[0]
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str = "",
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> ClientResponse:
+        sent = dict(headers or {})
+        if key:
+            sent["Authorization"] = f"Bearer {key}"
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:
+            response = await client.request(
+                method, f"{self.url}{path}", headers=sent, allow_redirects=False, **more
+            )
+            await response.read()
+        return response
+
+    async def decide(self, action: Action, key: str, **body: Any) -> ClientResponse:
+        said = {"type": "approve", "digest": action.digest} | body
+        etag = {"If-Match": f'"{action.version}"'}
+        path = f"/v1/approvals/{action.id}/decision"
+        return await self.ask("POST", path, key=key, headers=etag, json=said)
+
+
+@contextlib.asynccontextmanager
+async def a_world(
+    store: RedisStore, prefix: str, *, hold_ms: int = 3_600_000, whole_bytes: int = 262_144
+) -> AsyncIterator[World]:
+    from interlock.approvals.page import add_page
+
+    clock, tool = FixedClock(), RecordingTool()
+    upstreams: dict[str, Upstream] = dict.fromkeys(UPSTREAMS, tool)  # type: ignore[arg-type]
+    gate = Gate(
+        policy=a_policy(hold_ms),
+        store=store,
+        upstreams=upstreams,
+        notifiers=(),
+        observers=(),
+        clock=clock,
+        ids=CountedIds(),
+        seal_key=b"s" * 32,
+    )
+    keys = RedisKeyRing(store.client, pepper=b"p" * 32, clock=clock, prefix=prefix)
+    app = web.Application()
+    server = TestServer(app, host="127.0.0.1")
+    deps = ApiDeps(
+        gate=gate,
+        store=store,
+        keys=keys,
+        sessions=Sessions(clock),
+        links=OneTimeLinks(clock),
+        url="http://127.0.0.1:8081",
+        upstreams=UPSTREAMS,
+        listen=store.listen,
+        poll_seconds=0.2,
+        whole_bytes=whole_bytes,
+    )
+    add_api(app, deps)
+    add_page(app, deps)
+    await server.start_server()
+    try:
+        yield World(
+            gate=gate, store=store, keys=keys, deps=deps, tool=tool, clock=clock, server=server
+        )
+    finally:
+        await gate.close(5)
+        await server.close()
