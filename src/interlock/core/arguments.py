@@ -99,6 +99,8 @@ def _all(
     for name, texts in _grouped(call.query).items():
         yield name, _texts(name, texts, casts, multi), "query"
     content = call.content
+    if tool is not None and content.kind not in tool.bodies:
+        return  # bytes that this tool stores or passes on; nothing in them is an argument
     if content.kind is Body.FORM and isinstance(content.value, Mapping):
         for name, value in content.value.items():
             texts = [value] if isinstance(value, str) else list(value)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .actions import ToolCall
+from .actions import Body, ToolCall
 from .arguments import Arguments, environment, read_arguments
 from .decisions import Decision, Level, Reversibility, RuleHit, Stake
 from .matching import Missing
@@ -169,7 +169,7 @@ def _fire(rule: Rule, doubt: str, judging: _Judging) -> None:
 
 def _content(call: ToolCall, tool: Tool, judging: _Judging) -> None:
     kind = call.content.kind
-    if kind in tool.bodies:
+    if kind is Body.NONE or kind in tool.bodies or Body.OPAQUE in tool.bodies:
         return
     judging.floor = max(judging.floor, Level.APPROVE)
     judging.reason = "unknown_content_type"

@@ -20,6 +20,7 @@ from .patterns import (
     GraphQL,
     HttpMatch,
     Kind,
+    Pattern,
     Segment,
     fields,
     names,
@@ -91,6 +92,9 @@ class _Reading:
 
     def has_header(self, name: str) -> bool:
         return name in self._all_headers()
+
+    def has_any_header(self, pattern: Pattern) -> bool:
+        return any(pattern.matches(name) for name in self._all_headers())
 
     def _all_headers(self) -> dict[str, str | None]:
         if self.headers is None:
@@ -260,6 +264,7 @@ def _fits(entry: _Entry, reading: _Reading) -> bool:
         and all(each.matches(reading.field(Body.JSON, each.name)) for each in match.json)
         and (match.graphql is None or _operation_fits(match.graphql, reading.graphql()))
         and not any(reading.has_header(name) for name in entry.closed_headers)
+        and not any(reading.has_any_header(pattern) for pattern in match.absent_headers)
         and (not entry.closed_fields or _fields_fit(entry.closed_fields, reading))
     )
 
@@ -325,6 +330,8 @@ def _disjoint(one: _Entry, other: _Entry) -> bool:
     if a.form and (b.json or b.graphql):
         return True
     if any(not b.declares(each.name) for each in a.query):
+        return True
+    if any(absent.matches(name) for absent in b.absent_headers for name in names(a.headers)):
         return True
     if names(a.headers) & other.closed_headers or fields(a) & other.closed_fields:
         return True

@@ -105,6 +105,8 @@ class HttpMatch:
     form: tuple[Discriminator, ...] = ()
     json: tuple[Discriminator, ...] = ()  #: dotted names
     graphql: GraphQL | None = None
+    template: str = ""  #: `segments` as text; a tail is `{name...}`
+    absent_headers: tuple[Pattern, ...] = ()  #: names in lower case that must not occur
     declared: frozenset[str] = frozenset()  #: names of query parameters that it takes
     declared_globs: tuple[Pattern, ...] = ()
 

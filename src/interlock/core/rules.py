@@ -100,7 +100,8 @@ class Tool:
     #: argument -> integer|number|boolean, for text from path, query and form
     constants: frozenset[tuple[str, str]] = frozenset()  #: (source, name) told apart by; no args
     multi: frozenset[str] = frozenset()  #: query and form names that may repeat; lists
-    bodies: frozenset[Body] = frozenset({Body.NONE, Body.JSON, Body.FORM})
+    bodies: frozenset[Body] = frozenset({Body.JSON, Body.FORM})
+    #: kinds whose fields are arguments; OPAQUE: bodies of other kinds are taken unread
     reversibility: Reversibility = Reversibility.IRREVERSIBLE
     undo: Undo | None = None
     facets: tuple[Facet, ...] = ()

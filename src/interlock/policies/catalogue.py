@@ -102,10 +102,13 @@ def _match(entry: ToolEntry, source: Source, path: Path) -> HttpMatch:
         )
     else:
         wanted = None
+    segments = _template(http, source, (*path, "path"))
     return HttpMatch(
         upstream=http.upstream,
         methods=frozenset(http.method),
-        segments=_template(http, source, (*path, "path")),
+        segments=segments,
+        template="/" + "/".join(map(_written, segments)),
+        absent_headers=tuple(Pattern(name.lower()) for name in http.without_header),
         service=http.service,
         headers=_discriminators({name.lower(): value for name, value in http.header.items()}),
         query=query,
@@ -157,6 +160,12 @@ def _template(http: HttpEntry, source: Source, path: Path) -> tuple[Segment, ...
             source.refuse(path, f"{{{segment.text}}} occurs twice")
         segments.append(segment)
     return tuple(segments)
+
+
+def _written(segment: Segment) -> str:
+    if segment.kind is Kind.LITERAL:
+        return segment.text
+    return f"{{{segment.text}...}}" if segment.kind is Kind.TAIL else f"{{{segment.text}}}"
 
 
 def _segment(part: str) -> Segment | None:

@@ -98,13 +98,14 @@ class HttpEntry(Part):
     path: Annotated[str, Field(pattern=r"^/", max_length=500)]
     service: str = ""
     header: dict[str, Values] = {}
+    without_header: Names = ()
     query: dict[str, Values] = {}
     form: dict[str, Values] = {}
     json_: dict[str, Values] = Field(default={}, alias="json")
     graphql: Annotated[GraphQLEntry | None, BeforeValidator(_graphql)] = None
     params: Names = ()
     multi: Names = ()
-    body: tuple[Literal["none", "json", "form", "opaque"], ...] = ("none", "json", "form")
+    body: tuple[Literal["json", "form", "opaque"], ...] = ("json", "form")
     host: NoHost = None
 
 
