@@ -33,7 +33,7 @@ def a_policy(reversibility: Reversibility = Reversibility.READ_ONLY, **more: Any
     match = HttpMatch(upstream="a", methods=frozenset({"GET"}), segments=())
     return PolicySet(
         ref=PolicyRef(name="p", version=1, sha256=""),
-        matrix=((Level.APPROVE,) * 4,) * 4,
+        matrix=((Level.APPROVE,) * 3 + (Level.APPROVE_DUAL,),) * 4,
         tools={"a.b": Tool(id="a.b", match=match, reversibility=reversibility)},
         catalogue=Catalogue({}),
         **more,

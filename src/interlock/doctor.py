@@ -239,7 +239,11 @@ def _identities(
         (Level.APPROVE, policy.levels.approve),
         (Level.APPROVE_DUAL, policy.levels.approve_dual),
     )
+    reachable = {level for row in policy.matrix for level in row}
+    reachable |= {rule.at_least for rule in policy.rules}
     for level, asked in levels:
+        if level not in reachable:
+            continue
         groups = set(asked.approvers)
         able = [name for name, has in people.items() if not groups or groups & has]
         if len(able) < asked.quorum:

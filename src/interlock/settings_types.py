@@ -194,13 +194,15 @@ def store_url(value: Any, info: ValidationInfo) -> Hidden:
     return hidden
 
 
-def embedded_or_mapping(value: Any) -> Any:
+def embedded_or_mapping(value: Any, info: ValidationInfo) -> Any:
     """Read `store: embedded` as its settings' defaults."""
     if value == "embedded":
         return {}
     if isinstance(value, str):
         raise ValueError("write `embedded`, or `{url: redis://HOST:PORT/0}`")
-    if isinstance(value, dict) and value.get("url") is not None and "embedded" in value:
+    chosen = isinstance(info.context, Surroundings) and ("store", "url") in info.context.plain
+    both = isinstance(value, dict) and value.get("url") is not None and "embedded" in value
+    if both and not chosen:  # a URL from outside the file wins over it
         raise ValueError("`url` and `embedded` exclude each other: keep one")
     return value
 

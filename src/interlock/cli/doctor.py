@@ -1,0 +1,60 @@
+"""`interlock doctor`: what is weak about this installation."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+import click
+
+from ..core.identity import KeyRecord
+from ..core.rules import PolicySet
+from ..doctor import Weakness, weak_ground
+from ..policies.load import load_policies
+from ..ports import Durability
+from ..settings import Config
+from .console import note, safe, say, say_json
+from .options import config_option, configured, json_option
+from .stores import opened
+
+
+@click.command()
+@config_option
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, file: Path, as_json: bool) -> None:
+    """Say what is weak about this installation, and how to cure it.
+
+    Reads the configuration and the policies, opens the store, and looks at this machine. Exits 1
+    where something is critical: `interlock serve` would not start then.
+
+    \b
+    Example:
+      interlock doctor
+    """
+    config = configured(file)
+    policy = load_policies(config.policies)
+    durability, keys = asyncio.run(_asked(config))
+    found = weak_ground(config, durability, policy, keys=keys)
+    if as_json:
+        say_json([dataclasses.asdict(weakness) for weakness in found])
+    else:
+        _print(found, durability, policy)
+    ctx.exit(1 if any(weakness.critical for weakness in found) else 0)
+
+
+async def _asked(config: Config) -> tuple[Durability, tuple[KeyRecord, ...]]:
+    async with opened(config) as at:
+        return await at.store.durability(), await at.keys.records()
+
+
+def _print(found: tuple[Weakness, ...], durability: Durability, policy: PolicySet) -> None:
+    note(f"policy {policy.ref.name} version {policy.ref.version}, {len(policy.tools)} tools")
+    note(f"store durability: {durability.grade} ({durability.detail})")
+    for weakness in found:
+        mark = click.style("critical", fg="red", bold=True)
+        mark = mark if weakness.critical else click.style("weak", fg="yellow")
+        say(f"{mark}  {weakness.name}: {safe(weakness.what)} {safe(weakness.cure)}")
+    if not found:
+        say(click.style("Nothing weak found.", fg="green"))

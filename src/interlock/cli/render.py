@@ -1,0 +1,193 @@
+"""How held calls look in a terminal. Everything an agent wrote goes through `console.safe`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from .console import painted, safe, since, table
+
+Json = Mapping[str, Any]
+
+
+def queue_table(listed: Json) -> str:
+    """Return the table of one page of calls."""
+    now = int(listed["now"])
+    rows = [_row(card, now) for card in listed["items"]]
+    heads = ("ID", "LEVEL", "STAKE", "AGENT", "TOOL", "CALL", "AGE", "LEFT", "VOTES")
+    return table(heads, rows, paint={"LEVEL": painted, "STAKE": painted})
+
+
+def _row(card: Json, now: int) -> tuple[object, ...]:
+    held = card["state"] == "held"
+    return (
+        card["id"],
+        card["level"],
+        card["stake"],
+        card["agent"],
+        card["tool"] or "(unknown)",
+        f"{card['method']} {card['destination']}",
+        since(now - card["created"]),
+        since(card["deadline"] - now) if held else card["state"],
+        f"{card['votes']}/{card['quorum']}",
+    )
+
+
+def item_text(item: Json) -> str:
+    """Return everything about one call, section by section."""
+    return "\n".join(line for section in _sections(item) for line in section)
+
+
+def _sections(item: Json) -> Iterator[list[str]]:
+    card, call = item["card"], item["call"]
+    yield _facts(item)
+    yield from _warnings(item["warnings"])
+    yield ["", _head("What will be sent"), f"  {safe(call['method'])} {safe(call['url'])}"]
+    yield [f"  {safe(name)}: {safe(value)}" for name, value in call["headers"]]
+    yield _body(call["body"])
+    if item["arguments"]:
+        yield ["", _head("Arguments, as policy read them")]
+        yield [_argument(argument) for argument in item["arguments"]]
+    if item["changes"]:
+        yield ["", _head("Edited, against what the agent asked for"), *changes(item["changes"])]
+    if item["decision"]:
+        yield from _judged(item["decision"])
+    yield from _claimed(item["context"])
+    yield from _told(item)
+    if card["state"] == "held":
+        yield ["", *_next(item)]
+
+
+def _facts(item: Json) -> list[str]:
+    card, now = item["card"], int(item["now"])
+    tool = safe(card["tool"] or "unknown tool")
+    lines = [
+        click.style(f"{tool}", bold=True) + f"  {safe(card['description'])}",
+        f"  call       {safe(card['id'])}, version {card['version']}, {safe(card['state'])}",
+        f"  level      {painted(card['level'])}, stake {painted(card['stake'])}, "
+        f"{safe(card['reversibility'])}",
+        f"  undo       {safe(card['consequence'])}",
+        f"  agent      {safe(card['agent'])}{_owned(item['owner'])}, "
+        f"confidence {_confidence(card['confidence'])}",
+        f"  asked      {_when(card['created'])}, {since(now - card['created'])} ago",
+    ]
+    if card["state"] == "held":
+        waits = {True: "the caller still waits", False: "the caller has gone away", None: ""}
+        lines.append(
+            f"  time left  {since(card['deadline'] - now)}; {waits[card['caller_waiting']]}"
+        )
+        lines.append(f"  votes      {card['votes']} of {card['quorum']}")
+    else:
+        lines.append(f"  outcome    {safe(card['outcome'])}")
+    return lines
+
+
+def _owned(owner: str) -> str:
+    return f" (owner {safe(owner)})" if owner else ""
+
+
+def _confidence(value: float | None) -> str:
+    return "not stated" if value is None else f"{value:.2f} (its own claim)"
+
+
+def _when(milliseconds: int) -> str:
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _head(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _warnings(warnings: Sequence[Json]) -> Iterator[list[str]]:
+    if warnings:
+        yield ["", click.style("Deceptive characters", fg="red", bold=True)]
+        yield [f"  {safe(each['where'])}: {safe(each['text'])}" for each in warnings]
+
+
+def _body(body: Json) -> list[str]:
+    if not body["size"]:
+        return []
+    head = f"  {body['size']} bytes, {safe(body['media_type'] or 'no media type')}"
+    if not body["whole"]:
+        return ["", f"{head}: too large to show here"]
+    return ["", head, *_indented(body["visible"])]
+
+
+def _argument(argument: Json) -> str:
+    shown = safe(argument["visible"]).replace("\n", "\n    ")
+    fixed = "" if argument["editable"] else "  (may not be edited)"
+    return f"  {safe(argument['name'])} = {shown}{fixed}"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in safe(text).split("\n")]
+
+
+def changes(differences: Sequence[Json]) -> list[str]:
+    """Return a line per part that differs."""
+    lines = []
+    for each in differences:
+        before = "(absent)" if each["before"] is None else safe(each["before"])
+        after = "(absent)" if each["after"] is None else safe(each["after"])
+        lines.append(
+            f"  {safe(each['where'])}: {click.style(before, fg='red')} -> "
+            f"{click.style(after, fg='green')}"
+        )
+    return lines
+
+
+def _judged(decision: Json) -> Iterator[list[str]]:
+    yield ["", _head(f"Why it is held ({safe(decision['policy'])})")]
+    if decision["facet"]:
+        yield [f"  stake from {safe(decision['facet'])}"]
+    for rule in decision["rules"]:
+        unsure = f" (could not be evaluated: {safe(rule['indeterminate'])})"
+        yield [
+            f"  rule {safe(rule['id'])}: {safe(rule['effect'])}. {safe(rule['description'])}"
+            f"{unsure if rule['indeterminate'] else ''}"
+        ]
+    yield [f"  {safe(line)}" for line in decision["trace"]]
+    if decision["approvers"]:
+        yield [f"  only {safe(', '.join(decision['approvers']))} may decide"]
+
+
+def _claimed(context: Json) -> Iterator[list[str]]:
+    said = [(name, context[name]) for name in ("task", "reason", "session") if context[name]]
+    if said:
+        yield ["", _head("What the agent's side says (not verified)")]
+    for name, text in said:
+        shown = safe(text).replace("\n", "\n    ")
+        yield [f"  {name}: {shown}"]
+
+
+def _told(item: Json) -> Iterator[list[str]]:
+    if item["votes"]:
+        yield ["", _head("Reviews")]
+    for vote in item["votes"]:
+        why = " ".join(filter(None, (vote["reason_code"], vote["message"])))
+        counts = "" if vote["counts"] else " (no longer counts)"
+        yield [f"  {safe(vote['by'])}: {safe(vote['verdict'])}{counts} {safe(why)}".rstrip()]
+    if item["earlier"]:
+        yield ["", _head("Earlier in this session")]
+    for card in item["earlier"]:
+        yield [
+            f"  {safe(card['state'])}: {safe(card['tool'])} {safe(card['method'])} "
+            f"{safe(card['destination'])}"
+        ]
+
+
+def _next(item: Json) -> list[str]:
+    card, may = item["card"], item["may"]
+    call = safe(card["id"])
+    lines = [click.style(safe(may["why"]), fg="yellow")] if may["why"] else []
+    if may["approve"]:
+        lines.append(f"  interlock approve {call} --digest {safe(card['digest'])[:12]}")
+    if may["edit"]:
+        lines.append(f"  interlock edit {call} --set NAME=VALUE")
+    if may["reject"]:
+        lines.append(f'  interlock reject {call} -m "why"')
+    return lines

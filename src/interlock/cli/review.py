@@ -1,0 +1,289 @@
+"""`interlock queue`, `show`, `approve`, `edit`, `reject`, `respond`: deciding in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..core.errors import InterlockError
+from .client import Access, People, access
+from .console import note, safe, say, say_json
+from .edits import edited_in_editor, edited_with
+from .options import config_option, json_option
+from .render import changes, item_text, queue_table
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+REFRESH = 2.0  #: seconds between looks with --watch
+
+
+def people_options(command: F) -> F:
+    command = config_option(json_option(command))
+    command = click.option(
+        "--key-file",
+        type=click.Path(path_type=Path),
+        help="A file with your approver's key. Else INTERLOCK_KEY, else the operator's key.",
+    )(command)
+    return click.option("--url", help="The people's side, such as http://127.0.0.1:8081.")(command)
+
+
+def deciding_options(command: F) -> F:
+    command = click.option("--yes", "-y", is_flag=True, help="Do not ask back.")(command)
+    command = click.option("--reason", metavar="CODE", default="", help="A preset reason.")(command)
+    command = click.option(
+        "--digest",
+        metavar="DIGEST",
+        default="",
+        help="Only decide the call with this digest (or its beginning), as `show` printed it.",
+    )(command)
+    return people_options(command)
+
+
+@click.command()
+@click.option("--state", default="held", show_default=True, help="Or `any`, `answered`, ...")
+@click.option("--agent", help="Only calls of this agent.")
+@click.option("--tool", help="Only calls of this tool.")
+@click.option("--level", help="Only calls at this level, such as approve_dual.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--watch", "-w", is_flag=True, help="Look again every 2 seconds, until Ctrl-C.")
+@people_options
+def queue(
+    url: str | None,
+    key_file: Path | None,
+    file: Path,
+    as_json: bool,
+    state: str,
+    limit: int,
+    watch: bool,
+    **filters: str | None,
+) -> None:
+    """List the calls that wait for a person: the highest stake first, then the oldest.
+
+    \b
+    Examples:
+      interlock queue
+      interlock queue --watch
+      interlock queue --state any --agent billing-bot
+    """
+    asked = {name: value for name, value in filters.items() if value is not None}
+    asked |= {"state": state, "limit": str(limit)}
+    at = access(url, key_file, file)
+    try:
+        asyncio.run(_watch(at, asked) if watch else _list(at, asked, as_json))
+    except KeyboardInterrupt:
+        return
+
+
+async def _list(at: Access, asked: Mapping[str, str], as_json: bool) -> None:
+    async with People(at) as people:
+        listed = await people.get("/v1/approvals", asked)
+    if as_json:
+        say_json(listed)
+    elif listed["items"]:
+        say(queue_table(listed))
+        if listed["next"]:
+            note(f"{len(listed['items'])} of {listed['total']}; see --limit.")
+        note("Look at one: `interlock show ID`")
+    else:
+        note("Nothing waits." if asked["state"] == "held" else "Nothing to show.")
+
+
+async def _watch(at: Access, asked: Mapping[str, str]) -> None:
+    """Show the table again whenever it changed; on a terminal in place of the last."""
+    before = ""
+    async with People(at) as people:
+        while True:
+            listed = await people.get("/v1/approvals", asked)
+            now = queue_table(listed) if listed["items"] else "Nothing waits."
+            if now != before:
+                if sys.stdout.isatty():
+                    click.clear()
+                say(now)
+                before = now
+            await asyncio.sleep(REFRESH)
+
+
+@click.command()
+@click.argument("call")
+@people_options
+def show(call: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+    """Show everything about one CALL: what will be sent, why it is held, what came before.
+
+    Invisible and deceptive characters are shown by their number, such as <U+202E>.
+
+    \b
+    Example:
+      interlock show 01jd4q7y8m
+    """
+    item = _asked(access(url, key_file, file), lambda people: people.get(_path(call)))
+    if as_json:
+        say_json(item)
+    else:
+        say(item_text(item))
+
+
+@click.command()
+@click.argument("call")
+@click.option("--message", "-m", default="", help="Why, where policy asks for a reason.")
+@deciding_options
+def approve(call: str, message: str, **options: Any) -> None:
+    """Approve one CALL: exactly what is shown is sent, once.
+
+    \b
+    Examples:
+      interlock approve 01jd4q7y8m
+      interlock approve 01jd4q7y8m --digest 5feceb66ffc8 --yes
+    """
+    _decide(call, "approve", message, **options)
+
+
+@click.command()
+@click.argument("call")
+@click.option("--message", "-m", default="", help="Why; the agent is told.")
+@deciding_options
+def reject(call: str, message: str, **options: Any) -> None:
+    """Reject one CALL: it is never sent, and the agent is told why.
+
+    \b
+    Example:
+      interlock reject 01jd4q7y8m -m "Use the staging bucket."
+    """
+    _decide(call, "reject", message, **options)
+
+
+@click.command()
+@click.argument("call")
+@click.option("--message", "-m", default="", help="The answer that the agent gets.")
+@deciding_options
+def respond(call: str, message: str, **options: Any) -> None:
+    """Answer one CALL in the tool's place; nothing is sent.
+
+    \b
+    Example:
+      interlock respond 01jd4q7y8m -m "The invoice is paid already."
+    """
+    _decide(call, "respond", message, **options)
+
+
+@click.command()
+@click.argument("call")
+@click.option("--message", "-m", default="", help="Why.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@deciding_options
+def edit(call: str, message: str, assignments: tuple[str, ...], **options: Any) -> None:
+    """Change the arguments of one CALL and approve the result.
+
+    Opens $EDITOR with the arguments as JSON, or changes what --set names (the value is JSON where
+    it is JSON, else text). Policy judges the edit again; you see it before it is sent, and the
+    agent is told what was executed instead.
+
+    \b
+    Examples:
+      interlock edit 01jd4q7y8m
+      interlock edit 01jd4q7y8m --set amount=200 --set memo="partial"
+    """
+    _decide(call, "edit", message, assignments=assignments, **options)
+
+
+def _decide(
+    call: str,
+    verdict: str,
+    message: str,
+    *,
+    url: str | None,
+    key_file: Path | None,
+    file: Path,
+    as_json: bool,
+    digest: str,
+    reason: str,
+    yes: bool,
+    assignments: tuple[str, ...] = (),
+) -> None:
+    at = access(url, key_file, file)
+    item = _asked(at, lambda people: people.get(_path(call)))
+    _check(item, verdict, digest)
+    if not yes:
+        _must_be_asked()
+        say(item_text(item))
+        say()
+    body: dict[str, Any] = {"type": verdict, "digest": item["card"]["digest"]}
+    if verdict == "edit":
+        body |= _edited(at, item, assignments, quiet=as_json)
+    body |= {"message": _message(item, verdict, message, yes), "reason_code": reason}
+    if not yes:
+        click.confirm(f"{verdict.capitalize()} this call?", abort=True)
+    version = int(item["card"]["version"])
+    path = _path(call) + "/decision"
+    outcome = _asked(at, lambda people: people.post(path, body, version))
+    if as_json:
+        say_json(outcome)
+    else:
+        say(_told(outcome))
+
+
+def _check(item: Mapping[str, Any], verdict: str, digest: str) -> None:
+    """Refuse what the API would refuse too, before the person writes anything."""
+    if not str(item["card"]["digest"]).startswith(digest):
+        raise InterlockError(
+            "The call is not the one that you looked at: its digest differs.",
+            help=f"Look again: `interlock show {item['card']['id']}`",
+        )
+    if not item["may"][verdict]:
+        raise InterlockError(item["may"]["why"] or f"You may not {verdict} this call.")
+
+
+def _must_be_asked() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked back here: add --yes (and --digest).")
+
+
+def _message(item: Mapping[str, Any], verdict: str, message: str, yes: bool) -> str:
+    """Return the message, asked for where policy needs one and somebody can be asked."""
+    decision = item["decision"] or {}
+    words = {verdict} | ({decision.get("level")} if verdict in ("approve", "edit") else set())
+    needed = verdict == "respond" or words & set(decision.get("require_reason", ()))
+    if message or not needed:
+        return message
+    if yes:
+        raise click.UsageError(f"{verdict} needs a reason here: add -m TEXT.")
+    return str(click.prompt("Your answer to the agent" if verdict == "respond" else "Reason"))
+
+
+def _edited(
+    at: Access, item: Mapping[str, Any], assignments: tuple[str, ...], *, quiet: bool
+) -> dict[str, Any]:
+    """Return the edited arguments and the digest of the call that they make."""
+    edit = edited_with(item, assignments) if assignments else edited_in_editor(item)
+    path = _path(str(item["card"]["id"])) + "/preview"
+    preview = _asked(at, lambda people: people.post(path, {"edited_args": edit}))
+    if not preview["acceptable"]:
+        raise InterlockError(f"The edit cannot be sent. {preview['why']}")
+    if not quiet:
+        say("\n".join(changes(preview["changes"])))
+        say(f"  level of the edited call: {safe(preview['decision']['level'])}")
+    return {"edited_args": edit, "edited_digest": preview["digest"]}
+
+
+def _told(outcome: Mapping[str, Any]) -> str:
+    if outcome["state"] == "held":
+        return f"Noted: {outcome['votes']} of {outcome['quorum']} approvals; the call still waits."
+    return f"{safe(outcome['id'])} is {safe(outcome['state'])}. {safe(outcome['said'])}"
+
+
+def _path(call: str) -> str:
+    if not call.isalnum() or not call.isascii():
+        raise click.BadParameter("an id has only letters and digits", param_hint="CALL")
+    return f"/v1/approvals/{call}"
+
+
+def _asked(at: Access, ask: Callable[[People], Awaitable[T]]) -> T:
+    async def asking() -> T:
+        async with People(at) as people:
+            return await ask(people)
+
+    return asyncio.run(asking())

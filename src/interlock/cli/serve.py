@@ -1,0 +1,170 @@
+"""`interlock init` and `interlock serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import pwd
+import signal
+from collections.abc import Callable, Coroutine
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..config import DEFAULT_FILE
+from ..core.errors import InterlockError
+from ..running import Running
+from ..settings import Config
+from ..settings_types import Address, reviewed_name
+from ..tasks import Tasks
+from .console import note, safe, say
+from .options import config_option, configured, given
+from .ports import listener
+
+POLICY_FILE = "policies/starter.yaml"
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("."))
+def init(folder: Path) -> None:
+    """Write a first interlock.yaml and policy into FOLDER.
+
+    Both are commented, small and ready to run. Nothing that exists is overwritten.
+
+    \b
+    Example:
+      interlock init && interlock serve
+    """
+    files = {
+        folder / DEFAULT_FILE: _starter("interlock.yaml").replace("PERSON", _me()),
+        folder / POLICY_FILE: _starter("policy.yaml"),
+    }
+    for path in files:
+        if path.exists():
+            raise InterlockError(f"{path} exists already.", help="Name another FOLDER, or edit it.")
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InterlockError(f"{path} cannot be written: {error.strerror}.") from None
+        say(f"Wrote {path}")
+    note("Next: `python -m http.server 9000` as a tool to protect, and `interlock serve`.")
+
+
+def _starter(name: str) -> str:
+    return (resources.files("interlock.cli") / "starter" / name).read_text(encoding="utf-8")
+
+
+def _me() -> str:
+    try:
+        return reviewed_name(pwd.getpwuid(os.getuid()).pw_name)
+    except (KeyError, ValueError):  # a container's user without a name, or with a strange one
+        return "me"
+
+
+@click.command()
+@config_option
+@click.option("--store", metavar="URL", help="A Redis or Valkey of yours, or `embedded`.")
+@click.option("--agents", metavar="HOST:PORT", help="Where agents call. Port 0: any free one.")
+@click.option("--people", metavar="HOST:PORT", help="Where people come. Port 0: any free one.")
+def serve(file: Path, store: str | None, agents: str | None, people: str | None) -> None:
+    """Start Interlock: the gate for agents, and the page for people.
+
+    Two listeners, so that a network rule can keep agents away from decisions. Without `--store`
+    and `store:`, it starts a store of its own under the data directory, and stops it with itself.
+    Stop it with Ctrl-C or SIGTERM: calls in flight are finished, held ones wait in the store.
+
+    \b
+    Examples:
+      interlock serve
+      interlock serve --store redis://127.0.0.1:6379/0
+      INTERLOCK__LOG__FORMAT=json interlock serve -c /etc/interlock.yaml
+    """
+    embedded = store == "embedded"
+    config = configured(
+        file,
+        *given("--store", "store" if embedded else "store.url", store),
+        *given("--agents", "agents.listen", agents),
+        *given("--people", "people.listen", people),
+    )
+    from ..app import run  # only this command needs all of it
+
+    try:
+        asyncio.run(until_stopped(run(config, announce)))
+    except OSError as error:
+        raise _explained(error, config) from None
+
+
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* until it ends, or SIGTERM or Ctrl-C cancels it; a second one ends at once."""
+    task = Tasks().spawn(work, "serve")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stopper(task))
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _stopper(task: asyncio.Future[None]) -> Callable[[], None]:
+    asked = False
+
+    def stop() -> None:
+        nonlocal asked
+        if asked:
+            os._exit(1)
+        asked = True
+        note("Stopping: finishing what is in flight. Held calls stay in the store.")
+        task.cancel()
+
+    return stop
+
+
+def announce(running: Running) -> None:
+    """Print where everything is, once it is up."""
+    policy, durability = running.policy, running.durability
+    names = ", ".join(running.upstreams) or "no upstreams yet"
+    say(click.style(f"Interlock {__version__} is up.", bold=True))
+    rows = [
+        ("Agents", f"{running.agents}/t/NAME/... ({names})"),
+        ("People", f"{running.people}/review"),
+        ("Store", f"{running.store}; {durability.grade}: {durability.detail}"),
+        ("Policy", f"{policy.name} version {policy.version} (sha256 {policy.sha256[:12]})"),
+        *((f"Sign in {who}", f"{url} (works once)") for who, url in running.links.items()),
+        *((f"Key of {who}", str(path)) for who, path in running.operator_keys.items()),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        say(f"  {click.style(name.ljust(width), fg='cyan')}  {safe(text)}")
+    for weakness in running.weaknesses:
+        say(f"  {click.style('Weak'.ljust(width), fg='yellow')}  {safe(weakness.what)}")
+    if running.weaknesses:
+        note("The cures: interlock doctor")
+
+
+def _explained(error: OSError, config: Config) -> InterlockError:
+    """Return what a listener that could not be opened means."""
+    for side, address in (("agents", config.agents.listen), ("people", config.people.listen)):
+        if error.errno == errno.EADDRINUSE and _concerns(error, address):
+            who = listener(address.port)
+            other = Address(address.host, address.port + 10)
+            return InterlockError(
+                f"{address} ({side}) is taken{f' by {who}' if who else ''}.",
+                help=f"Stop it, or use `--{side} {other}`.",
+            )
+    if error.errno in (errno.EACCES, errno.EADDRNOTAVAIL):
+        return InterlockError(
+            f"A listener cannot be opened: {error.strerror}.",
+            help="Use an address of this machine and a port above 1023.",
+        )
+    raise error
+
+
+def _concerns(error: OSError, address: Address) -> bool:
+    """asyncio puts the address only into the message."""
+    return f", {address.port})" in str(error) or f", {address.port}," in str(error)

@@ -1,0 +1,47 @@
+"""`interlock doctor`, on a real embedded store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support.stores import Server
+
+from .conftest import Command
+
+
+def test_the_starter_is_weak_but_sound(interlock: Command) -> None:
+    interlock("init")
+    said = interlock("doctor")
+    assert said.code == 0
+    assert "anonymous:" in said.out and "interlock keys create" in said.out
+    assert "store durability: process" in said.err
+    assert "critical" not in said.out
+
+
+def test_it_is_there_for_programs(interlock: Command) -> None:
+    interlock("init")
+    found = json.loads(interlock("doctor", "--json").out)
+    assert {"name", "what", "cure", "critical"} == set(found[0])
+    assert "anonymous" in {weakness["name"] for weakness in found}
+
+
+def test_a_store_that_evicts_is_critical(interlock: Command, folder: Path) -> None:
+    interlock("init")
+    server = Server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru").start()
+    try:
+        text = (folder / "interlock.yaml").read_text()
+        (folder / "interlock.yaml").write_text(f"{text}\nstore: {{url: '{server.url}'}}\n")
+        said = interlock("doctor")
+    finally:
+        server.stop()
+    assert said.code == 1
+    assert said.out.startswith("critical  evicting-store:")
+
+
+def test_a_broken_policy_is_told_first(interlock: Command, folder: Path) -> None:
+    interlock("init")
+    (folder / "policies/starter.yaml").write_text("nonsense: 1\n")
+    said = interlock("doctor")
+    assert said.code == 2
+    assert "starter.yaml:1:1" in said.err

@@ -1,0 +1,81 @@
+"""`interlock keys`, on a real embedded store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Command
+
+
+@pytest.fixture(autouse=True)
+def config(folder: Path) -> None:
+    (folder / "interlock.yaml").write_text("people: {url: 'https://gate.example'}\n")
+
+
+def test_a_key_is_shown_once_and_alone_on_standard_output(interlock: Command) -> None:
+    said = interlock("keys", "create", "agent", "bot", "--owner", "olga")
+    assert said.code == 0
+    (key,) = said.out.splitlines()
+    assert key.startswith("ilk_agent_")
+    assert "Interlock-Key" in said.err
+    listed = interlock("keys", "list").out
+    assert "bot" in listed and "olga" in listed and "valid" in listed
+    assert key.split("_", 3)[3] not in listed
+
+
+def test_the_list_is_there_for_programs(interlock: Command) -> None:
+    made = json.loads(
+        interlock("keys", "create", "approver", "ann", "--group", "ops", "--json").out
+    )
+    (listed,) = json.loads(interlock("keys", "list", "--json").out)
+    assert listed["id"] == made["id"] and "key" in made and "key" not in listed
+    assert (listed["kind"], listed["groups"], listed["state"]) == ("approver", ["ops"], "valid")
+
+
+def test_a_key_may_end_by_itself(interlock: Command) -> None:
+    made = json.loads(
+        interlock("keys", "create", "metrics", "prom", "--expires", "90d", "--json").out
+    )
+    assert made["expires"] - made["created"] == 90 * 86_400_000
+
+
+def test_a_revoked_key_says_so(interlock: Command) -> None:
+    made = json.loads(interlock("keys", "create", "agent", "bot", "--json").out)
+    assert "5 seconds" in interlock("keys", "revoke", made["id"]).out
+    assert "revoked" in interlock("keys", "list").out
+
+
+def test_the_pasted_key_itself_can_be_revoked(interlock: Command) -> None:
+    key = interlock("keys", "create", "agent", "bot").out.strip()
+    assert interlock("keys", "revoke", key).code == 0
+    assert "revoked" in interlock("keys", "list").out
+
+
+def test_revoking_what_is_not_there_fails_and_does_not_echo_a_secret(interlock: Command) -> None:
+    said = interlock("keys", "revoke", "ilk_agent_000000000000_topsecret")
+    assert said.code == 1
+    assert "000000000000" in said.err and "topsecret" not in said.err
+
+
+def test_without_keys_it_says_how_to_make_one(interlock: Command) -> None:
+    said = interlock("keys", "list")
+    assert (said.code, said.out) == (0, "")
+    assert "interlock keys create" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("king", "ann"), "'king' is not one of"),
+        (("agent", "a b"), "use letters, digits"),
+        (("agent", "bot", "--expires", "90"), "with its unit"),
+        (("approver", "ann", "--owner", "olga"), "--owner is for agents"),
+    ],
+)
+def test_what_is_wrong_is_said(interlock: Command, arguments: tuple[str, ...], told: str) -> None:
+    said = interlock("keys", "create", *arguments)
+    assert said.code == 2
+    assert told in said.err
