@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from .render import changes, item_text, queue_table
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 REFRESH = 2.0  #: seconds between looks with --watch
 
 
@@ -45,7 +47,7 @@ def deciding_options(command: F) -> F:
 
 
 @click.command()
-@click.option("--state", default="held", show_default=True, help="Or `any`, `answered`, ...")
+@click.option("--state", default="held", show_default=True, help="Or `recent`, `answered`, ...")
 @click.option("--agent", help="Only calls of this agent.")
 @click.option("--tool", help="Only calls of this tool.")
 @click.option("--level", help="Only calls at this level, such as approve_dual.")
@@ -68,7 +70,7 @@ def queue(
     Examples:
       interlock queue
       interlock queue --watch
-      interlock queue --state any --agent billing-bot
+      interlock queue --state recent --agent billing-bot
     """
     asked = {name: value for name, value in filters.items() if value is not None}
     asked |= {"state": state, "limit": str(limit)}
@@ -228,6 +230,8 @@ def _decide(
 
 def _check(item: Mapping[str, Any], verdict: str, digest: str) -> None:
     """Refuse what the API would refuse too, before the person writes anything."""
+    if digest and len(digest) < 8:
+        raise click.UsageError("--digest needs at least 8 characters.")
     if not str(item["card"]["digest"]).startswith(digest):
         raise InterlockError(
             "The call is not the one that you looked at: its digest differs.",
@@ -276,8 +280,8 @@ def _told(outcome: Mapping[str, Any]) -> str:
 
 
 def _path(call: str) -> str:
-    if not call.isalnum() or not call.isascii():
-        raise click.BadParameter("an id has only letters and digits", param_hint="CALL")
+    if not _ID.fullmatch(call):
+        raise click.BadParameter("an id has only letters, digits, - and _", param_hint="CALL")
     return f"/v1/approvals/{call}"
 
 
