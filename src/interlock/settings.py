@@ -154,16 +154,22 @@ class Retention(Node):
 
 
 class HeaderCredential(Node):
+    """A header of any name that carries the credential."""
+
     name: HeaderName = Field(description="The header that carries it, such as `X-Api-Key`.")
     value: Secret = Field(description="Its value.")
 
 
 class BasicCredential(Node):
+    """User and password, as RFC 7617 says."""
+
     user: str = Field(description="User name.")
     password: Secret = Field(description="Password.")
 
 
 class AwsCredential(Node):
+    """Keys to sign requests for AWS with; the caller's signature says which service and region."""
+
     access_key_id: Secret = Field(description="AWS access key id.")
     secret_access_key: Secret = Field(description="AWS secret access key.")
     session_token: Secret | None = Field(default=None, description="AWS session token, if any.")
