@@ -1,0 +1,197 @@
+"""Conditions: what they answer, what they refuse at load, and that doubt is never an answer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from interlock.core.rules import Indeterminate
+from interlock.policies.expression_syntax import ConditionError
+from interlock.policies.expression_types import of_schema
+from interlock.policies.expressions import compile_condition, compile_value
+
+VARS = {"domains": ["example.com", "b.example"], "limit": 10, "names": {"a": 1}, "mixed": [1.5, 2]}
+ARGS = of_schema(
+    {
+        "type": "object",
+        "properties": {
+            "amount": {"type": "number"},
+            "to": {"type": "string"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "deep": {"type": "object", "properties": {"a": {"type": "integer"}}},
+        },
+    }
+)
+
+
+def answer(source: str, **args: Any) -> bool | str:
+    seen = {"args": args, "agent": {"id": "bot"}, "call": {"hour": 9}}
+    try:
+        return compile_condition(source, VARS)(seen)
+    except Indeterminate as doubt:
+        return str(doubt)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "args.n == 5 && args.n != 6 && args.n >= 5 && args.n <= 5 && args.n < 6 && args.n > 4",
+        'args.s == "abc" && args["s"] == "abc"',
+        "args.n in [1, 5] && !(args.n in [1, 2])",
+        'args.s in ["abc"] && "a" in args.list',
+        "args.n + 1 == 6 && args.n - 1 == 4 && args.n * 2 == 10 && -args.n == -5",
+        "args.f + 0.5 == 3.0 && args.f > 2",
+        "has(args.n) && !has(args.gone) && has(args.deep.a)",
+        'size(args.s) == 3 && size(args.list) == 2 && size("é") == 1',
+        'args.s.startsWith("a") && args.s.endsWith("c") && args.s.contains("b")',
+        'args.s.matches("^[a-c]+$") && !args.s.matches(r"\\d")',
+        'args.list.exists(x, x == "b") && args.list.all(x, size(x) == 1)',
+        'glob(args.dotted, "pay.*") && !glob(args.dotted, "*") && glob(args.dotted, "**")',
+        'glob(args.dotted, "pay.?ut") && !glob("pay.a.b", "pay.*") && glob("a+(b", "a+(?")',
+        'domain(args.mail) == "example.com" && domain(args.mail) in vars.domains',
+        "vars.limit == 10 && vars.names.a == 1 && 2 in vars.mixed && size(vars.domains) == 2",
+        'agent.id == "bot" && call.hour == 9',
+        "args.none == null && args.n != null && !(args.n == null)",
+        "true || args.gone == 1",
+        "!(false && args.gone == 1)",
+        "(args.n > 4 || args.gone > 1) && args.yes",
+        '"a" < "b" && "Z" < "a"',
+        '"k" in args.deep || "a" in args.deep',
+    ],
+)
+def test_a_condition_is_true(source: str) -> None:
+    assert (
+        answer(
+            source,
+            n=5,
+            s="abc",
+            f=2.5,
+            list=["a", "b"],
+            deep={"a": 1},
+            dotted="pay.out",
+            mail="Ann@EXAMPLE.com.",
+            none=None,
+            yes=True,
+        )
+        is True
+    )
+
+
+@pytest.mark.parametrize("value", [None, "750", math.nan, math.inf, 2**70, True, [750], {}])
+@pytest.mark.parametrize("source", ["args.amount > 500", "args.amount <= 500", "-args.amount < 0"])
+def test_a_number_that_is_none_is_doubt_in_both_directions(source: str, value: Any) -> None:
+    assert isinstance(answer(source, amount=value), str)
+
+
+def test_a_missing_value_is_doubt_and_says_which() -> None:
+    assert answer("args.amount > 500") == "args.amount is missing"
+    assert answer("args.a.b == 1", a=3) == "args.a is a number, not an object"
+
+
+@pytest.mark.parametrize(
+    ("source", "args"),
+    [
+        ('args.x == "5"', {"x": 5}),
+        ("args.x in [1]", {"x": True}),
+        ("args.x in [1]", {"x": 2**53 + 1}),
+        ("args.x in args.y", {"x": 1, "y": 1}),
+        ("args.x in args.y", {"x": 2**53 + 1, "y": [1.0]}),
+        ("args.x == 9007199254740993.0", {"x": 2**53 + 1}),
+        ("args.x + 1 > 0", {"x": 2**63 - 1}),
+        ("args.x + 1 > 0", {"x": 1.5}),
+        ("args.x * 2.0 > 0.0", {"x": 1e308}),
+        ("args.x && true", {"x": 1}),
+        ("!args.x", {"x": "true"}),
+        ("args.x", {"x": 1}),
+        ("size(args.x) == 1", {"x": 1}),
+        ("args.x.exists(i, i == 1)", {"x": "abc"}),
+        ("args.x.exists(i, i == 1)", {"x": ["1"]}),
+        ("args.x.exists(i, i)", {"x": [1]}),
+        ("args.x.all(i, i > 0)", {"x": [1] * 10_001}),
+        ("has(args.x.y)", {"x": "s"}),
+        ('args.x.matches("a")', {"x": "\ud800"}),
+        ('args.x.startsWith("a")', {"x": ["a"]}),
+        ('domain(args.x) == "a"', {"x": "a@b.example, c@d.example"}),
+        ('domain(args.x) == "a"', {"x": "ann <a@b.example>"}),
+        ('domain(args.x) == "a"', {"x": "a%evil.example@b.example"}),
+        ('domain(args.x) == "a"', {"x": "a@b.example\n"}),
+    ],
+)
+def test_what_cannot_be_told_is_doubt(source: str, args: dict[str, Any]) -> None:
+    assert isinstance(answer(source, **args), str)
+
+
+def test_one_decisive_operand_outweighs_doubt_in_any_order() -> None:
+    assert answer("args.gone == 1 || true") is True
+    assert answer("args.gone == 1 && false") is False
+    assert answer("args.x.exists(i, i > 1)", x=["a", 2]) is True
+    assert answer("args.x.all(i, i > 1)", x=["a", 1]) is False
+
+
+def refused(source: str) -> str:
+    with pytest.raises(ConditionError) as caught:
+        compile_condition(source, VARS, ARGS)
+    return f"{caught.value.column}: {caught.value}"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("domain(args.too) == 'x'", "12: no field 'args.too'; did you mean 'to'?"),
+        ("sesion.x", "0: unknown name 'sesion'"),
+        ("session.writes > 0", "0: session.* is not available in this version"),
+        ("agnet.id == 'x'", "0: unknown name 'agnet'; did you mean 'agent'?"),
+        ("call.hours > 1", "5: no field 'call.hours'; did you mean 'hour'?"),
+        ("vars.limits > 1", "5: no field 'vars.limits'; did you mean 'limit'?"),
+        ("args.deep.b == 1", "10: no field 'args.deep.b'"),
+        ('args.amount > "x"', '0: args.amount is a number and "x" is a string'),
+        ("args.to > 5", "0: args.to is a string and 5 is a number"),
+        ("args.to && true", "0: && joins conditions, but args.to is a string"),
+        ("!args.to", "1: ! takes a bool"),
+        ("args.to + 1 == 2", "0: + takes numbers"),
+        ("args.to.exists(x, true)", "0: exists() goes through a list, but args.to is a string"),
+        ("args.tags.exists(x, x > 1)", "20: x is a string and 1 is a number"),
+        ("args.amount.matches('a')", "0: matches() takes a string"),
+        ("args.to.matches(args.to)", "16: the pattern of matches() is written in the policy"),
+        ('args.to.matches("(?=a)")', "16: not a regex that we take"),
+        ('args.to.matches("' + "a" * 501 + '")', "16: a regex may have 500 characters"),
+        ("args.to.starts('a')", "8: unknown method 'starts'"),
+        ("sise(args.to) == 1", "0: unknown function 'sise'; did you mean 'size'?"),
+        ("has(args)", "4: has() takes a field"),
+        ("args.tags.all(x, args.tags.all(y, true))", "17: exists() and all() do not nest"),
+        ("args.tags.all(args, true)", "0: 'args' is taken"),
+        ("5 in 5", "5: 5 is a number, not a list"),
+        ("args.amount in ['a']", "0: args.amount is a number, but ['a'] holds strings"),
+        ("args.amount", "0: a condition is true or false; this is a number"),
+        ("args.amount >", "13: unexpected 'the end'"),
+        ("args.amount > 5 )", "16: unexpected ')'"),
+        ("args.to == 'a", "11: unexpected character"),
+        (r'args.to == "\d"', r"11: unknown escape \d"),
+        ("args[0] == 1", "5: an index is a string"),
+        ("args.amount > 9223372036854775808", "14: an integer may have 64 bits"),
+        ("(" * 40 + "true" + ")" * 40, "nested deeper than 32"),
+        ("!" * 40 + "true", "nested deeper than 32"),
+        ("1" + "||1" * 250, "200 parts"),
+        ("x" * 2001, "2000 characters"),
+        ("args.amount % 2 == 0", "12: unexpected character '%'"),
+        ("[args.to] == 1", "1: a list may hold numbers and strings"),
+    ],
+)
+def test_a_wrong_condition_is_refused_with_column_and_cure(source: str, said: str) -> None:
+    assert said in refused(source)
+
+
+def test_a_value_is_a_number() -> None:
+    seen = {"args": {"amount": 2, "price": 3}, "agent": {}, "call": {}}
+
+    assert compile_value("args.amount * args.price")(seen) == 6
+    with pytest.raises(ConditionError, match="a number is needed here"):
+        compile_value('"a"')
+
+
+def test_a_hostile_regex_takes_no_time() -> None:
+    condition = compile_condition('args.x.matches("^(a+)+$")')
+
+    assert condition({"args": {"x": "a" * 100_000 + "!"}, "agent": {}, "call": {}}) is False
