@@ -145,6 +145,27 @@ def test_exactly_one_credential_is_taken(tmp_path: Path) -> None:
     assert "exactly one kind of credential, not bearer and basic" in told
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9000", "localhost", "10.0.0.7", "[::1]", "169.254.1.1"]
+)
+def test_a_tool_at_a_private_address_has_to_be_meant(tmp_path: Path, host: str) -> None:
+    (told,) = problems(tmp_path, f"upstreams: {{a: {{url: 'http://{host}'}}}}")
+    assert "add `allow_private: true`" in told
+    meant = f"upstreams: {{a: {{url: 'http://{host}', allow_private: true}}}}"
+    assert read(tmp_path, meant).upstreams["a"].allow_private
+
+
+def test_aws_credentials_say_which_services_they_are_for(tmp_path: Path) -> None:
+    keys = "access_key_id: {from_env: T}, secret_access_key: {from_env: T}"
+    text = "upstreams: {aws: {url: 'https://aws.example', credentials: {aws_sigv4: {%s}}}}"
+    assert problems(tmp_path, text % keys, {"T": "x"}) == [
+        "interlock.yaml:1:72: 'services' is missing"
+    ]
+    aws = read(tmp_path, text % f"{keys}, services: [s3]", {"T": "x"}).upstreams["aws"]
+    assert aws.reads_service == "aws_sigv4"
+    assert read(tmp_path, "upstreams: {a: {url: 'https://a'}}").upstreams["a"].reads_service == ""
+
+
 def test_an_anonymous_agent_needs_a_loopback_listener(tmp_path: Path) -> None:
     (told,) = problems(tmp_path, "agents: {listen: '0.0.0.0:8080', anonymous: {id: local}}")
     assert "loopback" in told and "interlock keys create" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,8 @@ def test_what_is_weak_about_a_configuration(settings: dict[str, str], expected: 
     [("http://db", {"plain-upstream"}), ("https://db", set()), ("http://127.0.0.1:5000", set())],
 )
 def test_a_credential_belongs_under_tls(url: str, expected: set[str]) -> None:
-    upstream = f'{{"a": {{"url": "{url}", "credentials": {{"bearer": {{"from_env": "TOKEN"}}}}}}}}'
+    token = {"bearer": {"from_env": "TOKEN"}}
+    upstream = json.dumps({"a": {"url": url, "allow_private": True, "credentials": token}})
     found = weak_ground(a_config(UPSTREAMS=upstream), SOLID, LASTING, ground=GOOD)
     assert names(found) == expected
 

@@ -21,6 +21,7 @@ from .settings_types import (
     WebUrl,
     embedded_or_mapping,
     header_name,
+    is_private,
     long_enough,
     plain_name,
     reviewed_name,
@@ -173,6 +174,10 @@ class AwsCredential(Node):
     access_key_id: Secret = Field(description="AWS access key id.")
     secret_access_key: Secret = Field(description="AWS secret access key.")
     session_token: Secret | None = Field(default=None, description="AWS session token, if any.")
+    services: tuple[Name, ...] = Field(
+        min_length=1,
+        description="Services that may be signed for, such as `[s3, ec2]`; others are not sent.",
+    )
 
 
 class Credentials(Node):
@@ -250,6 +255,31 @@ class UpstreamSettings(Node):
     fault_status: RefusalStatus | None = Field(
         default=None, description="HTTP status of Interlock's own faults; absent: the usual ones."
     )
+    tell_edits: bool = Field(
+        default=True,
+        description="Whether JSON answers of edited calls gain an `_interlock` member that says "
+        "what was executed instead.",
+    )
+    service_from: Literal["aws_sigv4"] | None = Field(
+        default=None,
+        description="`aws_sigv4`: read service and region from the caller's AWS signature, for "
+        "policies that match on `service`. Implied by `credentials.aws_sigv4`.",
+    )
+
+    @property
+    def reads_service(self) -> str:
+        """`aws_sigv4` where service and region are read from the caller's signature, or empty."""
+        signs = self.credentials is not None and self.credentials.aws_sigv4 is not None
+        return "aws_sigv4" if signs else self.service_from or ""
+
+    @model_validator(mode="after")
+    def _private_is_said(self) -> Self:
+        if not self.allow_private and is_private(self.url):
+            raise ValueError(
+                f"{self.url} is a private or loopback address: add `allow_private: true` if the "
+                f"tool really is there"
+            )
+        return self
 
 
 class NotifyLog(Node):

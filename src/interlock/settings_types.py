@@ -147,6 +147,15 @@ def web_url(value: Any) -> str:
     return str(value).rstrip("/")
 
 
+def is_private(url: str) -> bool:
+    """Whether the URL's host is plainly not a public address. Names are checked when resolved."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def secret(value: Any, info: ValidationInfo) -> Hidden:
     """Read a secret from where the file says that it is."""
     around = info.context
