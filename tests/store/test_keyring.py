@@ -117,7 +117,8 @@ async def test_an_agents_key_never_passes_as_a_reviewers(ring: RedisKeyRing) -> 
 @pytest.mark.parametrize(
     "forged",
     [{"kind": "approver"}, {"groups": ["payments"]}, {"subject": "ann"}, {"owner": ""}]
-    + [{"expires": 9**15}, {"unknown": 1}, {"kind": "king"}],
+    + [{"expires": 9**15}, {"unknown": 1}, {"kind": "king"}]
+    + [{"groups": [[]]}, {"groups": 1}, {"hash": "é" * 64}, {"hash": None}, {"expires": "x"}],
 )
 async def test_writing_to_the_store_cannot_widen_a_key(
     ring: RedisKeyRing, client: Redis, prefix: str, forged: dict[str, Any]

@@ -15,6 +15,7 @@ import json
 import re
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
@@ -27,6 +28,18 @@ CACHE_SECONDS = 5.0  #: how long a key may still be honoured after another proce
 CACHE_SIZE = 10_000  #: records
 _KINDS = "|".join(kind.value for kind in Kind)
 _KEY = re.compile(rf"ilk_(?P<kind>{_KINDS})_(?P<id>[0-9a-f]{{12}})_(?P<secret>[A-Za-z0-9_-]{{43}})")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A record as it was read at `asked` (monotonic s), and what is the same for every check."""
+
+    asked: float
+    record: KeyRecord
+    granted: hmac.HMAC  #: over all that the key grants; the secret is still to be added
+    principal: Principal
+
+
 _NOBODY = KeyRecord(key_id="", kind=Kind.METRICS, subject="", hash="0" * 64, created=0)
 
 
@@ -46,7 +59,8 @@ class RedisKeyRing:
         self._name = "{" + prefix + "}:keys"
         self._pepper = pepper
         self._clock = clock
-        self._cache: dict[str, tuple[float, KeyRecord]] = {}
+        self._cache: dict[str, _Known] = {}
+        self._nobody = self._known(_NOBODY, 0.0)
 
     async def create(
         self, kind: Kind, subject: str, owner: str, groups: tuple[str, ...], expires: int
@@ -63,7 +77,7 @@ class RedisKeyRing:
             created=self._clock.now_ms(),
             expires=expires,
         )
-        record = dataclasses.replace(record, hash=self._hash(record, secret))
+        record = dataclasses.replace(record, hash=_finished(self._granted(record), secret))
         await self._write(record)
         return f"ilk_{kind.value}_{record.key_id}_{secret}", record
 
@@ -73,19 +87,14 @@ class RedisKeyRing:
         if parts is None:
             return None
         # An unknown id takes the same path, so that time does not tell which ids exist.
-        record = await self._record(parts["id"]) or _NOBODY
-        genuine = hmac.compare_digest(record.hash, self._hash(record, parts["secret"]))
+        known = await self._found(parts["id"]) or self._nobody
+        record = known.record
+        genuine = hmac.compare_digest(record.hash, _finished(known.granted, parts["secret"]))
         if not genuine or record.kind.value != parts["kind"] or record.key_id != parts["id"]:
             return None
         if record.revoked or (record.expires and record.expires <= self._clock.now_ms()):
             return None
-        return Principal(
-            kind=record.kind,
-            id=record.subject,
-            owner=record.owner,
-            groups=frozenset(record.groups),
-            key_id=record.key_id,
-        )
+        return known.principal
 
     async def records(self) -> tuple[KeyRecord, ...]:
         """Return every key's record, oldest first, revoked and expired ones included."""
@@ -102,24 +111,36 @@ class RedisKeyRing:
             return False
         if not record.revoked:
             await self._write(dataclasses.replace(record, revoked=self._clock.now_ms()))
+            self._cache.pop(key_id, None)  # a check may have read it again meanwhile
         return True
 
-    def _hash(self, record: KeyRecord, secret: str) -> str:
+    def _granted(self, record: KeyRecord) -> hmac.HMAC:
         granted = _encoded(dataclasses.replace(record, hash="", revoked=0))
-        return hmac.new(self._pepper, f"{secret}\n{granted}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._pepper, granted.encode() + b"\n", hashlib.sha256)
 
-    async def _record(self, key_id: str) -> KeyRecord | None:
+    def _known(self, record: KeyRecord, asked: float) -> _Known:
+        principal = Principal(
+            kind=record.kind,
+            id=record.subject,
+            owner=record.owner,
+            groups=frozenset(record.groups),
+            key_id=record.key_id,
+        )
+        return _Known(asked, record, self._granted(record), principal)
+
+    async def _found(self, key_id: str) -> _Known | None:
         cached = self._cache.get(key_id)
-        if cached is not None and time.monotonic() - cached[0] < CACHE_SECONDS:
-            return cached[1]
+        if cached is not None and time.monotonic() - cached.asked < CACHE_SECONDS:
+            return cached
         asked = time.monotonic()
         record = await self._fetched(key_id)
         self._cache.pop(key_id, None)
-        if record is not None:
-            while len(self._cache) >= CACHE_SIZE:
-                del self._cache[next(iter(self._cache))]
-            self._cache[key_id] = (asked, record)
-        return record
+        if record is None:
+            return None
+        while len(self._cache) >= CACHE_SIZE:
+            del self._cache[next(iter(self._cache))]
+        known = self._cache[key_id] = self._known(record, asked)
+        return known
 
     async def _fetched(self, key_id: str) -> KeyRecord | None:
         value = await patiently(lambda: self._client.hget(self._name, key_id))
@@ -128,6 +149,12 @@ class RedisKeyRing:
     async def _write(self, record: KeyRecord) -> None:
         value = _encoded(record)
         await patiently(lambda: self._client.hset(self._name, record.key_id, value))
+
+
+def _finished(granted: hmac.HMAC, secret: str) -> str:
+    mac = granted.copy()
+    mac.update(secret.encode())
+    return mac.hexdigest()
 
 
 def _encoded(record: KeyRecord) -> str:
@@ -142,8 +169,12 @@ def _decoded(value: bytes | str) -> KeyRecord | None:
     """Read a record; one that is not ours to read grants nothing."""
     try:
         fields: dict[str, Any] = json.loads(value)
-        return KeyRecord(
+        record = KeyRecord(
             **fields | {"kind": Kind(fields["kind"]), "groups": tuple(fields["groups"])}
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    texts = (record.key_id, record.subject, record.owner, record.hash, *record.groups)
+    times = (record.created, record.expires, record.revoked)
+    sound = all(type(text) is str for text in texts) and all(type(at) is int for at in times)
+    return record if sound and record.hash.isascii() else None
