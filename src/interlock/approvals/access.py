@@ -167,8 +167,10 @@ def check_origin(request: web.Request) -> None:
 
 
 def _own_origin(request: web.Request, origin: str | None) -> bool:
-    if origin is None:  # no browser, or a form of our own page; sessions are checked again
+    if origin is None:  # no browser; sessions are checked again
         return True
+    if origin == "null":  # forms of our own page say so, since it sends no referrer
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
     scheme = "https" if request.app[DEPS].secure else "http"
     return origin.lower() in (f"{scheme}://{request.host}".lower(), _origin(request.app[DEPS].url))
 

@@ -75,6 +75,7 @@ class Card(Model):
     description: str
     method: str
     destination: str = Field(description="the full URL that is called")
+    gist: str = Field(description="the first arguments, cut short; the item has them whole")
     consequence: str = Field(description="one line, from policy: can it be undone, and how")
     agent: str
     session: str

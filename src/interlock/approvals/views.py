@@ -23,6 +23,7 @@ from ..core.redaction import (
 from . import models
 
 _OPEN = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
+_GIST, _GIST_TEXT = 5, 60  #: arguments on a card, characters of each
 _ENDED = {
     State.APPROVED: "approved, being sent",
     State.FORWARDING: "approved, being sent",
@@ -75,6 +76,7 @@ def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str]) -> 
         description=visible_line(decision.description) if decision else "",
         method=visible_line(call.method),
         destination=url(call, upstreams),
+        gist=gist(decision),
         consequence=consequence(decision) if decision else "",
         agent=visible_line(call.agent.id),
         session=visible_line(call.context.session),
@@ -88,6 +90,18 @@ def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str]) -> 
         edited=action.edited,
         outcome=outcome(action),
     )
+
+
+def gist(decision: Decision | None) -> str:
+    """Return the first arguments in one line, cut short: enough to tell cards apart."""
+    if decision is None:
+        return ""
+    parts = []
+    for name, value in list(decision.arguments.items())[:_GIST]:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        more = "…" if len(text) > _GIST_TEXT else ""
+        parts.append(f"{visible_line(name[:_GIST_TEXT])}: {visible_line(text[:_GIST_TEXT])}{more}")
+    return ", ".join(parts)
 
 
 def outcome(action: Action) -> str:

@@ -1,0 +1,198 @@
+"""The `/review` page: queue, item, sign-in. It decides nothing itself; its script uses the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ..core.errors import InterlockError, NotFound
+from ..core.identity import Kind
+from . import api, rendering
+from .access import (
+    REFUSE_PAGE,
+    VISITOR,
+    Route,
+    Visitor,
+    add_routes,
+    identify,
+)
+from .deps import DEPS, ApiDeps
+from .form import fields
+from .identity import SIGNING_OUT
+from .models import Card
+from .problems import CrossSite, NotSignedIn
+
+PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
+_ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_RECENT = 12
+REASONS = (
+    ("wrong_target", "Wrong target"),
+    ("wrong_amount", "Wrong amount or scope"),
+    ("not_requested", "Nobody asked for this"),
+    ("needs_context", "Needs more context"),
+    ("policy", "Against our rules"),
+    ("duplicate", "Already done"),
+)
+
+
+BLANK = Card(
+    id="",
+    version=0,
+    state="",
+    digest="",
+    level="",
+    stake="",
+    reversibility="",
+    tool="",
+    description="",
+    method="",
+    destination="",
+    gist="",
+    consequence="",
+    agent="",
+    session="",
+    confidence=None,
+    created=0,
+    changed=0,
+    deadline=0,
+    caller_waiting=None,
+    votes=0,
+    quorum=2,
+    edited=False,
+    outcome="",
+)
+"""What the script copies to show a card that is new: the same markup as the server's."""
+
+
+def add_page(app: web.Application, deps: ApiDeps) -> None:
+    """Add the page to *app*, beside `api.add_api`."""
+    app[REFUSE_PAGE] = refuse
+    add_routes(app, deps, ROUTES)
+
+
+def _html(template: str, *, status: int = 200, **values: Any) -> web.Response:
+    return web.Response(
+        text=rendering.render(template, **values), content_type="text/html", status=status
+    )
+
+
+def _common(request: web.Request) -> dict[str, Any]:
+    visitor: Visitor | None = request.get(VISITOR)
+    session = visitor.session if visitor else None
+    return {
+        "who": visitor.principal.id if visitor else "",
+        "leave": session.token(SIGNING_OUT) if session else "",
+    }
+
+
+async def home(request: web.Request) -> web.Response:
+    raise web.HTTPSeeOther("/review")
+
+
+async def queue(request: web.Request) -> web.Response:
+    deps = request.app[DEPS]
+    held = await api.queue(request)
+    recent = await api.cards(deps, await deps.store.recent(_RECENT))
+    return _html(
+        "queue.html",
+        queue=held,
+        recent=recent,
+        blank=BLANK,
+        policy=deps.gate.policy.ref,
+        **_common(request),
+    )
+
+
+async def item(request: web.Request) -> web.Response:
+    deps = request.app[DEPS]
+    shown = await api.item(request, limit=deps.whole_bytes)
+    action = await deps.gate.get(shown.card.id)
+    names = action.decision.arguments if action and action.decision and shown.whole else {}
+    return _html(
+        "item.html",
+        item=shown,
+        card=shown.card,
+        fields=fields(shown, names),
+        reasons=REASONS,
+        **_common(request),
+    )
+
+
+def refuse(request: web.Request, error: InterlockError) -> web.Response:
+    """Answer an error to a person.
+
+    A link that was followed from elsewhere comes without the (SameSite=Strict) cookie: such a
+    visitor is sent here once more, from here.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if isinstance(error, NotSignedIn) and site in ("cross-site", "same-site"):
+        return _html("again.html", path=request.path)
+    return _html("refused.html", status=error.status, error=error, **_common(request))
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """Show who a link signs in. Looking does not use it up."""
+    token = request.query.get("t", "")
+    person = request.app[DEPS].links.peek(token)
+    if person is None:
+        raise NotSignedIn(
+            "This sign-in link is unknown, used or too old. Links work once, for 15 minutes.",
+            help="Start `interlock serve` again, or ask whoever runs it, for a new link.",
+        )
+    return _html("sign_in.html", person=person, token=token, **_common(request))
+
+
+async def signed_in(request: web.Request) -> web.Response:
+    """Use a link up and start a session."""
+    deps, form = request.app[DEPS], await request.post()
+    person = deps.links.redeem(str(form.get("t", "")))
+    if person is None:
+        raise NotSignedIn(
+            "This sign-in link is unknown, used or too old. Links work once, for 15 minutes.",
+            help="Start `interlock serve` again, or ask whoever runs it, for a new link.",
+        )
+    response = web.Response(status=303, headers={"Location": "/review"})
+    response.set_cookie(
+        deps.cookie,
+        deps.sessions.open(person),
+        path="/",
+        httponly=True,
+        secure=deps.secure,
+        samesite="Strict",
+    )
+    return response
+
+
+async def signed_out(request: web.Request) -> web.Response:
+    """End the session."""
+    deps, form = request.app[DEPS], await request.post()
+    visitor = await identify(request)
+    if visitor is None or visitor.session is None:
+        raise NotSignedIn
+    if not visitor.session.permits(str(form.get("csrf", "")), SIGNING_OUT):
+        raise CrossSite
+    deps.sessions.close(request.cookies.get(deps.cookie, ""))
+    response = web.Response(status=303, headers={"Location": "/review"})
+    response.del_cookie(deps.cookie, path="/", httponly=True, secure=deps.secure, samesite="Strict")
+    return response
+
+
+async def static(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in rendering.STATIC:
+        raise NotFound("There is no such file.")
+    return web.Response(
+        body=rendering.static(name), content_type=rendering.STATIC[name], charset="utf-8"
+    )
+
+
+ROUTES = (
+    Route(method="GET", path="/", handler=home, kinds=None, page=True),
+    Route(method="GET", path="/review", handler=queue, kinds=PEOPLE, page=True),
+    Route(method="GET", path=f"/review/{_ID}", handler=item, kinds=PEOPLE, page=True),
+    Route(method="GET", path="/sign-in", handler=sign_in, kinds=None, page=True),
+    Route(method="POST", path="/sign-in", handler=signed_in, kinds=None, page=True),
+    Route(method="POST", path="/sign-out", handler=signed_out, kinds=None, page=True),
+    Route(method="GET", path="/static/{name}", handler=static, kinds=None),
+)

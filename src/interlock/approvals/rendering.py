@@ -1,0 +1,107 @@
+"""HTML of the page: templates, escaped always, and visible text with its tokens marked.
+
+The only Markup made by hand is `painted`, from text that `redaction` has made visible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+STATIC = {
+    "app.css": "text/css",
+    "common.js": "text/javascript",
+    "queue.js": "text/javascript",
+    "item.js": "text/javascript",
+    "edit.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+# kept the same in static/common.js: a line feed, a tab, other tokens in a row, spaces in a row
+_TOKENS = re.compile(
+    r"(?P<lf><U\+000A>\n?)|(?P<tab><U\+0009>)"
+    r"|(?P<points>(?:<(?:U\+(?!000A>|0009>)[0-9A-F]{4,6}|0x[0-9A-F]{2})>)+)"
+    r"|(?<=\S)(?P<spaces> {2,})"
+)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def painted(text: str) -> Markup:
+    """Return visible text as HTML: tokens in their own elements, everything else escaped."""
+    parts, end = [], 0
+    for found in _TOKENS.finditer(text):
+        parts.append(escape(text[end : found.start()]))
+        parts.append(_mark(found))
+        end = found.end()
+    parts.append(escape(text[end:]))
+    return Markup("").join(parts)
+
+
+def _mark(found: re.Match[str]) -> Markup:
+    token = found.group()
+    match found.lastgroup:
+        case "lf":
+            mark, after = Markup('<span class="pt nl" title="line feed">↵</span>'), "\n"
+            return mark + (after if token.endswith("\n") else "")
+        case "tab":
+            return Markup('<span class="pt nl" title="tab">⇥</span>\t')
+        case "spaces":
+            return Markup('<span class="sp" title="{} spaces">{}</span>').format(len(token), token)
+        case _:
+            return Markup('<span class="pt" title="{}">{}</span>').format(_named(token), token)
+
+
+def _named(tokens: str) -> str:
+    first = re.match(r"<U\+([0-9A-F]+)>", tokens)
+    return unicodedata.name(chr(int(first[1], 16)), "control character") if first else "byte"
+
+
+def ago(ms: int) -> str:
+    """Return a span of time in words: `4 min`."""
+    seconds = max(ms, 0) // 1000
+    for unit, word in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds // unit} {word}"
+    return f"{seconds} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in words."""
+    if count < 1024:
+        return f"{count} bytes"
+    return f"{count / 1024:.1f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
+
+
+@cache
+def static(name: str) -> bytes:
+    """Return a file that the page loads; *name* is one of STATIC."""
+    return (resources.files(__package__) / "static" / name).read_bytes()
+
+
+@cache
+def _linked(name: str) -> str:
+    return f"/static/{name}?v={hashlib.sha256(static(name)).hexdigest()[:12]}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__ or "", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(visible=painted, ago=ago, size=size)
+    environment.globals.update(static=_linked)
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)

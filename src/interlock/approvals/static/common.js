@@ -1,0 +1,124 @@
+// What both pages share. Text that an agent wrote arrives visible (see core/redaction.py) and is
+// only ever set with textContent; no element and no attribute is made from it.
+
+const TOKENS =
+  /(?<lf><U\+000A>\n?)|(?<tab><U\+0009>)|(?<points>(?:<(?:U\+(?!000A>|0009>)[0-9A-F]{4,6}|0x[0-9A-F]{2})>)+)|(?<=\S)(?<spaces> {2,})/g;
+
+export const $ = (selector, root = document) => root.querySelector(selector);
+export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+export function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+// Show visible text in `target`, its tokens marked.
+export function paint(target, text) {
+  target.replaceChildren();
+  let end = 0;
+  for (const found of text.matchAll(TOKENS)) {
+    target.append(text.slice(end, found.index), ...marked(found));
+    end = found.index + found[0].length;
+  }
+  target.append(text.slice(end));
+  return target;
+}
+
+function marked(found) {
+  if (found.groups.lf) return [element("span", "pt nl", "↵"), found[0].endsWith("\n") ? "\n" : ""];
+  if (found.groups.tab) return [element("span", "pt nl", "⇥"), "\t"];
+  return [element("span", found.groups.spaces ? "sp" : "pt", found[0])];
+}
+
+// time ---------------------------------------------------------------------------------------
+
+let behind = 0; // how far this machine's clock is behind the store's, ms
+
+export function setNow(now) {
+  behind = Number(now) - Date.now();
+  tickTimes();
+}
+
+export const storeNow = () => Date.now() + behind;
+
+function ago(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds >= 86400) return `${Math.floor(seconds / 86400)} d`;
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h`;
+  return seconds >= 60 ? `${Math.floor(seconds / 60)} min` : `${seconds} s`;
+}
+
+function left(ms) {
+  if (ms <= 0) return "time is over";
+  const seconds = Math.floor(ms / 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  if (seconds >= 86400) return `${Math.floor(seconds / 86400)} d left`;
+  const hours = Math.floor(seconds / 3600);
+  const rest = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return `${hours ? `${hours}:` : ""}${rest} left`;
+}
+
+export function tickTimes() {
+  for (const time of $$("time[data-since]")) {
+    setText(time, ago(storeNow() - Number(time.dataset.since)));
+  }
+  for (const clock of $$("[data-deadline].left")) {
+    const deadline = Number(clock.dataset.deadline);
+    const ms = deadline - storeNow();
+    setText(clock, deadline ? left(ms) : "");
+    clock.classList.toggle("soon", deadline > 0 && ms < 300000);
+  }
+}
+
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+setInterval(tickTimes, 1000);
+
+// the API ------------------------------------------------------------------------------------
+
+export async function ask(path, { method = "GET", headers = {}, body } = {}) {
+  const response = await fetch(path, {
+    method,
+    body,
+    credentials: "same-origin",
+    headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
+  }).catch(() => null);
+  if (!response) return { ok: false, status: 0, said: { detail: "Interlock does not answer." } };
+  const said = await response.json().catch(() => ({ detail: `Status ${response.status}.` }));
+  if (response.status === 401) said.detail = "You are signed out. Sign in again with a new link.";
+  return { ok: response.ok, status: response.status, said };
+}
+
+// Call `changed(tick)` whenever the queue changes; says so while the connection is down.
+export function follow(changed) {
+  const live = $("#live");
+  const source = new EventSource("/v1/events");
+  source.addEventListener("queue", (event) => changed(JSON.parse(event.data)));
+  source.addEventListener("open", () => (live.hidden = true));
+  source.addEventListener("error", () => {
+    live.textContent = "Not live: trying to reconnect";
+    live.hidden = false;
+  });
+}
+
+// keys ---------------------------------------------------------------------------------------
+
+export const typing = (target) => Boolean(target.closest("input:not([type=radio], [type=checkbox]), textarea, select"));
+
+export function keys(actions) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = actions[event.key];
+    if (!act || (event.key !== "Escape" && typing(event.target))) return;
+    if ($("dialog[open]")) return;
+    if (act(event) !== false) event.preventDefault();
+  });
+}
+
+export function help() {
+  $("#help").showModal();
+}

@@ -1,0 +1,152 @@
+// Editing a call's arguments: a form or raw JSON, previewed by the server before it is approved.
+// Fields that nobody touched are sent as the JSON they came as, and numbers as they were typed:
+// neither passes through a JavaScript number.
+import { $, $$, ask, element, paint } from "./common.js";
+
+const NUMBER = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
+
+function fieldJson(field) {
+  if (!field.dataset.touched) return field.dataset.json;
+  const value = $("[data-value]", field).value;
+  switch (field.dataset.kind) {
+    case "number":
+      if (!NUMBER.test(value.trim())) throw new Error("This must be a number.");
+      return value.trim();
+    case "choice":
+      return value;
+    case "json":
+      JSON.parse(value);
+      return value;
+    default:
+      return JSON.stringify(value);
+  }
+}
+
+const sent = (field) => ($("[data-include]", field)?.checked ?? true) && (field.dataset.touched || field.dataset.json);
+
+// The arguments as JSON text; null where a field is wrong.
+function composed() {
+  const members = [];
+  let good = true;
+  for (const field of $$("[data-field]")) {
+    const error = $("[data-error]", field);
+    error.hidden = true;
+    if (!sent(field)) continue;
+    try {
+      members.push(`${field.dataset.name}: ${fieldJson(field)}`);
+    } catch (wrong) {
+      error.textContent = wrong.message;
+      error.hidden = false;
+      if (good) $("[data-value]", field).focus();
+      good = false;
+    }
+  }
+  return good ? `{\n  ${members.join(",\n  ")}\n}` : null;
+}
+
+export function startEditing(path, decide) {
+  const raw = $("#raw");
+  const error = $("#edit-error");
+  const send = $("#edit-send");
+  let mode = "form";
+  let previewed = null; // the arguments and the digest that the preview showed
+
+  function stale() {
+    previewed = null;
+    send.disabled = true;
+    $("#preview").hidden = true;
+  }
+
+  function edited() {
+    error.hidden = true;
+    if (mode === "form") return composed();
+    try {
+      const value = JSON.parse(raw.value);
+      if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error("This must be an object.");
+      return raw.value;
+    } catch (wrong) {
+      error.textContent = wrong.message;
+      error.hidden = false;
+      return null;
+    }
+  }
+
+  async function preview() {
+    const text = edited();
+    if (text === null) return;
+    const answer = await ask(`${path}/preview`, { method: "POST", body: `{"edited_args": ${text}}` });
+    if (!answer.ok) {
+      stale();
+      error.textContent = answer.said.detail;
+      error.hidden = false;
+      return;
+    }
+    show(answer.said);
+    previewed = { text, digest: answer.said.digest };
+    send.disabled = !answer.said.acceptable;
+  }
+
+  function show(said) {
+    $("#preview-changes").replaceChildren(...said.changes.map(changeRow));
+    const { level, stake, consequence } = said.decision;
+    const asks = level === "allow" || level === "notify" ? "would let this pass by itself" : level === "approve_dual" ? "asks for two people" : "asks for one person";
+    paint($("#preview-level"), said.why || `Policy ${asks}. Stake ${stake}. ${consequence}`);
+    $("#preview-level").classList.toggle("warn", Boolean(said.why));
+    $("#preview-warnings").replaceChildren(
+      ...said.warnings.map((warning) => paint(element("li", "v"), `${warning.where}: ${warning.text}`)),
+    );
+    paint($("#preview-method"), said.call.method);
+    paint($("#preview-url"), said.call.url);
+    paint($("#preview-body"), said.call.body.pretty ?? said.call.body.visible);
+    $("#preview").hidden = false;
+    $("#preview").scrollIntoView({ block: "nearest" });
+  }
+
+  function changeRow(change) {
+    const row = element("tr");
+    const name = paint(element("th", "v"), change.where);
+    name.scope = "row";
+    row.append(
+      name,
+      paint(element("td", "v pre before"), change.before ?? "not there"),
+      paint(element("td", "v pre after"), change.after ?? "left out"),
+    );
+    return row;
+  }
+
+  for (const field of $$("[data-field]")) {
+    $("[data-value]", field).addEventListener("input", () => {
+      field.dataset.touched = "yes";
+      const include = $("[data-include]", field);
+      if (include) include.checked = true;
+      stale();
+    });
+    $("[data-include]", field)?.addEventListener("change", stale);
+  }
+  raw.addEventListener("input", stale);
+  $("#edit-fields").addEventListener("submit", (event) => {
+    event.preventDefault();
+    preview();
+  });
+  for (const button of $$("[data-editor]")) {
+    button.addEventListener("click", () => {
+      if (button.dataset.editor === "raw" && mode === "form") {
+        const text = composed();
+        if (text === null) return;
+        raw.value = text;
+      }
+      if (button.dataset.editor !== mode) stale();
+      mode = button.dataset.editor;
+      for (const other of $$("[data-editor]")) other.setAttribute("aria-pressed", String(other === button));
+      $("#edit-fields").hidden = mode !== "form";
+      $("#edit-raw").hidden = mode !== "raw";
+    });
+  }
+  $("#preview-go").addEventListener("click", preview);
+  send.addEventListener("click", () => {
+    if (!previewed) return;
+    const extra = `,"edited_args":${previewed.text},"edited_digest":${JSON.stringify(previewed.digest)}`;
+    $("#edit-send-error").hidden = true;
+    decide("edit", { message: $("#edit-message").value.trim(), extra }, $("#edit-send-error"));
+  });
+}

@@ -1,0 +1,224 @@
+// One call: show all of it, keep it current, decide it.
+import { $, $$, ask, element, follow, help, keys, paint, setNow, setText, storeNow } from "./common.js";
+import { startEditing } from "./edit.js";
+
+const main = $("#main");
+const about = main.dataset;
+const path = `/v1/approvals/${encodeURIComponent(about.id)}`;
+const required = new Set(about.reason.split(" "));
+let whole = about.whole === "yes";
+let over = about.state !== "held";
+let sending = false;
+
+// what may be done ---------------------------------------------------------------------------
+
+function settle() {
+  const late = storeNow() >= Number(about.deadline);
+  const approve = $("#approve");
+  if (approve) approve.disabled = !(whole && about.approve === "yes") || over || late;
+  for (const button of $$("#actions [data-open]")) if (button !== approve) button.disabled = over || late;
+  for (const button of $$("[data-send]")) button.disabled = over || late || sending;
+  const send = $("#edit-send");
+  if (send && (over || late)) send.disabled = true;
+  if (late && !over) finish("The time to decide is over; the call will not be sent.");
+  if (!whole && $("#why-not")) setText($("#why-not"), "Show everything before you approve");
+}
+
+function finish(text) {
+  over = true;
+  const banner = $("#banner");
+  paint(banner, text);
+  banner.hidden = false;
+  $("#after").hidden = false;
+  paint($("#after-text"), text);
+  const actions = $("#actions");
+  if (actions) actions.hidden = true;
+  for (const panel of $$(".panel")) panel.hidden = true;
+  for (const button of $$("#panel-edit button")) button.disabled = true;
+  nextCall();
+}
+
+async function nextCall() {
+  const { ok, said } = await ask("/v1/approvals?limit=2");
+  const next = ok && said.items.find((card) => card.id !== about.id);
+  $("#after-next").hidden = !next;
+  if (next) $("#after-next").href = `/review/${encodeURIComponent(next.id)}`;
+}
+
+// showing everything -------------------------------------------------------------------------
+
+async function showAll() {
+  const { ok, said } = await ask(path);
+  if (!ok) return setText($("#withheld b"), said.detail);
+  if (said.card.digest !== about.digest) return changed(said);
+  const { pretty, visible } = said.call.body;
+  paint($("#body-exact"), visible);
+  paint($("#body-pretty"), pretty ?? "");
+  $("#body-pretty").hidden = pretty === null;
+  $("#body-exact").hidden = pretty !== null;
+  $("#arguments").replaceChildren(...said.arguments.map(argumentRow));
+  $("#arguments-block").hidden = said.arguments.length === 0;
+  const toggle = $(".block-head .toggle[aria-label=Body]");
+  if (toggle) toggle.hidden = pretty === null;
+  $("#withheld").remove();
+  whole = true;
+  setText($("#why-not"), said.may.why);
+  settle();
+}
+
+function argumentRow(argument) {
+  const row = element("tr");
+  const name = paint(element("th", "v"), argument.name);
+  name.scope = "row";
+  name.append(element("small", "", argument.source));
+  row.append(name, paint(element("td", "v pre"), argument.visible));
+  return row;
+}
+
+// staying current ----------------------------------------------------------------------------
+
+function changed(said) {
+  if (said.card.state !== "held") return finish(said.card.outcome);
+  if (said.card.digest === about.digest) return voted(said);
+  finish("The call was edited by somebody else. ");
+  const again = element("a", "", "Look at what it is now");
+  again.href = location.pathname;
+  $("#banner").append(again);
+}
+
+// A colleague's vote does not change what is looked at; the rest of the page stays as it is.
+function voted(said) {
+  about.version = said.card.version;
+  const last = said.votes.at(-1);
+  if (!last) return;
+  paint($("#banner"), `${last.by} approved: ${said.card.votes} of ${said.card.quorum}. ${said.may.why}`);
+  $("#banner").hidden = false;
+  about.approve = said.may.approve ? "yes" : "no";
+  settle();
+}
+
+async function refresh() {
+  if (sending) return;
+  const { ok, said } = await ask(path);
+  if (!ok) return;
+  setNow(said.now);
+  const waiting = $("#waiting");
+  if (waiting && said.card.caller_waiting !== null) {
+    setText(waiting, said.card.caller_waiting ? "caller waiting" : "nobody waiting");
+  }
+  if (said.card.version !== Number(about.version)) {
+    if (over) {
+      about.version = said.card.version;
+      paint($("#banner"), said.card.outcome);
+      paint($("#after-text"), said.card.outcome);
+    } else changed(said);
+  }
+}
+
+// deciding -----------------------------------------------------------------------------------
+
+// Send a decision. `extra` is raw JSON members, so that numbers stay as they were typed.
+export async function decide(type, { message = "", code = "", extra = "" }, error) {
+  if (sending || over) return;
+  sending = true;
+  settle();
+  const said = { type, digest: about.digest, message, reason_code: code };
+  const body = JSON.stringify(said).slice(0, -1) + extra + "}";
+  const headers = { "If-Match": `"${about.version}"`, "Interlock-CSRF": about.csrf };
+  const answer = await ask(`${path}/decision`, { method: "POST", headers, body });
+  sending = false;
+  if (answer.ok) {
+    about.version = answer.said.version;
+    if (answer.said.state === "held") finish(`Recorded: ${answer.said.votes} of ${answer.said.quorum} approved.`);
+    else finish(answer.said.said);
+    return refresh();
+  }
+  const current = answer.said.current;
+  if (current && current.state !== "held") return finish(`${answer.said.detail} ${current.said}`);
+  error.textContent = answer.said.detail;
+  error.hidden = false;
+  settle();
+}
+
+function open(name) {
+  const panel = $(`#panel-${name}`);
+  const button = $(`[data-open=${name}]`);
+  if (!panel || !button || button.disabled || over) return;
+  close();
+  panel.hidden = false;
+  document.body.classList.toggle("edits", name === "edit");
+  if (name === "edit") panel.scrollIntoView({ block: "start" });
+  const first = name === "approve" && !required.has("approve") ? "[data-send]" : "input, textarea, select";
+  $(first, panel)?.focus({ preventScroll: name === "edit" });
+}
+
+function close() {
+  document.body.classList.remove("edits");
+  let closed = false;
+  if (document.activeElement?.closest(".panel, #panel-edit")) document.activeElement.blur();
+  for (const panel of $$(".panel, #panel-edit")) {
+    closed ||= !panel.hidden;
+    panel.hidden = true;
+  }
+  return closed;
+}
+
+function submit(event) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const type = $("[data-send]", form).dataset.send;
+  const error = $(".error", form);
+  const chosen = $("input[name=reason]:checked", form);
+  const typed = $("textarea", form).value.trim();
+  const message = typed || (chosen ? chosen.dataset.text : "");
+  error.hidden = true;
+  if (!message && (type !== "approve" || required.has("approve"))) {
+    error.textContent = type === "respond" ? "Write the answer." : "Give a reason.";
+    error.hidden = false;
+    return $("textarea", form).focus();
+  }
+  decide(type, { message, code: chosen ? chosen.value : "" }, error);
+}
+
+async function neighbour(step) {
+  const { ok, said } = await ask("/v1/approvals?limit=200");
+  if (!ok) return;
+  const at = said.items.findIndex((card) => card.id === about.id);
+  const next = said.items[at + step];
+  if (next) location.assign(`/review/${encodeURIComponent(next.id)}`);
+}
+
+function approve() {
+  if (!$("#approve") || $("#approve").disabled) return;
+  open("approve");
+}
+
+for (const button of $$("[data-open]")) button.addEventListener("click", () => open(button.dataset.open));
+for (const button of $$("[data-close]")) button.addEventListener("click", close);
+for (const form of $$(".panel")) {
+  form.addEventListener("submit", submit);
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  });
+}
+for (const button of $$("[data-show]")) {
+  button.addEventListener("click", () => {
+    for (const other of $$("[data-show]")) other.setAttribute("aria-pressed", String(other === button));
+    for (const body of $$("[data-body]")) body.hidden = body.dataset.body !== button.dataset.show;
+  });
+}
+$("#show-all")?.addEventListener("click", showAll);
+if ($("#panel-edit")) startEditing(path, decide);
+keys({
+  a: approve,
+  e: () => open("edit"),
+  r: () => open("reject"),
+  j: () => neighbour(1),
+  k: () => neighbour(-1),
+  "?": help,
+  Escape: () => (close() ? undefined : location.assign("/review")),
+});
+setNow(about.now);
+settle();
+setInterval(settle, 1000);
+follow(refresh);
