@@ -213,6 +213,15 @@ def test_an_option_overrides_the_variable(tmp_path: Path) -> None:
     assert config.agents.listen.port == 1
 
 
+def test_an_option_chooses_the_store_whatever_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "interlock.yaml"
+    file.write_text("store: {embedded: {fsync: always}}")
+    chosen = load_config(file, {}, (Override("--store", ("store", "url"), "redis://:pw@db/0"),))
+    assert chosen.store.url is not None and chosen.store.url.reveal() == "redis://:pw@db/0"
+    file.write_text("store: {url: 'redis://db/0'}")
+    assert load_config(file, {}, (Override("--store", ("store",), "embedded"),)).store.url is None
+
+
 def test_a_wrong_option_is_named_by_its_name() -> None:
     with pytest.raises(InvalidDocument, match="--agents:1:1: write where to listen"):
         load_config(None, {}, (Override("--agents", ("agents", "listen"), "nowhere"),))

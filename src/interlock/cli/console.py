@@ -88,7 +88,7 @@ def table(
     paint: Mapping[str, Callable[[str], str]] | None = None,
 ) -> str:
     """Return aligned columns. On a terminal the widest column is cut so that lines fit."""
-    cells = [[safe(cell) for cell in row] for row in rows]
+    cells = [[visible_line(original(str(cell))) for cell in row] for row in rows]
     widths = [max(len(line[at]) for line in [list(heads), *cells]) for at in range(len(heads))]
     if sys.stdout.isatty():
         _fit(widths, shutil.get_terminal_size().columns)
