@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -154,3 +158,78 @@ async def test_a_failure_while_starting_is_not_swallowed() -> None:
 
     with pytest.raises(InterlockError, match="no"):
         await until_stopped(work())
+
+
+# the real program -------------------------------------------------------------------------------
+
+needs_app = pytest.mark.skipif(find_spec("interlock.app") is None, reason="there is no app yet")
+
+
+def served(*arguments: str) -> subprocess.Popen[str]:
+    """Start `interlock serve` on free ports."""
+    ports = ("--agents", "127.0.0.1:0", "--people", "127.0.0.1:0")
+    return subprocess.Popen(
+        [sys.executable, "-m", "interlock", "serve", *ports, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def read_until(child: subprocess.Popen[str], word: str) -> str:
+    """Return what it printed, up to the line with *word*."""
+    assert child.stdout is not None
+    told = ""
+    for line in child.stdout:
+        told += line
+        if word in line:
+            return told
+    raise AssertionError(f"it ended without {word!r}: {told}{child.communicate()[1]}")
+
+
+@needs_app
+def test_it_starts_tells_where_it_is_and_stops_on_sigterm(interlock: Command, folder: Path) -> None:
+    interlock("init")
+    child = served()
+    told = read_until(child, "Sign in")
+    url = re.search(r"People +(http://127\.0\.0\.1:\d+)/review", told)
+    assert url is not None
+    said = interlock("queue", "--url", url[1])
+    assert (said.code, said.err) == (0, "Nothing waits.\n")
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 0
+    assert "Traceback" not in errors
+    assert not (folder / "interlock-data" / "store" / "store.sock").exists()
+
+
+@needs_app
+def test_a_taken_port_is_no_traceback(interlock: Command, folder: Path) -> None:
+    interlock("init")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        child = served("--agents", f"127.0.0.1:{port}")
+        _, errors = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert f"127.0.0.1:{port} (agents) is taken by process {os.getpid()}" in errors
+    assert "Traceback" not in errors
+
+
+@needs_app
+def test_an_unreachable_store_is_no_traceback(interlock: Command, folder: Path) -> None:
+    interlock("init")
+    child = served("--store", "redis://127.0.0.1:1/0")
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert errors.startswith("Error: The store cannot be reached.")
+    assert "Traceback" not in errors
+
+
+@needs_app
+def test_without_a_valid_policy_it_does_not_start(interlock: Command, folder: Path) -> None:
+    interlock("init")
+    (folder / "policies/starter.yaml").write_text("nonsense: 1\n")
+    child = served()
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 2
+    assert "starter.yaml:1:1" in errors
