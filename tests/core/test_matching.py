@@ -277,3 +277,12 @@ def test_inclusion_and_overlap_of_patterns_are_never_wrong(
         assert a.matches(value)
     if a.matches(value) and b.matches(value):
         assert a.overlaps(b)
+
+
+def test_a_thousand_operations_on_one_path_clash_only_where_they_do() -> None:
+    many = [f'{POST}, form: {{Action: "Op{i}"}}' for i in range(1000)]
+
+    assert problems(tools(*many)) == []
+    (problem,) = problems(tools(*many, f"{POST}, form: {{Action: Op7}}"))
+
+    assert "t1000 and t7 (" in problem

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 from .actions import Body, ToolCall
 from .graphql import Operation, read_operation
+from .neighbours import Group, neighbours, pairs, probes
 from .patterns import (
     GraphQL,
     HttpMatch,
@@ -25,7 +25,6 @@ from .patterns import (
     fields,
     names,
     operations_apart,
-    paths_overlap,
     within,
 )
 
@@ -182,11 +181,14 @@ def build(matches: Mapping[str, HttpMatch]) -> tuple[Catalogue, tuple[Clash, ...
     for tool, match in matches.items():
         for method in match.methods:
             groups.setdefault((match.upstream, method, _first(match)), []).append(tool)
-    entries = _closed(matches)
-    clashes: dict[Clash, None] = {}
-    for one, other in _neighbours(matches):
-        if _clash(entries[one], entries[other]):
-            clashes[Clash(first=one, second=other)] = None
+    near = list(neighbours(matches))
+    entries = _closed(matches, near)
+    clashes = [
+        Clash(first=one, second=other)
+        for mine, theirs in near
+        for one, other in pairs(mine, theirs)
+        if _clash(entries[one], entries[other])
+    ]
     buckets = {key: _bucket([entries[tool] for tool in tools]) for key, tools in groups.items()}
     return Catalogue(buckets), tuple(clashes)
 
@@ -202,53 +204,35 @@ def _bucket(entries: list[_Entry]) -> _Bucket:
     exact: dict[tuple[str, str, str], list[_Entry]] = {}
     rest = []
     for entry in entries:
-        keys = _probes(entry.match)
+        keys = probes(entry.match)
         for key in keys:
             exact.setdefault(key, []).append(entry)
         if not keys:
             rest.append(entry)
-    probes = tuple(dict.fromkeys((kind, name) for kind, name, _ in exact))
-    return _Bucket(probes, {key: tuple(each) for key, each in exact.items()}, tuple(rest))
+    kinds = tuple(dict.fromkeys((kind, name) for kind, name, _ in exact))
+    return _Bucket(kinds, {key: tuple(each) for key, each in exact.items()}, tuple(rest))
 
 
-def _probes(match: HttpMatch) -> list[tuple[str, str, str]]:
-    """Return the exact values of one discriminator: the entry is looked up by them."""
-    kinds = (("form", match.form), ("json", match.json), ("header", match.headers))
-    for kind, discriminators in (*kinds, ("query", match.query)):
-        for each in discriminators:
-            if all(pattern.exact for pattern in each.patterns):
-                return [(kind, each.name, pattern.text) for pattern in each.patterns]
-    return [("service", "", match.service)] if match.service else []
-
-
-def _neighbours(matches: Mapping[str, HttpMatch]) -> Iterator[tuple[str, str]]:
-    """Yield each pair of entries whose upstream, methods, path and service can coincide."""
-    upstreams: dict[str, list[str]] = {}
-    for tool, match in matches.items():
-        upstreams.setdefault(match.upstream, []).append(tool)
-    for tools in upstreams.values():
-        for one, other in combinations(tools, 2):
-            a, b = matches[one], matches[other]
-            if (
-                a.methods & b.methods
-                and (not a.service or not b.service or a.service == b.service)
-                and paths_overlap(a.segments, b.segments)
-            ):
-                yield one, other
-
-
-def _closed(matches: Mapping[str, HttpMatch]) -> dict[str, _Entry]:
-    closed: dict[str, tuple[set[str], set[str]]] = {tool: (set(), set()) for tool in matches}
-    for one, other in _neighbours(matches):
+def _closed(matches: Mapping[str, HttpMatch], near: list[tuple[Group, Group]]) -> dict[str, _Entry]:
+    headers: dict[str, set[str]] = {tool: set() for tool in matches}
+    inside: dict[str, set[str]] = {tool: set() for tool in matches}
+    for one, other in near:
         for mine, theirs in ((one, other), (other, one)):
-            a, b = matches[mine], matches[theirs]
-            headers, inside = closed[mine]
-            headers |= names(b.headers) - names(a.headers)
-            inside |= {
-                name for name in fields(b) - fields(a) if not a.declares(name.partition(".")[0])
-            }
+            for tool in mine.tools:
+                headers[tool] |= theirs.headers
+                inside[tool] |= theirs.fields
     return {
-        tool: _Entry(tool, matches[tool], *map(frozenset, sets)) for tool, sets in closed.items()
+        tool: _Entry(
+            tool,
+            match,
+            frozenset(headers[tool] - names(match.headers)),
+            frozenset(
+                name
+                for name in inside[tool] - fields(match)
+                if not match.declares(name.partition(".")[0])
+            ),
+        )
+        for tool, match in matches.items()
     }
 
 
