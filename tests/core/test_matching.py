@@ -139,6 +139,7 @@ def test_headers_name_the_operation_and_close_the_neighbour() -> None:
     assert found(compiled, "POST", "/", headers=(("X-AMZ-Target", "Db.Drop"),)) == "unknown_tool"
     twice = (("x-amz-target", "Db.Get"), ("x-amz-target", "Db.Drop"))
     assert found(compiled, "POST", "/", headers=twice) == "unknown_tool"
+    assert found(compiled, "POST", "/", headers=twice[::-1]) == "unknown_tool"
 
 
 def test_a_header_may_be_ruled_out() -> None:
