@@ -140,6 +140,7 @@ class Gate:
             digest=call.digest,
         )
         event: Event = Decided(at=at, decision=self.judge(call))
+        until = self._lease_end()
         decided, commands = step(proposed, event)
         if Claim() in commands:
             claim = Claimed(at=at, nonce=nonce, lease_ms=self._timing.lease_ms)
@@ -147,7 +148,7 @@ class Gate:
             commands = (*(c for c in commands if c != Claim()), *more)
         else:
             after = decided
-        stored = await self._put(proposed, event, after, nonce)
+        stored = await self._put_whole(proposed, event, after, nonce)
         if stored.outcome is Put.JOIN:
             return await self._join(stored.id)
         if stored.outcome is not Put.OK:
@@ -157,16 +158,38 @@ class Gate:
         if after is not decided:
             self._observe(decided, claim, action)
             self._timed("added", began)
-        return await self._act(action, commands, keep=keep or bool(key))
+        return await self._act(action, commands, keep or bool(key), until)
 
-    async def _act(self, action: Action, commands: Sequence[Command], *, keep: bool) -> Submission:
+    async def _put_whole(self, before: Action, event: Event, after: Action, nonce: str) -> Stored:
+        """Write what may be a claim; one whose caller goes away meanwhile is given back unsent."""
+        write = self._tasks.spawn(self._put(before, event, after, nonce), f"put-{after.id}")
+        try:
+            return await asyncio.shield(write)
+        except asyncio.CancelledError:
+            if after.state is State.FORWARDING:
+                self._tasks.spawn(self._give_back(after, write), f"unsent-{after.id}")
+            raise
+
+    async def _give_back(self, after: Action, write: asyncio.Task[Stored]) -> None:
+        try:
+            stored = await write
+        except StoreUnavailable:
+            return
+        if stored.outcome is Put.OK:
+            cause = "The caller went away before the call was sent."
+            event = NotSent(at=self._clock.now_ms(), cause=cause)
+            await self._report(_as_stored(after, stored), event)
+
+    async def _act(
+        self, action: Action, commands: Sequence[Command], keep: bool, until: float
+    ) -> Submission:
         relay: Relay | None = None
         for command in commands:
             match command:
                 case Notify():
                     self._notify(action)
                 case Forward():
-                    relay = await self._forward(action, keep)
+                    relay = await self._forward(action, keep, until)
                 case Claim() | Reply():
                     pass  # claims are written with the decision; replies are the caller's to read
         return Submission(action=action, relay=relay)
@@ -217,8 +240,14 @@ class Gate:
             raise NotFound(f"You have no call {action_id}.")
         if action.state is State.CANCELLED:
             return action
-        event = Cancelled(at=await self.store.now(), by=agent_id, cause="Cancelled by the caller.")
-        return await self._apply(action, event)
+        for _ in range(RACES):
+            at = await self.store.now()
+            try:
+                event = Cancelled(at=at, by=agent_id, cause="Cancelled by the caller.")
+                return await self._apply(action, event)
+            except StaleVersion:  # a vote or a claim was faster: look again
+                action = await self.store.get(action_id) or action
+        raise IllegalTransition("Others are deciding this call at the same time; try again.")
 
     # the people's side ---------------------------------------------------------------------
 
@@ -309,17 +338,22 @@ class Gate:
 
     async def dispatch(self, action: Action) -> None:
         """Claim and send a call that people approved; one worker wins, the others leave it."""
+        if self._closing.is_set():
+            return  # unclaimed: the next process finds it
+        until = self._lease_end()
         try:
             claimed = await self._claim(action)
             if claimed is None:
                 return
-            relay = await self._forward(claimed, keep=True)
+            relay = await self._forward(claimed, True, until)
             async with asyncio.timeout(self._timing.lease_ms / 1000 * 0.8):
                 await relay.drain()
         except TimeoutError:
             return  # an endless answer is cut and recorded as such; the tool did answer
-        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable, Lapsed, IllegalTransition):
+        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
             return  # recorded where it could be; without a record nothing was sent
+        except (Lapsed, IllegalTransition, StaleVersion):
+            return  # another worker or a person was faster
 
     async def _claim(self, action: Action) -> Action | None:
         at = await self.store.now()
@@ -331,8 +365,8 @@ class Gate:
         event = Claimed(at=at, nonce=nonce, lease_ms=self._timing.lease_ms)
         after, _ = step(action, event)
         stored = await self._put(action, event, after, nonce)
-        if stored.outcome is not Put.OK:
-            return None
+        if stored.outcome is not Put.OK or stored.state != State.FORWARDING.value:
+            return None  # a claim whose reply came late may have lost its lease meanwhile
         after = _as_stored(after, stored)
         self._observe(action, event, after)
         return after
@@ -362,9 +396,13 @@ class Gate:
             and vote.reviewer.id not in owners
         )
 
-    async def _forward(self, action: Action, keep: bool) -> Relay:
+    def _lease_end(self) -> float:
+        """When a claim asked for now ends at the earliest, by this loop's clock."""
+        return asyncio.get_running_loop().time() + self._timing.lease_ms / 1000
+
+    async def _forward(self, action: Action, keep: bool, until: float) -> Relay:
         """Send, as the owner of the claim. The send outlives a caller that goes away."""
-        send = self._tasks.spawn(self._send(action), f"send-{action.id}")
+        send = self._tasks.spawn(self._send(action, until), f"send-{action.id}")
         try:
             exchange = await asyncio.shield(send)
         except asyncio.CancelledError:
@@ -391,10 +429,21 @@ class Gate:
             return  # `_send` has recorded it
         await self._relay(action, exchange, keep).drain()
 
-    async def _send(self, action: Action) -> Exchange:
-        upstream = self.upstreams[action.call.upstream]
+    def _upstream(self, action: Action, until: float) -> Upstream:
+        """Return where to send to, or raise UpstreamUnreachable where nothing may be sent now."""
+        if self._closing.is_set():
+            raise UpstreamUnreachable("Interlock is shutting down; nothing was sent.")
+        if asyncio.get_running_loop().time() >= until:  # this process stood still meanwhile
+            raise UpstreamUnreachable("The time to send this call ran out; nothing was sent.")
+        upstream = self.upstreams.get(action.call.upstream)
+        if upstream is None:
+            name = action.call.upstream
+            raise UpstreamUnreachable(f"There is no upstream `{name}` any more; nothing was sent.")
+        return upstream
+
+    async def _send(self, action: Action, until: float) -> Exchange:
         try:
-            return await upstream.send(action.call)
+            return await self._upstream(action, until).send(action.call)
         except UpstreamUnreachable as error:
             await self._report(action, NotSent(at=self._clock.now_ms(), cause=error.detail))
             raise
@@ -428,15 +477,23 @@ class Gate:
     async def sweep(self) -> None:
         """End what has lapsed and pick up what a stopped process left behind."""
         for action_id in await self.store.due(200):
-            await self.store.get(action_id)  # reading ends it
+            await self._found(action_id)  # reading ends it
         if self._closing.is_set():
             return
         for action_id in await self.store.ready():
-            action = await self.store.get(action_id)
+            action = await self._found(action_id)
             if action is None or action.state is not State.APPROVED:
                 continue
             if await self.store.now() - action.changed >= self._timing.resume_after_ms:
                 self._tasks.spawn(self.dispatch(action), f"dispatch-{action_id}")
+
+    async def _found(self, action_id: str) -> Action | None:
+        """Read one of many: a damaged record is left alone, a store that is down is not."""
+        try:
+            return await self.store.get(action_id)
+        except StoreUnavailable:
+            await self.store.now()
+            return None
 
     def lapsed(self, action: Action, before: str) -> None:
         """The store ended an action because its deadline had passed."""

@@ -36,16 +36,19 @@ class Relay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._exchange.close()
+        try:
+            await self._exchange.close()
+        finally:  # a reader that is cancelled here must not cost the record
+            self._ended(self._answer())
+
+    def _answer(self) -> Answer:
         kept = bytes(self._kept) if self._whole and len(self._kept) == self._size else b""
-        self._ended(
-            Answer(
-                status=self.status,
-                headers=self.headers,
-                body=kept,
-                size=self._size,
-                complete=self._whole,
-            )
+        return Answer(
+            status=self.status,
+            headers=self.headers,
+            body=kept,
+            size=self._size,
+            complete=self._whole,
         )
 
     async def chunks(self) -> AsyncIterator[bytes]:

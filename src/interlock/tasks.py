@@ -25,7 +25,13 @@ class Tasks:
         return task
 
     async def drain(self, seconds: float) -> int:
-        """Wait until every task is done, at most *seconds*; return how many are not."""
-        if self._running:
-            await asyncio.wait(tuple(self._running), timeout=seconds)
+        """Wait until every task is done, also those that they start; at most *seconds* in all.
+
+        Returns how many are not done.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._running and (left := end - loop.time()) > 0:
+            await asyncio.wait(tuple(self._running), timeout=left)
+            await asyncio.sleep(0)  # their callbacks take them off
         return len(self._running)

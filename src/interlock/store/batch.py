@@ -55,11 +55,18 @@ class Batch:
     async def _travel(self, group: list[tuple[Arguments, asyncio.Future[list[bytes]]]]) -> None:
         try:
             rows = await self._send([arguments for arguments, _ in group])
-        except StoreUnavailable as error:
-            for _, answer in group:
-                if not answer.done():
-                    answer.set_exception(error)
-        else:
             for (_, answer), row in zip(group, rows, strict=True):
                 if not answer.done():
                     answer.set_result(row)
+        except StoreUnavailable as error:
+            _fail(group, error)
+        finally:  # whatever else went wrong: nobody waits for ever
+            _fail(group, StoreUnavailable("The write failed; nothing was sent."))
+
+
+def _fail(
+    group: Sequence[tuple[Arguments, asyncio.Future[list[bytes]]]], error: StoreUnavailable
+) -> None:
+    for _, answer in group:
+        if not answer.done():
+            answer.set_exception(error)

@@ -112,8 +112,8 @@ class RedisStore:
             call = encode_call(after.call, keep_body=not new or _watched(after))
         decision = after.decision
         ttl = max(after.deadline - event.at, 0) if after.deadline else ""
-        if operation == "approve" and after.state is State.HELD:
-            ttl = ""  # a vote leaves the hold's deadline where it is
+        if operation in ("approve", "edit") and after.state is State.HELD:
+            ttl = ""  # a vote or an edit leaves the hold's deadline where it is
         answer = encode_answer(after.answer) if after.answer and after.state in _SPOKEN else b""
         quiet = operation in ("claim", "answer", "lapse") and not new
         return (
@@ -146,30 +146,39 @@ class RedisStore:
     # reading -------------------------------------------------------------------------------
 
     async def get(self, action_id: str) -> Action | None:
-        found = await self._read("", [action_id])
-        return found[0] if found else None
+        for row in await self._rows("", [action_id]):
+            return self._decoded(*row)
+        return None
 
     async def _read(self, fields: str, ids: Sequence[str]) -> list[Action]:
+        """Read many; one damaged record must not hide all the others from people."""
+        actions = []
+        for row in await self._rows(fields, ids):
+            try:
+                actions.append(self._decoded(*row))
+            except StoreUnavailable:
+                self.on_error()
+        return actions
+
+    async def _rows(
+        self, fields: str, ids: Sequence[str]
+    ) -> list[tuple[bytes, bytes, list[bytes]]]:
         if not ids:
             return []
         answer = await self._ask(lambda: self._get(self._client, self._prefix, fields, *ids))
-        actions = []
-        for action_id, lapsed, flat in cast(list[Any], answer[1:]):
-            if not flat:
-                continue
-            try:
-                action = decode_action(
-                    action_id.decode(), dict(zip(flat[::2], flat[1::2], strict=True))
-                )
-            except DAMAGED as error:
-                raise StoreUnavailable(
-                    f"The record of call {action_id.decode()} is damaged ({error!r});"
-                    " it will not be sent."
-                ) from error
-            if lapsed:
-                self.on_lapsed(action, lapsed.decode())
-            actions.append(action)
-        return actions
+        return [row for row in cast(list[Any], answer[1:]) if row[2]]
+
+    def _decoded(self, action_id: bytes, lapsed: bytes, flat: list[bytes]) -> Action:
+        name = action_id.decode()
+        try:
+            action = decode_action(name, dict(zip(flat[::2], flat[1::2], strict=True)))
+        except DAMAGED as error:
+            raise StoreUnavailable(
+                f"The record of call {name} is damaged ({error!r}); it will not be sent."
+            ) from error
+        if lapsed:
+            self.on_lapsed(action, lapsed.decode())
+        return action
 
     async def _versions(self, ids: Iterable[str]) -> dict[str, int]:
         listed, found = list(ids), {}
