@@ -39,9 +39,9 @@ def demo(auto: bool) -> None:
     note("Starting an AWS of its own (moto) and Interlock in front of it ...")
     try:
         with staged(server.ThreadedMotoServer) as stage:
+            point_at(stage, os.environ)
             truth = Truth(stage, boto3)
             world = truth.furnish()
-            point_at(stage, os.environ)
             say("An agent works in an AWS account. All that it knows of Interlock is this:")
             say(f"   AWS_ENDPOINT_URL={stage.agents}/t/aws")
             say(f"   AWS_ACCESS_KEY_ID={stage.agent_key[:24]}...   (Interlock's, not AWS's)")
