@@ -97,6 +97,7 @@ class Gate:
         ids: Ids,
         seal_key: bytes,
         timing: Timing | None = None,
+        joined_by_key: frozenset[str] = frozenset(),
     ) -> None:
         self.policy = policy
         self.store = store
@@ -107,6 +108,7 @@ class Gate:
         self._ids = ids
         self._seal_key = seal_key
         self._timing = timing or Timing()
+        self._joined_by_key = joined_by_key
         self._tasks = Tasks()
         self._closing = asyncio.Event()
 
@@ -135,7 +137,7 @@ class Gate:
         proposed = Action(
             id=self._ids.action_id(),
             call=call,
-            fingerprint=fingerprint(call),
+            fingerprint=self._fingerprint(call),
             key=key,
             digest=call.digest,
         )
@@ -159,6 +161,11 @@ class Gate:
             self._observe(decided, claim, action)
             self._timed("added", began)
         return await self._act(action, commands, keep or bool(key), until)
+
+    def _fingerprint(self, call: ToolCall) -> str:
+        """Where only an Idempotency-Key joins calls, the store is told so by a mark."""
+        mark = "key:" if call.upstream in self._joined_by_key else ""
+        return mark + fingerprint(call)
 
     async def _put_whole(self, before: Action, event: Event, after: Action, nonce: str) -> Stored:
         """Write what may be a claim; one whose caller goes away meanwhile is given back unsent."""

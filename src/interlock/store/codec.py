@@ -150,7 +150,7 @@ def _decision(decision: Decision, state: State) -> dict[str, Any]:
         "reversibility": int(decision.reversibility),
         "facet": decision.facet,
     }
-    if decision.level <= Level.NOTIFY and not decision.rules and not decision.exceptions:
+    if _unremarkable(decision):
         return packed  # nobody looks at these one by one, and there are many
     packed |= {
         "rules": [asdict(rule) for rule in decision.rules],
@@ -171,8 +171,15 @@ def _decision(decision: Decision, state: State) -> dict[str, Any]:
         "editable": decision.editable,
         "require_reason": sorted(decision.require_reason),
         "orphans": decision.orphans,
+        "would_be": None if decision.would_be is None else int(decision.would_be),
     }
     return packed
+
+
+def _unremarkable(decision: Decision) -> bool:
+    """Let through by the catalogue alone: no rule, signal, exception or shadow had a part."""
+    said = (decision.rules, decision.exceptions, decision.shadow, decision.signals)
+    return decision.level <= Level.NOTIFY and decision.would_be is None and not any(said)
 
 
 def _decision_from(packed: Mapping[str, Any]) -> Decision:
@@ -189,15 +196,21 @@ def _decision_from(packed: Mapping[str, Any]) -> Decision:
     )
     if not rest:
         return base
-    undo, editable = rest.pop("undo"), rest.pop("editable")
+    rules, arguments = rest.pop("rules"), rest.pop("arguments")
+    needed = frozenset(rest.pop("require_reason"))
+    undo, editable, would_be = rest.pop("undo"), rest.pop("editable"), rest.pop("would_be")
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()
+    }
     return replace(
         base,
-        rules=tuple(RuleHit(**rule) for rule in rest.pop("rules")),
-        arguments=json.loads(rest.pop("arguments")),
+        rules=tuple(RuleHit(**rule) for rule in rules),
+        arguments=json.loads(arguments),
+        require_reason=needed,
         undo=None if undo is None else Undo(**undo),
         editable=None if editable is None else tuple(editable),
-        require_reason=frozenset(rest.pop("require_reason")),
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()},
+        would_be=None if would_be is None else Level(would_be),
+        **plain,
     )
 
 

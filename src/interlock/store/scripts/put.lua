@@ -45,6 +45,9 @@ local function voters(c)
   return names
 end
 
+-- Fingerprints marked `key:` only guard their Idempotency-Key.
+local function joinable(a) return a.fp ~= '' and string.sub(a.fp, 1, 4) ~= 'key:' end
+
 -- A retry of a call that is pending, or was settled a moment ago, joins it.
 local function joins(a)
   if a.idem ~= '' then
@@ -57,7 +60,7 @@ local function joins(a)
       end
     end
   end
-  if a.fp ~= '' and a.to == 'held' then
+  if a.to == 'held' and joinable(a) then
     local id = redis.call('GET', key('f', a.fp))
     if id and redis.call('EXISTS', key('c', id)) == 1 then
       local c = key('c', id)
@@ -85,7 +88,7 @@ local function create(a, c)
   if held then
     redis.call('ZADD', P .. ':open', ms((3 - a.stake) * 1e13 + NOW), a.id)
     redis.call('SADD', key('o', a.agent), a.id)
-    if a.fp ~= '' then redis.call('SET', key('f', a.fp), a.id) end
+    if joinable(a) then redis.call('SET', key('f', a.fp), a.id) end
   end
   if a.op == 'allow' then  -- decided and claimed in one write: no one could come between
     ver = move(a.id, c, 'approved', 'forwarding', a.nonce, '{"event":"Claimed"}')

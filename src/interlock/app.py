@@ -1,0 +1,313 @@
+"""The composition root: configuration -> adapters -> Gate -> the two listeners.
+
+The only file that names every concrete class, and the only one that starts and stops things.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from .approvals.api import add_api
+from .approvals.deps import ApiDeps
+from .approvals.identity import OneTimeLinks, Sessions
+from .approvals.page import add_page
+from .core.actions import Agent, Reviewer
+from .core.errors import StoreUnavailable
+from .core.rules import PolicySet
+from .doctor import refuse, weak_ground
+from .gate import Gate, Timing
+from .health import Health, add_health
+from .ingress.http import AgentsListener, Route, server
+from .ingress.outcomes import Answers
+from .ingress.problems import Statuses
+from .ingress.wire import DEFAULT_FORWARD
+from .ingress.wire import Settings as WireSettings
+from .keyfiles import derived_keys, ensure_operator_keys
+from .notify.log import Notifier as LogNotifier
+from .observe.log import TransitionLog
+from .observe.logging import configure
+from .observe.metrics import Metrics
+from .policies.load import load_policies
+from .ports import Durability, KeyRing, Limits, Notifier
+from .running import Running
+from .settings import Config, UpstreamSettings
+from .settings_types import Address
+from .store.embedded import EmbeddedStore
+from .store.keyring import RedisKeyRing
+from .store.redis import RedisStore
+from .system import RandomIds, SystemClock
+from .tasks import Tasks
+from .upstream.credentials import (
+    AwsCredential,
+    BasicCredential,
+    BearerCredential,
+    Credential,
+    HeaderCredential,
+    NoCredential,
+    Secret,
+)
+from .upstream.http import HttpSettings, HttpUpstream
+
+log = logging.getLogger("interlock")
+
+SWEEP = 1.0  #: seconds between two looks for what has lapsed
+GRACE = 25.0  #: seconds that sends under way get at shutdown; containers usually grant 30
+
+
+async def run(config: Config, announce: Callable[[Running], None]) -> None:
+    """Run Interlock until cancelled; then start no send, finish those under way, and stop.
+
+    Raises:
+        InvalidDocument, WeakGround, StoreUnavailable: it cannot start, and says why.
+        OSError: a listener cannot be opened.
+    """
+    configure(config.log.level, config.log.format)
+    async with opened(config) as running:
+        announce(running)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Running]:
+    """Start everything, and stop it in the reverse order. Raises as `run`."""
+    policy = load_policies(config.policies)
+    keys = derived_keys(config)
+    clock, metrics = SystemClock(), Metrics()
+    async with AsyncExitStack() as stack:
+        store, where = await _open_store(config, stack)
+        store.on_error = metrics.store_failed
+        ring = RedisKeyRing(
+            store.client, pepper=keys.pepper, clock=clock, prefix=config.store.prefix
+        )
+        durability = await store.durability()
+        weaknesses = weak_ground(config, durability, policy, keys=await ring.records())
+        refuse(weaknesses)
+        metrics.policy(policy.ref)
+        upstreams = {name: _upstream(each) for name, each in config.upstreams.items()}
+        for upstream in upstreams.values():
+            stack.push_async_callback(upstream.close)
+        gate = Gate(
+            policy=policy,
+            store=store,
+            upstreams=upstreams,
+            notifiers=_notifiers(config),
+            observers=(metrics, TransitionLog()),
+            clock=clock,
+            ids=RandomIds(),
+            seal_key=keys.seal,
+            timing=_timing(config),
+            joined_by_key=frozenset(
+                name for name, each in config.upstreams.items() if each.joins == "idempotency-key"
+            ),
+        )
+        store.on_lapsed = gate.lapsed
+        links, sessions = OneTimeLinks(clock), Sessions(clock)
+        people = await _people(config, gate, store, ring, links, sessions, metrics, stack)
+        agents = await _agents(config, gate, ring, metrics, stack)
+        stack.push_async_callback(_drain, gate)  # first to go: nothing new, finish what runs
+        tasks = Tasks()
+        sweeper = tasks.spawn(_sweep(gate), "sweep")
+        stack.callback(sweeper.cancel)
+        yield Running(
+            agents=f"http://{agents}",
+            people=config.people.url or f"http://{people}",
+            store=where,
+            durability=durability,
+            policy=policy.ref,
+            upstreams=tuple(config.upstreams),
+            links=_links(config, links, people),
+            weaknesses=weaknesses,
+            operator_keys=await ensure_operator_keys(ring, config.people.local, config.data),
+        )
+
+
+async def _open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
+    settings = config.store
+    if settings.url is None:
+        embedded = EmbeddedStore(
+            config.data,
+            fsync=settings.embedded.fsync,
+            maxmemory=settings.embedded.max_memory,
+            tell=log.warning,
+        )
+        await stack.enter_async_context(embedded)
+        url, where = embedded.url, f"embedded, in {_short(config.data)}"
+    else:
+        url, where = settings.url.reveal(), "your own server"
+    limits = Limits(
+        held_per_agent=config.agents.held_per_agent,
+        held_in_all=config.agents.held_in_all,
+        join_window_ms=round(config.retention.joins * 1000),
+        keep_ms=round(config.retention.unreviewed * 1000),
+        keep_reviewed_ms=round(config.retention.reviewed * 1000),
+    )
+    store = RedisStore(url, settings.prefix, limits)
+    stack.push_async_callback(store.close)
+    return store, where
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _timing(config: Config) -> Timing:
+    """A lease outlasts the longest send that a configured upstream may take."""
+    slowest = max((u.connect_timeout + u.timeout for u in config.upstreams.values()), default=60)
+    kept = max((u.max_answer for u in config.upstreams.values()), default=0)
+    return Timing(lease_ms=round(slowest * 1500) + 30_000, keep_bytes=kept)
+
+
+def _upstream(settings: UpstreamSettings) -> HttpUpstream:
+    return HttpUpstream(
+        HttpSettings(
+            url=settings.url,
+            credential=_credential(settings),
+            allow_private=settings.allow_private,
+            connect_s=settings.connect_timeout,
+            read_s=settings.timeout,
+        )
+    )
+
+
+def _credential(settings: UpstreamSettings) -> Credential:
+    given = settings.credentials
+    if given is None:
+        return NoCredential()
+    if given.header is not None:
+        return HeaderCredential(name=given.header.name, value=Secret(given.header.value.reveal()))
+    if given.bearer is not None:
+        return BearerCredential(token=Secret(given.bearer.reveal()))
+    if given.basic is not None:
+        password = Secret(given.basic.password.reveal())
+        return BasicCredential(username=given.basic.user, password=password)
+    if given.aws_sigv4 is not None:
+        aws = given.aws_sigv4
+        return AwsCredential(
+            access_key_id=aws.access_key_id.reveal(),
+            secret_access_key=Secret(aws.secret_access_key.reveal()),
+            session_token=Secret(aws.session_token.reveal()) if aws.session_token else None,
+            services=frozenset(aws.services),
+        )
+    raise AssertionError("settings.Credentials has exactly one kind")
+
+
+def _notifiers(config: Config) -> tuple[Notifier, ...]:
+    return (LogNotifier(config.people_url),) if config.notify.log is not None else ()
+
+
+# listeners ---------------------------------------------------------------------------------
+
+
+async def _agents(
+    config: Config, gate: Gate, ring: KeyRing, metrics: Metrics, stack: AsyncExitStack
+) -> Address:
+    anonymous = config.agents.anonymous
+    listener = AgentsListener(
+        gate,
+        ring,
+        {name: _route(name, config) for name in config.upstreams},
+        anonymous=Agent(id=anonymous.id, owner=anonymous.owner) if anonymous else None,
+        hosts=_hosts(config),
+        refused=metrics.refused,
+    )
+    runner = web.ServerRunner(server(listener), shutdown_timeout=GRACE)
+    return await _listen(runner, config.agents.listen, stack)
+
+
+def _hosts(config: Config) -> frozenset[str]:
+    """Names that agents may use; any, where the listener is not on loopback and none is listed."""
+    local = {"127.0.0.1", "localhost", "::1"} if config.agents.listen.loopback else set()
+    return frozenset(local | {host.lower() for host in config.agents.hosts})
+
+
+def _route(name: str, config: Config) -> Route:
+    settings = config.upstreams[name]
+    statuses = Statuses(denied=settings.refused.status, pending=settings.pending.status)
+    return Route(
+        name=name,
+        settings=WireSettings(
+            forward=DEFAULT_FORWARD | {each.lower() for each in settings.forward_headers},
+            reserved=_credential(settings).names,
+            service=settings.reads_service,
+            max_body=config.agents.max_body,
+        ),
+        hold_seconds=config.agents.hold if settings.hold is None else settings.hold,
+        answers=Answers(
+            statuses=statuses, format=settings.refused.format, tell_edits=settings.tell_edits
+        ),
+    )
+
+
+async def _people(
+    config: Config,
+    gate: Gate,
+    store: RedisStore,
+    ring: KeyRing,
+    links: OneTimeLinks,
+    sessions: Sessions,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> Address:
+    app = web.Application(client_max_size=config.agents.max_body * 4)
+    deps = ApiDeps(
+        gate=gate,
+        store=store,
+        keys=ring,
+        sessions=sessions,
+        links=links,
+        url=config.people_url,
+        upstreams={name: each.url for name, each in config.upstreams.items()},
+        hosts=frozenset(host.lower() for host in config.people.hosts),
+        listen=store.listen,
+    )
+    add_api(app, deps)
+    add_page(app, deps)
+    add_health(app, Health(gate=gate, store=store, metrics=metrics))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    return await _listen(runner, config.people.listen, stack)
+
+
+async def _listen(
+    runner: web.AppRunner | web.ServerRunner, at: Address, stack: AsyncExitStack
+) -> Address:
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, at.host, at.port, backlog=1024)
+    await site.start()
+    return Address(at.host, int(runner.addresses[0][1]))
+
+
+def _links(config: Config, links: OneTimeLinks, people: Address) -> dict[str, str]:
+    base = config.people.url or f"http://{people}"
+    return {
+        each.id: f"{base}/sign-in?t="
+        + links.issue(Reviewer(id=each.id, groups=frozenset(each.groups)))
+        for each in config.people.local
+    }
+
+
+# running -----------------------------------------------------------------------------------
+
+
+async def _sweep(gate: Gate) -> None:
+    while True:
+        await asyncio.sleep(SWEEP)
+        try:
+            await gate.sweep()
+        except StoreUnavailable as error:
+            log.warning("%s", error.detail)
+
+
+async def _drain(gate: Gate) -> None:
+    left = await gate.close(GRACE)
+    if left:
+        log.error("%d sends or records did not finish in %g s; see unknown outcomes", left, GRACE)
+
+
+__all__ = ["Durability", "PolicySet", "opened", "run"]

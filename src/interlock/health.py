@@ -1,0 +1,71 @@
+"""`/livez`, `/readyz` and `/metrics` on the people's listener. They decide nothing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from .core.errors import StoreUnavailable
+from .gate import Gate
+from .observe.metrics import CONTENT_TYPE, Metrics
+from .store.redis import RedisStore
+
+log = logging.getLogger("interlock.health")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    gate: Gate
+    store: RedisStore
+    metrics: Metrics
+
+
+HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
+
+
+def add_health(app: web.Application, health: Health) -> None:
+    app[HEALTH] = health
+    app.router.add_get("/livez", _livez)
+    app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/metrics", _metrics)
+
+
+async def _livez(request: web.Request) -> web.Response:
+    """Alive as long as the process answers at all."""
+    return web.json_response({"alive": True})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    """Ready where calls can be recorded; says how durable the record is."""
+    health = request.app[HEALTH]
+    policy = health.gate.policy.ref
+    said = {"policy": {"name": policy.name, "version": policy.version, "sha256": policy.sha256}}
+    try:
+        durability = await health.store.durability()
+    except StoreUnavailable as error:
+        return web.json_response(said | {"ready": False, "why": error.detail}, status=503)
+    kept = {
+        "durability": durability.grade,
+        "detail": durability.detail,
+        "eviction": durability.eviction,
+    }
+    ready = durability.writable and not health.gate.closing
+    why = {} if ready else {"why": "shutting down" if health.gate.closing else "read-only store"}
+    return web.json_response(
+        said | {"ready": ready, "store": kept} | why, status=200 if ready else 503
+    )
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """Counters of this process; gauges as the store says at this moment."""
+    health = request.app[HEALTH]
+    try:
+        counts, oldest = await health.store.counts(), await health.store.oldest()
+        age = (await health.store.now() - oldest) / 1000 if oldest else 0.0
+        health.metrics.store_truth(counts, age, health.gate.in_flight)
+    except StoreUnavailable as error:
+        log.warning("%s", error.detail)
+        health.metrics.store_truth(None, 0.0, health.gate.in_flight)
+    return web.Response(body=health.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
