@@ -148,7 +148,8 @@ function open(name) {
   panel.hidden = false;
   document.body.classList.toggle("edits", name === "edit");
   if (name === "edit") panel.scrollIntoView({ block: "start" });
-  const first = name === "approve" && !required.has("approve") ? "[data-send]" : "input, textarea, select";
+  const plain = name === "approve" && !required.has("approve");
+  const first = plain ? "[data-send]" : name === "edit" ? "[data-value]:enabled" : "input, textarea";
   $(first, panel)?.focus({ preventScroll: name === "edit" });
 }
 
@@ -222,3 +223,4 @@ setNow(about.now);
 settle();
 setInterval(settle, 1000);
 follow(refresh);
+about.ready = "yes";

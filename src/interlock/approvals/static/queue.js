@@ -97,4 +97,5 @@ keys({
   o: () => document.activeElement.click(),
   "?": help,
 });
+$("#main").dataset.ready = "yes";
 $("#help-open").addEventListener("click", help);

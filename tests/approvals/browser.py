@@ -1,0 +1,57 @@
+"""A real browser, signed in, that notes every violation of the content security policy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from playwright.async_api import Browser, Page, async_playwright
+
+from interlock.core.actions import Reviewer
+
+from .world import World
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+EXECUTABLE = "/usr/bin/chromium"
+
+
+@contextlib.asynccontextmanager
+async def a_browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def signed_in(
+    browser: Browser, world: World, person: Reviewer, **options: Any
+) -> AsyncIterator[Page]:
+    """A page of *person*'s, who followed a one-time link; it must bring no error and no breach."""
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: (
+            complaints.append(said.text)
+            if "Content Security Policy" in said.text or "TrustedHTML" in said.text
+            else None
+        ),
+    )
+    token = world.deps.links.issue(person)
+    await page.goto(f"{world.url}/sign-in?t={token}")
+    await page.get_by_role("button", name=f"Sign in as {person.id}").click()
+    await page.wait_for_url("**/review")
+    yield page
+    await context.close()
+    assert complaints == []

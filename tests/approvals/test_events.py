@@ -1,0 +1,85 @@
+"""The live queue, followed as a client does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import ClientSession
+
+from interlock.core.identity import Kind
+
+from .world import World, a_call
+
+
+class Stream:
+    """One open stream."""
+
+    def __init__(self, world: World, client: ClientSession, key: str, seen: str = "") -> None:
+        self._client, self._url, self._key, self._seen = client, world.url, key, seen
+
+    async def open(self) -> Stream:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        if self._seen:
+            headers["Last-Event-ID"] = self._seen
+        self.response = await self._client.get(f"{self._url}/v1/events", headers=headers)
+        return self
+
+    async def next(self) -> tuple[str, Any]:
+        """Return id and data of the next event."""
+        name = ""
+        async with asyncio.timeout(5):
+            while True:
+                line = (await self.response.content.readline()).decode().rstrip("\n")
+                if line.startswith("id: "):
+                    name = line[4:]
+                if line.startswith("data: "):
+                    return name, json.loads(line[6:])
+
+
+async def test_a_new_hold_is_told_at_once(world: World) -> None:
+    async with ClientSession() as client:
+        stream = await Stream(world, client, await world.key(Kind.APPROVER)).open()
+        assert stream.response.content_type == "text/event-stream"
+        assert (await stream.next())[1] == {"held": [], "total": 0}
+        action = await world.hold()
+        data: Any = {}
+        while not data.get("held"):
+            _, data = await stream.next()
+        assert data == {"held": [[action.id, action.version]], "total": 1}
+
+
+async def test_a_decision_is_told_too(world: World) -> None:
+    action, key = await world.hold(), await world.key(Kind.APPROVER)
+    async with ClientSession() as client:
+        stream = await Stream(world, client, key).open()
+        assert (await stream.next())[1]["total"] == 1
+        await world.decide(action, key, type="reject", message="no")
+        total = 1
+        while total:
+            total = (await stream.next())[1]["total"]
+        assert total == 0
+
+
+async def test_a_stream_taken_up_again_does_not_repeat_what_was_told(world: World) -> None:
+    await world.hold()
+    key = await world.key(Kind.APPROVER)
+    async with ClientSession() as client:
+        name, _ = await (await Stream(world, client, key).open()).next()
+        again = await Stream(world, client, key, seen=name).open()
+        second = await world.hold(a_call(body=b'{"amount": 2, "recipient": "x"}'))
+        _, data = await again.next()
+        while len(data["held"]) < 2:
+            _, data = await again.next()
+        assert second.id in [held[0] for held in data["held"]]
+
+
+async def test_stopping_the_listener_ends_every_stream(world: World) -> None:
+    async with ClientSession() as client:
+        stream = await Stream(world, client, await world.key(Kind.APPROVER)).open()
+        await stream.next()
+        async with asyncio.timeout(5):
+            await world.server.app.shutdown()
+            rest = await stream.response.content.read()
+        assert b"data:" not in rest
