@@ -96,7 +96,6 @@ def test_a_path_that_servers_read_differently_is_refused(raw):
 @pytest.mark.parametrize(
     ("query", "pairs"),
     [
-        ("", ()),
         ("a=1&b=2", (("a", "1"), ("b", "2"))),
         ("a=1&a=2", (("a", "1"), ("a", "2"))),
         ("delete", (("delete", ""),)),
@@ -117,6 +116,7 @@ def test_a_query_is_read_as_form_fields_in_order(query, pairs):
 @pytest.mark.parametrize(
     "query",
     [
+        "",
         "a=1;b=2",
         "a=%zz",
         "a=%ff",
@@ -389,5 +389,5 @@ def test_an_encoded_path_of_ordinary_text_reads_back_or_is_refused(segments):
 )
 def test_an_encoded_query_reads_as_the_standard_reader_does(fields):
     query = urlencode(fields)
-    _, pairs = parse_target("/?" + query)
+    _, pairs = parse_target("/?" + query if query else "/")
     assert list(pairs) == parse_qsl(query, keep_blank_values=True) == list(fields.items())

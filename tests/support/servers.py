@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -119,7 +120,9 @@ async def _chunked(reader: asyncio.StreamReader) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def raw_server(play: Play | None = None) -> AsyncIterator[RawServer]:
+async def raw_server(
+    play: Play | None = None, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawServer]:
     """Serve on a free port until the block ends; `play` answers (default: 200, empty)."""
     replies = play or answer()
     server: RawServer
@@ -138,7 +141,7 @@ async def raw_server(play: Play | None = None) -> AsyncIterator[RawServer]:
         writer.close()
         writers.discard(writer)
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     server = RawServer(port=listener.sockets[0].getsockname()[1])
     try:
         yield server

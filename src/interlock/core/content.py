@@ -47,8 +47,9 @@ def parse_target(raw: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     if "#" in raw:
         raise MalformedCall("The target holds a fragment (`#`); encode it as %23 or leave it out.")
     path, mark, query = raw.partition("?")
-    decoded = _read_path(path)
-    return decoded, read_fields(query, "query") if mark else ()
+    if mark and not query:
+        raise MalformedCall("The target ends in `?` without a query; leave the `?` out.")
+    return _read_path(path), read_fields(query, "query")
 
 
 def _read_path(path: str) -> str:

@@ -1,0 +1,597 @@
+"""One call, one send, byte for byte; and an honest word about what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import inspect
+import ssl
+import subprocess
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from aiohttp import client_exceptions
+from aiohttp.abc import AbstractResolver
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from interlock.core.actions import Agent, ToolCall
+from interlock.core.errors import UpstreamLost, UpstreamUnreachable
+from interlock.ingress.wire import DEFAULT_FORWARD, RawRequest, Settings, parse_call
+from interlock.upstream.credentials import BearerCredential, HeaderCredential, Secret
+from interlock.upstream.http import NOT_SENT, HttpSettings, HttpUpstream, base_url, translated
+from interlock.upstream.resolver import ForbiddenAddress
+from tests.support.servers import (
+    answer,
+    closed_port,
+    drop,
+    raw,
+    raw_server,
+    reset,
+    script,
+    silence,
+)
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+CALL = ToolCall(agent=Agent(id="bot"), upstream="pay", method="GET", target="/a")
+
+
+def call_of(method="GET", target="/a", body=b"", *headers):
+    return replace(CALL, method=method, target=target, body=body, headers=headers)
+
+
+async def exchange_of(upstream, call=CALL):
+    """Send, read to the end, and return status, headers and body."""
+    exchange = await upstream.send(call)
+    try:
+        return exchange.status, exchange.headers, b"".join([c async for c in exchange.chunks()])
+    finally:
+        await exchange.close()
+
+
+@pytest.fixture
+async def to():
+    """Open upstreams on URLs; all are closed at the end."""
+    opened = []
+
+    def open_one(url, *, resolver=None, **changes):
+        opened.append(HttpUpstream(HttpSettings(url=url, **changes), resolver=resolver))
+        return opened[-1]
+
+    yield open_one
+    for upstream in opened:
+        await upstream.close()
+
+
+# ---- once --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [drop, reset], ids=["drop", "reset"])
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_tool_that_acts_and_drops_the_line_is_called_once(to, method, failure):
+    async with raw_server(failure) as server:
+        body = b"x" if method in {"POST", "PUT", "PATCH"} else b""
+        with pytest.raises(UpstreamLost):
+            await to(server.url).send(call_of(method, "/effect", body))
+        assert server.hits == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_kept_alive_connection_that_drops_is_not_retried_either(to, method):
+    async with raw_server(script(answer(200), drop)) as server:
+        upstream = to(server.url)
+        await exchange_of(upstream)
+        with pytest.raises(UpstreamLost):
+            await upstream.send(call_of(method, "/effect", b"x"))
+        assert (server.hits, server.connections) == (2, 1)
+
+
+async def test_without_keep_alive_every_call_has_its_own_connection(to):
+    async with raw_server() as server:
+        upstream = to(server.url, keep_alive_s=0)
+        await exchange_of(upstream)
+        await exchange_of(upstream)
+        assert (server.hits, server.connections) == (2, 2)
+
+
+async def test_the_client_alone_would_have_sent_it_twice():
+    async with raw_server(drop) as server, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await session.put(server.url + "/effect", data=b"x")
+        assert server.hits == 2, "aiohttp has changed: the guard may be simplified"
+
+
+# ---- not sent, or unknown ------------------------------------------------------------------------
+
+
+async def test_a_refused_connection_is_provably_not_sent(to):
+    with pytest.raises(UpstreamUnreachable, match="could not be reached"):
+        await to(f"http://127.0.0.1:{await closed_port()}").send(CALL)
+
+
+class Names(AbstractResolver):
+    """A name server that gives these answers, one after the other."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    async def resolve(self, host, port=0, family=0):
+        found = self.answers.pop(0)
+        if isinstance(found, OSError):
+            raise found
+        return [
+            {"hostname": host, "host": a, "port": port, "family": 2, "proto": 0, "flags": 0}
+            for a in found
+        ]
+
+    async def close(self):
+        pass
+
+
+async def test_a_name_that_does_not_resolve_is_provably_not_sent(to):
+    resolver = Names(OSError(-2, "Name or service not known"))
+    with pytest.raises(UpstreamUnreachable, match="not known"):
+        await to("http://tool.test", resolver=resolver).send(CALL)
+
+
+async def test_a_connection_that_is_not_made_in_time_is_provably_not_sent(to):
+    class Slow(Names):
+        async def resolve(self, host, port=0, family=0):
+            await asyncio.Event().wait()
+
+    with pytest.raises(UpstreamUnreachable):
+        await to("http://tool.test", resolver=Slow(), connect_s=0.05).send(CALL)
+
+
+async def test_a_pool_without_a_free_connection_is_provably_not_sent(to):
+    async def hang(received, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+
+    async with raw_server(hang) as server:
+        upstream = to(server.url, max_connections=1, connect_s=0.05)
+        held = await upstream.send(CALL)
+        with pytest.raises(UpstreamUnreachable):
+            await upstream.send(CALL)
+        assert server.hits == 1
+        await held.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate that nobody trusts."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, chain = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    return key, chain
+
+
+async def test_a_certificate_that_is_not_trusted_is_provably_not_sent(to, certificate):
+    key, chain = certificate
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(chain, key)
+    hits = []
+
+    async def serve(reader, writer):
+        hits.append(await reader.read(10))
+        writer.close()
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda *_: None)  # the failed handshake of the server's side
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_side)
+    port = listener.sockets[0].getsockname()[1]
+    with pytest.raises(UpstreamUnreachable, match="certificate"):
+        await to(f"https://127.0.0.1:{port}").send(CALL)
+    listener.close()
+    assert hits == []
+
+
+async def test_a_trusted_certificate_is_taken(to, certificate):
+    key, chain = certificate
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(chain, key)
+    async with raw_server(answer(200, b"ok"), tls=server_side) as server:
+        tls = ssl.create_default_context(cafile=chain)
+        upstream = to(f"https://127.0.0.1:{server.port}", tls=tls)
+        assert (await exchange_of(upstream))[2] == b"ok"
+
+
+async def test_tls_to_a_server_that_speaks_none_is_provably_not_sent(to):
+    async with raw_server() as server:
+        with pytest.raises(UpstreamUnreachable):
+            await to(f"https://127.0.0.1:{server.port}", connect_s=0.3).send(CALL)
+        assert server.hits == 0
+
+
+async def test_silence_after_the_request_is_an_unknown_outcome(to):
+    async with raw_server(silence) as server:
+        with pytest.raises(UpstreamLost):
+            await to(server.url, read_s=0.05).send(CALL)
+        assert server.hits == 1
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"",
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA",
+        b"HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_is_not_http_is_an_unknown_outcome(to, nonsense):
+    async with raw_server(raw(nonsense)) as server:
+        with pytest.raises(UpstreamLost):
+            await to(server.url).send(CALL)
+        assert server.hits == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Content-Length: 100", "Transfer-Encoding: chunked"],
+)
+async def test_an_answer_cut_in_the_middle_says_so_after_what_came(to, head):
+    part = b"5\r\nhello\r\n" if "chunked" in head else b"hello"
+    async with raw_server(raw(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + part)) as server:
+        exchange = await to(server.url).send(CALL)
+        came = b""
+        with pytest.raises(UpstreamLost, match="broke off"):
+            async for chunk in exchange.chunks():
+                came += chunk
+        await exchange.close()
+        assert (exchange.status, came, server.hits) == (200, b"hello", 1)
+
+
+def _client_errors():
+    found = vars(client_exceptions).values()
+    kinds = {c for c in found if inspect.isclass(c) and issubclass(c, Exception)}
+    return {c for c in kinds if c.__module__ == client_exceptions.__name__}
+
+
+PROVEN = {
+    "ClientConnectorError",
+    "ClientConnectorDNSError",
+    "ClientProxyConnectionError",
+    "UnixClientConnectorError",
+    "ClientSSLError",
+    "ClientConnectorSSLError",
+    "ClientConnectorCertificateError",
+    "ConnectionTimeoutError",
+    "ServerFingerprintMismatch",
+    "InvalidURL",
+    "InvalidUrlClientError",
+    "InvalidUrlRedirectClientError",
+    "NonHttpUrlClientError",
+    "NonHttpUrlRedirectClientError",
+}
+
+
+def test_every_error_of_the_client_is_not_sent_or_unknown_and_the_list_is_known():
+    kinds = _client_errors()
+    assert len(kinds) > 20
+    assert {kind.__name__ for kind in kinds if issubclass(kind, NOT_SENT)} == PROVEN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.SocketTimeoutError(),
+        aiohttp.ClientOSError(104, "reset"),
+        aiohttp.ClientPayloadError(),
+        TimeoutError(),
+        ConnectionResetError(),
+        RuntimeError("something new"),
+        ValueError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_proves_nothing_is_an_unknown_outcome(error):
+    assert isinstance(translated(error), UpstreamLost)
+
+
+# ---- byte for byte -------------------------------------------------------------------------------
+
+
+async def test_the_wire_holds_the_call_and_nothing_else(to):
+    async with raw_server() as server:
+        headers = (("X-One", "1"), ("accept", "a/b"), ("X-Unicode", "ü"))
+        call = call_of("POST", "/a?b=c", b"body", *headers, ("Accept", "c/d"))
+        await exchange_of(to(server.url + "/base/"), call)
+        (received,) = server.requests
+    assert received.head == (
+        b"POST /base/a?b=c HTTP/1.1\r\n"
+        b"Host: 127.0.0.1:%d\r\n"
+        % server.port
+        + "X-One: 1\r\naccept: a/b\r\nX-Unicode: ü\r\nAccept: c/d\r\n".encode()
+        + b"Content-Length: 4\r\n\r\n"
+    )
+    assert received.body == b"body"
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_call_without_headers_gains_only_host_and_length(to, method):
+    async with raw_server() as server:
+        await exchange_of(to(server.url), call_of(method))
+        names = {name for name, _ in server.requests[0].headers}
+    assert names <= {"Host", "Content-Length"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/a/../admin",
+        "/a/%2e%2e/admin",
+        "/a%2fb",
+        "//a",
+        "/a+b?c+d",
+        "/%7Euser/(x)!*'",
+        "/a%20b%2Bc?x=%41&x=%zz",
+        "/a?b=[c]&d",
+    ],
+)
+async def test_the_target_is_sent_as_it_is_even_where_intake_would_refuse_it(to, target):
+    async with raw_server() as server:
+        await exchange_of(to(server.url), call_of("GET", target))
+        assert server.requests[0].line == f"GET {target} HTTP/1.1"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**16, 2**20 - 1, 2**20, 2**20 + 7, 3 * 2**20])
+async def test_a_body_of_any_size_arrives_whole_with_its_length(to, size):
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    async with raw_server() as server:
+        await exchange_of(to(server.url), call_of("POST", "/", body))
+        (received,) = server.requests
+    assert (received.body, received.header("Content-Length")) == (body, str(size))
+    assert received.header("Transfer-Encoding") is None
+
+
+SEGMENT = st.text("abcXYZ019-._~!$&'()*+,=:@", min_size=1, max_size=5).filter(
+    lambda text: text not in {".", ".."}
+)
+ESCAPED = st.sampled_from(["%20", "%2B", "%C3%BC", "%25", "%41", "a%3Db"])
+PATHS = st.lists(SEGMENT | ESCAPED, max_size=4).map(lambda parts: "/" + "/".join(parts))
+QUERIES = st.lists(
+    st.tuples(st.from_regex("[a-z]{1,3}", fullmatch=True), SEGMENT | ESCAPED), max_size=3
+).map(lambda pairs: "?" + "&".join(f"{k}={v}" for k, v in pairs) if pairs else "")
+HEADER = st.tuples(
+    st.sampled_from(["Accept", "accept-language", "Content-Type", "USER-AGENT", "If-Match"]),
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E) | st.just("é"), min_size=1),
+)
+
+
+async def test_what_the_tool_receives_is_the_call_for_any_call():
+    async with raw_server() as server:
+        upstream = HttpUpstream(HttpSettings(url=server.url))
+
+        async def check(method, target, headers, body):
+            request = RawRequest(method=method, target=target, headers=headers, body=body)
+            plain = Settings(forward=DEFAULT_FORWARD - {"content-type"})
+            call = parse_call(request, plain, agent=Agent(id="bot"), upstream="pay")
+            await exchange_of(upstream, call)
+            received = server.requests.pop()
+            added = {"Host", "Content-Length"}
+            assert received.line == f"{method} {target} HTTP/1.1"
+            assert tuple(h for h in received.headers if h[0] not in added) == call.headers
+            assert received.body == body
+
+        loop = asyncio.get_running_loop()
+
+        @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+        @given(
+            st.sampled_from(METHODS),
+            st.builds(str.__add__, PATHS, QUERIES),
+            st.lists(HEADER, max_size=4, unique_by=lambda h: h[0].lower()).map(tuple),
+            st.binary(max_size=50),
+        )
+        def run(method, target, headers, body):
+            headers = tuple(h for h in headers if h[0] != "Content-Type")
+            done = asyncio.run_coroutine_threadsafe(check(method, target, headers, body), loop)
+            done.result(timeout=10)
+
+        await asyncio.to_thread(run)
+        await upstream.close()
+
+
+# ---- nothing added, nothing followed ------------------------------------------------------------
+
+
+async def test_a_redirect_is_returned_and_not_followed(to):
+    async with raw_server(answer(307, b"", ("Location", "/admin"))) as server:
+        status, headers, _ = await exchange_of(to(server.url))
+        assert (status, dict(headers)["Location"], server.hits) == (307, "/admin", 1)
+
+
+async def test_a_cookie_of_one_call_is_not_sent_with_the_next(to):
+    async with raw_server(answer(200, b"", ("Set-Cookie", "session=ann; Path=/"))) as server:
+        upstream = to(server.url)
+        _, headers, _ = await exchange_of(upstream)
+        await exchange_of(upstream)
+        assert dict(headers)["Set-Cookie"] == "session=ann; Path=/"
+        assert [request.header("Cookie") for request in server.requests] == [None, None]
+
+
+async def test_a_listed_cookie_of_the_agent_is_sent_as_it_came(to):
+    async with raw_server() as server:
+        await exchange_of(to(server.url), call_of("GET", "/", b"", ("Cookie", "b=2; a=1")))
+        assert server.requests[0].header("Cookie") == "b=2; a=1"
+
+
+async def test_a_compressed_answer_passes_compressed(to):
+    bomb = gzip.compress(b"0" * 5_000_000)
+    async with raw_server(answer(200, bomb, ("Content-Encoding", "gzip"))) as server:
+        _, headers, body = await exchange_of(to(server.url))
+        assert body == bomb
+        assert dict(headers)["Content-Encoding"] == "gzip"
+
+
+async def test_proxy_variables_are_not_obeyed(to, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{await closed_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with raw_server() as server:
+        assert (await exchange_of(to(server.url)))[0] == 200
+        assert server.hits == 1
+
+
+async def test_a_netrc_file_is_not_read(to, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login canary password canary\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with raw_server() as server:
+        await exchange_of(to(server.url))
+        assert b"uthorization" not in server.requests[0].head
+
+
+async def test_hop_by_hop_headers_of_the_answer_stay_here_and_all_others_pass(to):
+    kept = (("X-A", "1"), ("x-a", "2"), ("ETag", '"e"'), ("Content-Length", "0"))
+    gone = (("Connection", "keep-alive, X-Gone"), ("Keep-Alive", "timeout=5"), ("X-Gone", "1"))
+    async with raw_server(answer(204, b"", *kept, *gone, ("Trailer", "X"))) as server:
+        _, headers, _ = await exchange_of(to(server.url))
+        assert headers == kept
+
+
+async def test_a_header_of_the_answer_in_latin_1_is_text(to):
+    data = b"HTTP/1.1 200 OK\r\nX-A: caf\xe9\r\nX-B: \xc3\xa9\r\nContent-Length: 0\r\n\r\n"
+    async with raw_server(raw(data)) as server:
+        _, headers, _ = await exchange_of(to(server.url))
+        assert headers[:2] == (("X-A", "café"), ("X-B", "é"))
+
+
+@pytest.mark.parametrize("status", [200, 201, 304, 400, 401, 404, 407, 429, 500, 503])
+async def test_every_status_is_the_tools_own_answer(to, status):
+    async with raw_server(answer(status)) as server:
+        assert (await exchange_of(to(server.url)))[0] == status
+        assert server.hits == 1
+
+
+async def test_an_interim_answer_is_skipped(to):
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    async with raw_server(raw(early + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as server:
+        assert (await exchange_of(to(server.url)))[0] == 200
+        assert server.hits == 1
+
+
+async def test_events_arrive_one_by_one_as_they_are_sent(to):
+    go = asyncio.Event()
+
+    async def events(received, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+        writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+        for number in (b"1", b"2", b"3"):
+            writer.write(b"9\r\ndata: %s\n\n\r\n" % number)
+            await writer.drain()
+            await go.wait()
+            go.clear()
+        writer.write(b"0\r\n\r\n")
+
+    async with raw_server(events) as server:
+        exchange = await to(server.url).send(CALL)
+        came = []
+        async for chunk in exchange.chunks():
+            came.append(chunk)
+            go.set()  # the next event is sent only after this one has arrived
+        await exchange.close()
+    assert came == [b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"]
+
+
+async def test_an_exchange_may_be_closed_at_any_time_and_twice(to):
+    async with raw_server(answer(200, b"x" * 100_000)) as server:
+        upstream = to(server.url)
+        unread = await upstream.send(CALL)
+        await unread.close()
+        await unread.close()
+        assert (await exchange_of(upstream))[2] == b"x" * 100_000
+
+
+async def test_a_sender_that_is_cancelled_leaves_nothing_open(to):
+    async with raw_server(silence) as server:
+        sending = asyncio.ensure_future(to(server.url).send(CALL))
+        while not server.hits:
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert server.hits == 1
+
+
+# ---- credentials and addresses ------------------------------------------------------------------
+
+
+async def test_the_upstreams_credential_is_added_last_and_the_agents_never_leaves(to):
+    credential = BearerCredential(token=Secret("ours"))
+    request = RawRequest(
+        method="GET",
+        target="/",
+        headers=(
+            ("Interlock-Key", "ilk_agent_canary"),
+            ("Authorization", "Bearer canary"),
+            ("Cookie", "canary"),
+            ("Proxy-Authorization", "canary"),
+            ("X-Forwarded-For", "canary"),
+            ("Accept", "a/b"),
+        ),
+    )
+    call = parse_call(
+        request, Settings(reserved=credential.names), agent=Agent(id="bot"), upstream="pay"
+    )
+    async with raw_server() as server:
+        await exchange_of(to(server.url, credential=credential), call)
+        (received,) = server.requests
+    assert b"canary" not in received.head
+    assert received.headers[1:] == (("Accept", "a/b"), ("Authorization", "Bearer ours"))
+
+
+async def test_a_header_of_the_agent_never_overrides_the_credential(to):
+    credential = HeaderCredential(name="X-Api-Key", value=Secret("ours"))
+    async with raw_server() as server:
+        call = call_of("GET", "/", b"", ("x-api-key", "theirs"))
+        await exchange_of(to(server.url, credential=credential), call)
+        assert server.requests[0].header("X-Api-Key") == "ours"
+
+
+async def test_the_address_connected_to_is_the_address_checked_each_time(to):
+    async with raw_server(answer(200, b"", ("Connection", "close"))) as server:
+        url = f"http://localhost:{server.port}"
+        names = Names(["127.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["8.8.8.8"])
+        upstream = to(url, resolver=names)
+        assert (await exchange_of(upstream))[0] == 200
+        for elsewhere in ("10.0.0.1", "8.8.8.8"):
+            with pytest.raises(UpstreamUnreachable, match=f"{elsewhere}, which is not this"):
+                await upstream.send(CALL)
+        assert server.hits == 1
+
+
+async def test_a_name_that_turns_private_is_not_connected_to(to):
+    async with raw_server() as server:
+        upstream = to(f"http://tool.test:{server.port}", resolver=Names(["127.0.0.1"]))
+        with pytest.raises(UpstreamUnreachable, match="allow_private"):
+            await upstream.send(CALL)
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "[::ffff:10.0.0.1]", "[fd12::1]"])
+def test_a_private_address_in_the_url_needs_to_be_allowed(host):
+    with pytest.raises(ForbiddenAddress, match="allow_private"):
+        HttpSettings(url=f"http://{host}")
+    assert HttpSettings(url=f"http://{host}", allow_private=True).url == f"http://{host}"
+
+
+def test_the_metadata_service_is_never_an_upstream():
+    with pytest.raises(ForbiddenAddress, match="where no tool may be"):
+        HttpSettings(url="http://169.254.169.254", allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "tool", "ftp://tool", "http://", "http://a:b@tool", "http://tool?x", "http://tool#x"],
+)
+def test_a_base_url_that_is_not_one_is_refused(url):
+    with pytest.raises(ValueError):
+        base_url(url)
