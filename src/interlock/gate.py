@@ -80,6 +80,7 @@ class Submission:
     action: Action
     relay: Relay | None = None
     joined: bool = False
+    failure: UpstreamUnreachable | UpstreamLost | None = None  #: of an allowed call's send
 
 
 class Gate:
@@ -130,7 +131,6 @@ class Gate:
         Raises:
             StoreUnavailable: it could not be recorded; nothing was sent.
             KeyReused, QueueFull: it was not taken.
-            UpstreamUnreachable, UpstreamLost: it was allowed, and the send failed.
         """
         self._refuse_when_closing()
         began, at, nonce = perf_counter(), self._clock.now_ms(), self._ids.nonce()
@@ -196,7 +196,10 @@ class Gate:
                 case Notify():
                     self._notify(action)
                 case Forward():
-                    relay = await self._forward(action, keep, until)
+                    try:
+                        relay = await self._forward(action, keep, until)
+                    except (UpstreamUnreachable, UpstreamLost) as error:
+                        return Submission(action=action, failure=error)
                 case Claim() | Reply():
                     pass  # claims are written with the decision; replies are the caller's to read
         return Submission(action=action, relay=relay)
@@ -205,8 +208,12 @@ class Gate:
         action = await self.get(action_id)
         if action is None:
             raise StoreUnavailable("The call that this one repeats has just gone; send it again.")
-        if action.state is State.APPROVED and action.fence and not self._closing.is_set():
-            self._tasks.spawn(self.dispatch(action), f"dispatch-{action.id}")  # was not sent before
+        if _stuck(action) and not self._closing.is_set():  # it was not sent before: try again
+            until = self._lease_end()
+            claimed = await self._claim(action)
+            if claimed is not None:
+                self._tasks.spawn(self._carry_out(claimed, until), f"dispatch-{action.id}")
+            action = claimed or await self.get(action_id) or action
         return Submission(action=action, joined=True)
 
     async def get(self, action_id: str) -> Action | None:
@@ -221,19 +228,10 @@ class Gate:
             if left <= 0:
                 break
             until_deadline = (action.deadline - self._clock.now_ms()) / 1000 + 0.005
-            await self._until_changed(action, min(left, max(until_deadline, 0.05)))
+            patience = min(left, max(until_deadline, 0.05))
+            await self.store.changed(action.id, action.version, patience)
             action = await self.store.get(action.id) or action
         return action
-
-    async def _until_changed(self, action: Action, seconds: float) -> None:
-        changed = asyncio.ensure_future(self.store.changed(action.id, action.version, seconds))
-        closing = asyncio.ensure_future(self._closing.wait())
-        try:
-            await asyncio.wait((changed, closing), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            closing.cancel()
-            changed.cancel()
-            await asyncio.gather(changed, closing, return_exceptions=True)
 
     async def cancel(self, action_id: str, agent_id: str) -> Action:
         """Take a call back. Returns once it is fenced: CANCELLED will never be sent.
@@ -350,8 +348,13 @@ class Gate:
         until = self._lease_end()
         try:
             claimed = await self._claim(action)
-            if claimed is None:
-                return
+        except StoreUnavailable:
+            return  # without a record nothing is sent
+        if claimed is not None:
+            await self._carry_out(claimed, until)
+
+    async def _carry_out(self, claimed: Action, until: float) -> None:
+        try:
             relay = await self._forward(claimed, True, until)
             async with asyncio.timeout(self._timing.lease_ms / 1000 * 0.8):
                 await relay.drain()
@@ -359,10 +362,15 @@ class Gate:
             return  # an endless answer is cut and recorded as such; the tool did answer
         except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
             return  # recorded where it could be; without a record nothing was sent
-        except (Lapsed, IllegalTransition, StaleVersion):
-            return  # another worker or a person was faster
 
     async def _claim(self, action: Action) -> Action | None:
+        """Win the send and return the claimed action; None where another was faster."""
+        try:
+            return await self._claimed(action)
+        except (Lapsed, IllegalTransition, StaleVersion):
+            return None
+
+    async def _claimed(self, action: Action) -> Action | None:
         at = await self.store.now()
         refusal = self._not_cleared(action, at)
         if refusal is not None:
@@ -512,6 +520,7 @@ class Gate:
     async def close(self, seconds: float) -> int:
         """Start no send any more, finish those under way; return how many did not finish."""
         self._closing.set()
+        self.store.release()
         return await self._tasks.drain(seconds)
 
     @property

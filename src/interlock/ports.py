@@ -94,9 +94,15 @@ class Store(Protocol):
     async def changed(self, action_id: str, version: int, seconds: float) -> None:
         """Return when *action_id* has moved past *version*, at its deadline, or after *seconds*."""
 
+    def release(self) -> None:
+        """End every wait of this process: it is about to stop."""
+
     async def held(self, cursor: str | None, limit: int) -> Listed: ...
 
     async def recent(self, limit: int) -> tuple[Action, ...]: ...
+
+    async def unknown(self, limit: int) -> tuple[Action, ...]:
+        """Actions whose outcome a person has to settle, oldest first."""
 
     async def session(self, action: Action, limit: int) -> tuple[Action, ...]: ...
 

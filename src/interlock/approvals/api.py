@@ -66,6 +66,9 @@ async def queue(request: web.Request) -> models.Queue:
     if wanted is State.HELD:
         listed = await deps.store.held(cursor, limit)
         found, following, total = listed.actions, listed.next, listed.total
+    elif wanted is State.UNKNOWN:
+        found, following = await deps.store.unknown(limit), None
+        total = len(found)
     else:
         every = await deps.store.recent(_MOST)
         found = tuple(a for a in every if a.state is wanted or wanted is None)[:limit]

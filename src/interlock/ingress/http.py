@@ -30,7 +30,15 @@ from ..gate import PENDING, Gate
 from ..ports import KeyRing
 from ..relay import Relay
 from . import problems
-from .outcomes import Answers, follow, render, render_error, replay, with_header
+from .outcomes import (
+    Answers,
+    follow,
+    render,
+    render_error,
+    render_failure,
+    replay,
+    with_header,
+)
 from .wire import AWS_SIGV4, Prefer, RawRequest, Settings, agent_key, parse_call, parse_prefer
 
 log = logging.getLogger("interlock.agents")
@@ -138,6 +146,7 @@ class AgentsListener:
     ) -> web.StreamResponse:
         headers = _headers(request)
         agent = await self._agent(headers)
+        await _invite(request, route.settings.max_body)
         raw = RawRequest(
             method=request.method,
             target=target,
@@ -150,6 +159,8 @@ class AgentsListener:
         submission = await self._gate.submit(call, key=_idempotency(headers, agent))
         if submission.relay is not None:
             return await self._stream(request, route, submission.action, submission.relay)
+        if submission.failure is not None:
+            return _response(render_failure(submission.action, submission.failure, route.answers))
         action = await self._wait(submission.action, route.hold_seconds, prefer)
         return _response(_applied(render(action, route.answers), prefer))
 
@@ -228,6 +239,20 @@ def _headers(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
         (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
         for name, value in request.raw_headers
     )
+
+
+async def _invite(request: web.BaseRequest, limit: int) -> None:
+    """Ask for the body where the client waits to be asked: only after it is known who it is."""
+    expected = request.headers.get("Expect")
+    if expected is None:
+        return
+    if expected.lower() != "100-continue":
+        raise MalformedCall(f"This gate cannot do what `Expect: {expected[:40]}` asks for.")
+    if (request.content_length or 0) > limit:
+        raise CallTooLarge(f"The body is larger than {limit} bytes.")
+    writer = request.writer
+    await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    writer.output_size = 0
 
 
 async def _read(request: web.BaseRequest, limit: int) -> bytes:

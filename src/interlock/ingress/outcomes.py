@@ -10,7 +10,16 @@ from typing import Any
 
 from ..core.actions import Action, Answer, State
 from ..core.errors import InterlockError, UpstreamUnreachable
-from .problems import Notice, Rendered, Statuses, action_headers, action_notice, aws, problem
+from .problems import (
+    Notice,
+    Rendered,
+    Statuses,
+    action_headers,
+    action_notice,
+    aws,
+    error_notice,
+    problem,
+)
 
 _SPOKEN = (State.ANSWERED, State.RESPONDED)
 _BODY_HEADERS = frozenset({"content-length", "content-md5", "digest", "content-digest", "etag"})
@@ -39,6 +48,21 @@ def render(action: Action, answers: Answers) -> Rendered:
     if action.state in _SPOKEN:
         return replay(action, answers)
     notice = _not_sent(action) or action_notice(action, answers.statuses)
+    if answers.format == "aws":
+        return aws(notice, service=action.call.service, media_type=action.call.content.media_type)
+    return problem(notice)
+
+
+def render_failure(action: Action, error: InterlockError, answers: Answers) -> Rendered:
+    """Render the failed send of a call that needed nobody: not sent, or outcome unknown."""
+    told = error_notice(error)
+    members = {"call": action.id, "status_url": f"/v1/calls/{action.id}"}
+    notice = replace(
+        told,
+        instance=f"/v1/calls/{action.id}",
+        members={**told.members, **members},
+        headers=(*told.headers, *action_headers(action)),
+    )
     if answers.format == "aws":
         return aws(notice, service=action.call.service, media_type=action.call.content.media_type)
     return problem(notice)

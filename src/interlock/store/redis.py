@@ -195,6 +195,9 @@ class RedisStore:
     async def changed(self, action_id: str, version: int, seconds: float) -> None:
         await self._watch.changed(action_id, version, seconds)
 
+    def release(self) -> None:
+        self._watch.release()
+
     async def held(self, cursor: str | None, limit: int) -> Listed:
         low = f"({cursor}" if cursor else "-inf"
         key = f"{self._prefix}:open"
@@ -214,7 +217,6 @@ class RedisStore:
         return tuple(await self._read(_LISTED, [name.decode() for name in ids]))
 
     async def unknown(self, limit: int) -> tuple[Action, ...]:
-        """Actions whose outcome a person has to settle, oldest first."""
         ids = await self._ask(lambda: self._client.zrange(f"{self._prefix}:unknown", 0, limit - 1))
         return tuple(await self._read(_LISTED, [name.decode() for name in ids]))
 

@@ -73,6 +73,13 @@ class Watch:
         await asyncio.gather(*self._readers, return_exceptions=True)
         self._readers = []
 
+    def release(self) -> None:
+        """Wake every waiter."""
+        for waits in self._waits.values():
+            for _, future in waits:
+                if not future.done():
+                    future.set_result(None)
+
     def _moved(self, action_id: str, version: int) -> None:
         for seen, future in tuple(self._waits.get(action_id, ())):
             if version > seen and not future.done():
