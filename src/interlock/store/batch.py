@@ -31,7 +31,7 @@ class Batch:
         Raises:
             StoreUnavailable: the whole group could not be written.
         """
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
         self._waiting.append((arguments, answer))
         self._depart()
         return await answer

@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ChildDeadlockedError,
     ConnectionError,
+    CrossSlotTransactionError,
+    IncorrectPolicyType,
+    InvalidPipelineStack,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
     TimeoutError,
@@ -30,6 +35,16 @@ PAUSE = 0.05  #: seconds before the first repeat; doubles
 
 _LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError, asyncio.TimeoutError)
 
+_DRIVER = (
+    RedisError,
+    RedisClusterException,
+    ChildDeadlockedError,
+    CrossSlotTransactionError,
+    IncorrectPolicyType,
+    InvalidPipelineStack,
+)
+"""Every root of the driver's errors: not all are RedisErrors."""
+
 _MEANING: tuple[tuple[type[Exception], str], ...] = (
     (AuthenticationError, "The store refuses our password; check `store.url` in interlock.yaml."),
     (OutOfMemoryError, "The store is full; raise its maxmemory or let finished calls expire."),
@@ -39,19 +54,21 @@ _MEANING: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionError, "The store cannot be reached."),
     (OSError, "The store cannot be reached."),
     (ResponseError, "The store refused the write."),
-    (RedisError, "The store failed."),
+    *((kind, "The store failed.") for kind in _DRIVER),
 )
 
 
 def connect(url: str, *, patience: float = PATIENCE) -> Redis:
     """Return a client for *url* that repeats nothing by itself (redis-py would, ten times)."""
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(  # more commands than connections wait their turn
         url,
+        timeout=patience,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=patience,
         socket_connect_timeout=patience,
         max_connections=64,
     )
+    return Redis.from_pool(pool)
 
 
 def translated(error: Exception) -> StoreUnavailable:
@@ -73,7 +90,7 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
         except _LOST as error:
             if attempt == ATTEMPTS - 1:
                 raise translated(error) from error
-        except RedisError as error:
+        except _DRIVER as error:
             raise translated(error) from error
         await asyncio.sleep(pause)
         pause *= 2
