@@ -14,9 +14,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ChildDeadlockedError,
     ConnectionError,
-    CrossSlotTransactionError,
     IncorrectPolicyType,
-    InvalidPipelineStack,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
@@ -39,9 +37,7 @@ _DRIVER = (
     RedisError,
     RedisClusterException,
     ChildDeadlockedError,
-    CrossSlotTransactionError,
     IncorrectPolicyType,
-    InvalidPipelineStack,
 )
 """Every root of the driver's errors: not all are RedisErrors."""
 
