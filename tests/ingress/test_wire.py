@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,16 +12,13 @@ from interlock.core.actions import Agent, Body
 from interlock.core.digest import digest
 from interlock.core.errors import CallRefused, CallTooLarge, MalformedCall
 from interlock.ingress.wire import (
-    AWS_SIGV4,
     DEFAULT_FORWARD,
-    UNSIGNED_TRAILER,
     Prefer,
     RawRequest,
     Settings,
     agent_key,
     parse_call,
     parse_prefer,
-    sigv4_scope,
 )
 
 KEY = "ilk_agent_7f_secret"
@@ -32,9 +28,6 @@ SIGNED = (
     "SignedHeaders=host;x-amz-date, Signature=00ff"
 )
 PLAIN = Settings()
-AWS = Settings(
-    service=AWS_SIGV4, forward=DEFAULT_FORWARD | {"x-amz-*", "content-md5", "authorization"}
-)
 
 
 def read(method="GET", target="/", *headers, settings=PLAIN, version=(1, 1), body=b""):
@@ -288,85 +281,6 @@ def test_what_is_no_interlock_key_is_none(headers):
 def test_two_different_keys_are_refused():
     with pytest.raises(MalformedCall, match="two different"):
         agent_key([("Interlock-Key", KEY), ("Authorization", f"Bearer {KEY}2")])
-
-
-# ---- AWS -------------------------------------------------------------------------------------
-
-
-def test_service_and_region_come_from_the_signature_and_are_sealed():
-    call = read("PUT", "/b", ("Authorization", SIGNED), settings=AWS)
-    assert (call.service, call.region) == ("s3", "eu-west-1")
-    assert call.digest != digest(replace(call, service="iam"))
-
-
-def test_the_agents_signature_never_passes_and_what_it_signed_does():
-    call = read(
-        "PUT",
-        "/b/k",
-        ("Authorization", SIGNED),
-        ("X-Amz-Date", "20261122T000000Z"),
-        ("X-Amz-Security-Token", "t"),
-        ("X-Amz-Content-SHA256", "ab" * 32),
-        ("x-amz-checksum-crc32", "NhCmhg=="),
-        ("amz-sdk-request", "attempt=1; max=3"),
-        settings=AWS,
-    )
-    assert call.headers == (("x-amz-checksum-crc32", "NhCmhg=="),)
-
-
-def test_an_unsigned_trailer_passes_as_opaque_bytes():
-    call = read(
-        "PUT",
-        "/b/k",
-        ("Authorization", SIGNED),
-        ("Content-Encoding", "aws-chunked"),
-        ("X-Amz-Content-SHA256", UNSIGNED_TRAILER),
-        settings=AWS,
-        body=b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n",
-    )
-    assert call.content.kind is Body.OPAQUE
-    assert ("X-Amz-Content-SHA256", UNSIGNED_TRAILER) in call.headers
-
-
-def test_a_body_signed_chunk_by_chunk_is_refused_with_the_setting_that_helps():
-    with pytest.raises(MalformedCall, match="request_checksum_calculation"):
-        read(
-            "PUT",
-            "/b/k",
-            ("Authorization", SIGNED),
-            ("X-Amz-Content-SHA256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
-            settings=AWS,
-        )
-
-
-def test_without_a_signature_there_is_no_service_and_no_call():
-    with pytest.raises(MalformedCall, match="Signature Version 4"):
-        read("GET", "/", ("Interlock-Key", KEY), settings=AWS)
-
-
-def test_a_presigned_url_is_refused():
-    with pytest.raises(MalformedCall, match="Presigned"):
-        read("GET", "/b/k?X-Amz-Signature=00", ("Authorization", SIGNED), settings=AWS)
-
-
-def test_the_scope_of_a_signature():
-    assert sigv4_scope(SIGNED) == (KEY, "eu-west-1", "s3")
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "",
-        "Bearer x",
-        SIGNED.replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
-        SIGNED.replace("/s3/", "/"),
-        SIGNED.replace("eu-west-1", "EU WEST"),
-        SIGNED + "," + SIGNED.partition(" ")[2].replace("s3", "iam"),
-    ],
-)
-def test_a_scope_that_cannot_be_read_once_is_refused(value):
-    with pytest.raises(MalformedCall):
-        sigv4_scope(value)
 
 
 # ---- Prefer ----------------------------------------------------------------------------------

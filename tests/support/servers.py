@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +101,13 @@ def script(*plays: Play) -> Play:
     return play
 
 
-async def _receive(reader: asyncio.StreamReader) -> Received:
+async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Received:
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")[:-2]
     headers = tuple((line.partition(": ")[0], line.partition(": ")[2]) for line in lines)
     found = {name.lower(): value for name, value in headers}
+    if found.get("expect") == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "transfer-encoding" in found:
         body = await _chunked(reader)
     else:
@@ -133,7 +137,7 @@ async def raw_server(
         writers.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while not writer.is_closing():
-                received = await _receive(reader)
+                received = await _receive(reader, writer)
                 server.requests.append(received)
                 await replies(received, writer)
                 if not writer.is_closing():
@@ -159,3 +163,16 @@ async def closed_port() -> int:
     listener.close()
     await listener.wait_closed()
     return port
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Make key and certificate for 127.0.0.1 and localhost that nobody trusts unless told to."""
+    key, chain = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    return key, chain

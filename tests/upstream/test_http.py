@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import inspect
 import ssl
-import subprocess
 from dataclasses import replace
 
 import aiohttp
@@ -30,6 +29,7 @@ from tests.support.servers import (
     raw_server,
     reset,
     script,
+    self_signed,
     silence,
 )
 
@@ -160,16 +160,7 @@ async def test_a_pool_without_a_free_connection_is_provably_not_sent(to):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A self-signed certificate that nobody trusts."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, chain = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
-    return key, chain
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 async def test_a_certificate_that_is_not_trusted_is_provably_not_sent(to, certificate):
