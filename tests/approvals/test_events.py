@@ -19,12 +19,15 @@ class Stream:
     def __init__(self, world: World, client: ClientSession, key: str, seen: str = "") -> None:
         self._client, self._url, self._key, self._seen = client, world.url, key, seen
 
-    async def open(self) -> Stream:
+    async def __aenter__(self) -> Stream:
         headers = {"Authorization": f"Bearer {self._key}"}
         if self._seen:
             headers["Last-Event-ID"] = self._seen
         self.response = await self._client.get(f"{self._url}/v1/events", headers=headers)
         return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.response.close()
 
     async def next(self) -> tuple[str, Any]:
         """Return id and data of the next event."""
@@ -39,8 +42,8 @@ class Stream:
 
 
 async def test_a_new_hold_is_told_at_once(world: World) -> None:
-    async with ClientSession() as client:
-        stream = await Stream(world, client, await world.key(Kind.APPROVER)).open()
+    key = await world.key(Kind.APPROVER)
+    async with ClientSession() as client, Stream(world, client, key) as stream:
         assert stream.response.content_type == "text/event-stream"
         assert (await stream.next())[1] == {"held": [], "total": 0}
         action = await world.hold()
@@ -52,8 +55,7 @@ async def test_a_new_hold_is_told_at_once(world: World) -> None:
 
 async def test_a_decision_is_told_too(world: World) -> None:
     action, key = await world.hold(), await world.key(Kind.APPROVER)
-    async with ClientSession() as client:
-        stream = await Stream(world, client, key).open()
+    async with ClientSession() as client, Stream(world, client, key) as stream:
         assert (await stream.next())[1]["total"] == 1
         await world.decide(action, key, type="reject", message="no")
         total = 1
@@ -66,18 +68,17 @@ async def test_a_stream_taken_up_again_does_not_repeat_what_was_told(world: Worl
     await world.hold()
     key = await world.key(Kind.APPROVER)
     async with ClientSession() as client:
-        name, _ = await (await Stream(world, client, key).open()).next()
-        again = await Stream(world, client, key, seen=name).open()
-        second = await world.hold(a_call(body=b'{"amount": 2, "recipient": "x"}'))
-        _, data = await again.next()
-        while len(data["held"]) < 2:
+        async with Stream(world, client, key) as stream:
+            name, _ = await stream.next()
+        async with Stream(world, client, key, seen=name) as again:
+            second = await world.hold(a_call(body=b'{"amount": 2, "recipient": "x"}'))
             _, data = await again.next()
-        assert second.id in [held[0] for held in data["held"]]
+            assert second.id in [held[0] for held in data["held"]]
 
 
 async def test_stopping_the_listener_ends_every_stream(world: World) -> None:
-    async with ClientSession() as client:
-        stream = await Stream(world, client, await world.key(Kind.APPROVER)).open()
+    key = await world.key(Kind.APPROVER)
+    async with ClientSession() as client, Stream(world, client, key) as stream:
         await stream.next()
         async with asyncio.timeout(5):
             await world.server.app.shutdown()
