@@ -210,3 +210,17 @@ def test_without_botocore_the_error_names_the_cure(monkeypatch):
     with pytest.raises(WeakGround) as caught:
         AwsCredential(access_key_id="A", secret_access_key=Secret("x"), services=frozenset())
     assert "pip install 'interlock[aws]'" in caught.value.help
+
+
+async def test_a_credential_that_fails_sends_nothing_and_tells_nothing():
+    class Broken(NoCredential):
+        def apply(self, call, url, headers):
+            raise ValueError(CANARY)
+
+    async with raw_server() as server:
+        upstream = HttpUpstream(HttpSettings(url=server.url, credential=Broken()))
+        with pytest.raises(UpstreamUnreachable, match="ValueError") as caught:
+            await upstream.send(CALL)
+        await upstream.close()
+        assert server.connections == 0
+    assert CANARY not in str(caught.value)

@@ -99,7 +99,7 @@ class HttpUpstream:
             UpstreamLost: something may have been sent; the outcome is unknown.
         """
         url = self._base + call.target
-        headers = self._settings.credential.apply(call, url, call.headers)
+        headers = self._authenticated(call, url)
         try:
             response = await self._open().request(
                 call.method,
@@ -115,6 +115,18 @@ class HttpUpstream:
         except Exception as error:  # whatever it is, the call may have left: never a retry
             raise translated(error) from error
         return HttpExchange(response)
+
+    def _authenticated(self, call: ToolCall, url: str) -> Headers:
+        try:
+            return self._settings.credential.apply(call, url, call.headers)
+        except UpstreamError:
+            raise
+        except (
+            Exception
+        ) as error:  # a signer's error: its text may hold the secret, so only its kind
+            raise UpstreamUnreachable(
+                f"The credential could not be applied ({type(error).__name__})."
+            ) from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
