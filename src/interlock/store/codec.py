@@ -281,7 +281,7 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
     )
 
 
-DAMAGED = (MalformedCall, ValueError, KeyError, TypeError)
+DAMAGED = (MalformedCall, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What decoding a damaged record can raise."""
 
 
