@@ -27,7 +27,7 @@ from interlock.gate import Timing
 from interlock.ports import Limits
 from interlock.store.redis import RedisStore
 from tests.support.builders import ANN, BOB, CAT, edited
-from tests.support.fakes import World, a_policy, both, freeze
+from tests.support.fakes import World, a_policy, approved_and_crashed, both, freeze
 from tests.support.stores import Server, fresh_prefix
 
 LOST = UpstreamLost("cut")
@@ -293,7 +293,7 @@ async def test_policy_that_denies_now_beats_the_approval(world: World) -> None:
 
 
 async def test_policy_that_tightens_between_approval_and_send_stops_it(world: World) -> None:
-    approved = await approved_elsewhere(world)
+    approved = await approved_and_crashed(world)
     world.gate.policy = a_policy(freeze("pay"))
 
     await world.gate.sweep()
@@ -304,7 +304,7 @@ async def test_policy_that_tightens_between_approval_and_send_stops_it(world: Wo
 
 
 async def test_policy_that_wants_two_people_now_does_not_send_on_one_vote(world: World) -> None:
-    approved = await approved_elsewhere(world)
+    approved = await approved_and_crashed(world)
     world.gate.policy = a_policy(both("pay"))
 
     await world.gate.sweep()
@@ -321,22 +321,8 @@ async def test_a_looser_policy_changes_nothing_for_a_call_that_waits(world: Worl
     assert (await world.says(held, BOB)).state is State.APPROVED
 
 
-async def approved_elsewhere(world: World, level: Level = Level.APPROVE) -> Action:
-    """Let a process approve a call and stop before it claims it."""
-    other = World(world.store, name="other", tool=world.tool)
-    held = await other.held(level)
-
-    async def crash(action: Action) -> None:
-        assert action.state is State.APPROVED
-
-    other.gate.dispatch = crash  # type: ignore[method-assign]
-    approved = await other.says(held)
-    await other.quiet()
-    return approved
-
-
 async def test_an_approved_call_that_nobody_claimed_is_found_and_sent(world: World) -> None:
-    approved = await approved_elsewhere(world)
+    approved = await approved_and_crashed(world)
 
     await world.gate.sweep()
 
@@ -345,7 +331,7 @@ async def test_an_approved_call_that_nobody_claimed_is_found_and_sent(world: Wor
 
 
 async def test_many_sweepers_send_it_once(world: World) -> None:
-    approved = await approved_elsewhere(world)
+    approved = await approved_and_crashed(world)
     others = [World(world.store, f"b{n}", tool=world.tool) for n in range(5)]
 
     await asyncio.gather(*(other.gate.sweep() for other in others))
@@ -593,19 +579,11 @@ async def test_a_third_vote_finds_the_call_sent_already(world: World) -> None:
 
 
 async def test_one_damaged_record_does_not_stop_the_sweep_of_others(world: World) -> None:
-    damaged = await approved_elsewhere(world)
-    other = World(world.store, name="c", tool=world.tool)
-    sound = await other.held(body=b'{"amount": 1}')
-
-    async def crash(action: Action) -> None:
-        assert action.state is State.APPROVED
-
-    other.gate.dispatch = crash  # type: ignore[method-assign]
-    await other.says(sound)
-    await other.quiet()
+    damaged = await approved_and_crashed(world)
+    sound = await approved_and_crashed(world, body=b'{"amount": 1}')
     await world.forge(damaged, rec=b"[]")
 
     await world.gate.sweep()
     await world.quiet()
 
-    assert [call.body for call in world.tool.sent] == [b'{"amount": 1}']
+    assert world.tool.sent == [sound.call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from interlock.core.actions import Action, Review, Reviewer, State, ToolCall, Verdict
@@ -15,7 +15,7 @@ from interlock.core.rules import PolicySet
 from interlock.gate import Gate, Submission, Timing
 from interlock.policies.load import read_policies
 from interlock.store.redis import RedisStore
-from tests.support.builders import ANN, NOON, a_call
+from tests.support.builders import ANN, BOB, NOON, a_call
 
 SEAL_KEY = b"a key that is not in the store.."
 POLICY = """
@@ -238,7 +238,17 @@ class World:
         return dict(found)
 
 
-def with_level(action: Action, level: Level) -> Action:
-    """Return the action as if policy had asked for *level*."""
-    assert action.decision is not None
-    return replace(action, decision=replace(action.decision, level=level))
+async def approved_and_crashed(world: World, level: Level = Level.APPROVE, **call: Any) -> Action:
+    """Let another process approve a call, and stop before it claims it."""
+    other = World(world.store, name=f"x{len(call)}{level.word}", tool=world.tool)
+
+    async def crash(action: Action) -> None:
+        assert action.state is State.APPROVED
+
+    other.gate.dispatch = crash  # type: ignore[method-assign]
+    action = await other.held(level, **call)
+    for who in (ANN, BOB)[: 1 if level is Level.APPROVE else 2]:
+        action = await other.says(action, who)
+    await other.quiet()
+    assert action.state is State.APPROVED
+    return action
