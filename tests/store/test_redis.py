@@ -160,7 +160,7 @@ async def test_an_edit_voids_votes_and_keeps_what_the_agent_asked_for(store: Red
 
 
 async def test_a_hold_expires_by_the_stores_clock_with_nobody_sweeping(store: RedisStore) -> None:
-    held = await hold(store, hold_ms=1)
+    held = await hold(store, hold_ms=200)
     while await store.now() <= held.deadline:
         pass
 
@@ -171,7 +171,7 @@ async def test_a_hold_expires_by_the_stores_clock_with_nobody_sweeping(store: Re
 
 
 async def test_an_approval_after_the_deadline_is_refused(store: RedisStore) -> None:
-    held = await hold(store, hold_ms=1)
+    held = await hold(store, hold_ms=200)
     while await store.now() <= held.deadline:
         pass
     late = Reviewed(at=held.created, review=a_review(held), decision=a_decision())
