@@ -156,7 +156,8 @@ async def item(request: web.Request, *, limit: int = 0) -> models.Item:
         history=views.history(await deps.store.history(action.id)),
         earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
         args_schema=schema(deps, action),
-        may=may,
+        # a form without all of the arguments would leave some out
+        may=may if whole else may.model_copy(update={"edit": False}),
         whole=whole,
         csrf=session.token(deciding(action.digest)) if session else "",
         now=now,
