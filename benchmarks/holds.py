@@ -66,6 +66,7 @@ async def held(session: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]
 
 async def total(session: aiohttp.ClientSession, url: str) -> int:
     async with session.get(f"{url}/v1/approvals", params={"limit": "1"}) as answer:
+        answer.raise_for_status()
         count: int = (await answer.json())["total"]
         return count
 
@@ -103,6 +104,8 @@ async def measure(
             if number % 200 == 199:
                 await asyncio.sleep(0)  # the listen queue of a server is short
         while await total(session, url) < calls:
+            if any(caller.done() for caller in callers):
+                raise RuntimeError("a call that should be held was answered")
             await asyncio.sleep(0.1)
         taken_in = time.perf_counter() - began
         after = [resident(each) for each in processes]
@@ -110,6 +113,8 @@ async def measure(
         await asyncio.sleep(WATCHED)
         idle = [processor_seconds(e) - s for e, s in zip(processes, spent, strict=True)]
         cards = await held(session, url)
+        if len(cards) != calls:
+            raise RuntimeError(f"{calls} calls are held, and the queue lists {len(cards)}")
         began = time.perf_counter()
         await release(session, url, cards)
         decided = time.perf_counter() - began

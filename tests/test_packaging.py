@@ -185,7 +185,7 @@ def test_the_list_of_metrics_is_that_of_the_code() -> None:
     assert told == {name for name, _ in exposed if not name.endswith("_created")}
 
 
-def test_the_version_in_the_changelog_is_ahead_of_or_at_the_package() -> None:
+def test_the_changelog_begins_with_what_is_not_released_yet() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     headings = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)
     assert headings[0] == "Unreleased"

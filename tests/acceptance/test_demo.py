@@ -72,7 +72,8 @@ def test_the_demo_waits_for_the_person_who_runs_it_and_ends_cleanly() -> None:
 
 def test_without_moto_the_demo_says_what_to_install() -> None:
     code = (
-        "import sys; sys.modules['moto'] = None; sys.argv[1:] = ['demo']; import interlock.__main__"
+        "import sys; sys.modules['moto'] = None; sys.argv[1:] = ['demo'];"
+        "from interlock.cli.main import main; main()"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code],
