@@ -134,14 +134,16 @@ class Gate:
         """
         self._refuse_when_closing()
         began, at, nonce = perf_counter(), self._clock.now_ms(), self._ids.nonce()
+        decision = self.judge(call)
+        joinable = bool(key) or decision.level >= Level.APPROVE
         proposed = Action(
             id=self._ids.action_id(),
             call=call,
-            fingerprint=self._fingerprint(call),
+            fingerprint=self._fingerprint(call) if joinable else "",
             key=key,
             digest=call.digest,
         )
-        event: Event = Decided(at=at, decision=self.judge(call))
+        event: Event = Decided(at=at, decision=decision)
         until = self._lease_end()
         decided, commands = step(proposed, event)
         if Claim() in commands:
@@ -169,23 +171,23 @@ class Gate:
 
     async def _put_whole(self, before: Action, event: Event, after: Action, nonce: str) -> Stored:
         """Write what may be a claim; one whose caller goes away meanwhile is given back unsent."""
-        write = self._tasks.spawn(self._put(before, event, after, nonce), f"put-{after.id}")
         try:
-            return await asyncio.shield(write)
+            return await self._put(before, event, after, nonce)
         except asyncio.CancelledError:
             if after.state is State.FORWARDING:
-                self._tasks.spawn(self._give_back(after, write), f"unsent-{after.id}")
+                give_back = self._give_back(before, event, after, nonce)
+                self._tasks.spawn(give_back, f"unsent-{after.id}")
             raise
 
-    async def _give_back(self, after: Action, write: asyncio.Task[Stored]) -> None:
+    async def _give_back(self, before: Action, event: Event, after: Action, nonce: str) -> None:
         try:
-            stored = await write
+            stored = await self._put(before, event, after, nonce)  # a repeat: harmless by its nonce
         except StoreUnavailable:
             return
         if stored.outcome is Put.OK:
             cause = "The caller went away before the call was sent."
-            event = NotSent(at=self._clock.now_ms(), cause=cause)
-            await self._report(_as_stored(after, stored), event)
+            not_sent = NotSent(at=self._clock.now_ms(), cause=cause)
+            await self._report(_as_stored(after, stored), not_sent)
 
     async def _act(
         self, action: Action, commands: Sequence[Command], keep: bool, until: float

@@ -65,6 +65,11 @@ local CLOCK
 local function shipped(KEYS, ARGV)
 %s
 end
+local function packed(op)
+  local parts = {}
+  for _, field in ipairs(op) do parts[#parts + 1] = struct.pack('>I4', #field) .. field end
+  return table.concat(parts)
+end
 local C, hash, ops = '{x}:c:a', cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 CLOCK = tonumber(ARGV[1])
 local function world()
@@ -74,9 +79,9 @@ end
 local out = {}
 for _, op in ipairs(ops) do
   world()
-  local first = shipped({ '{x}' }, op)[1]
+  local first = shipped({ '{x}' }, { packed(op) })[1]
   local after = redis.call('HGETALL', C)
-  local second = shipped({ '{x}' }, op)[1]
+  local second = shipped({ '{x}' }, { packed(op) })[1]
   out[#out + 1] = { first[1], after, second[1], redis.call('HGETALL', C) }
 end
 return out

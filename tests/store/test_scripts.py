@@ -14,7 +14,7 @@ from interlock.core.actions import State, Verdict
 from interlock.core.events import Decided, Event, Reviewed
 from interlock.core.lifecycle import FINAL, TRANSITIONS
 from interlock.store import redis as module
-from interlock.store.lua import source
+from interlock.store.lua import packed, source
 from tests.store.explorer import operation
 from tests.support.stores import Server, fresh_prefix
 
@@ -86,7 +86,7 @@ class Lua:
     prefix: str
 
     def run(self, *arguments: str) -> list[str]:
-        rows = self.client.eval(source("put"), 1, self.prefix, *arguments)
+        rows = self.client.eval(source("put"), 1, self.prefix, packed(*arguments))
         return list(rows[0])  # type: ignore[index]
 
     def record(self) -> dict[str, str]:
@@ -196,7 +196,9 @@ def test_every_version_has_one_event_without_a_gap(lua: Lua, state: str) -> None
 
 def test_many_operations_in_one_call_are_answered_one_by_one(lua: Lua) -> None:
     other = operation("decide", "denied", "n9", 0, id="b", digest="d0")
-    rows = lua.client.eval(source("put"), 1, lua.prefix, *HOLD, *other, *APPROVE)
+    rows = lua.client.eval(
+        source("put"), 1, lua.prefix, packed(*HOLD), packed(*other), packed(*APPROVE)
+    )
 
     assert [row[:2] for row in rows] == [["OK", "held"], ["OK", "denied"], ["OK", "approved"]]  # type: ignore[union-attr]
 

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -44,6 +44,7 @@ from .wire import AWS_SIGV4, Prefer, RawRequest, Settings, agent_key, parse_call
 log = logging.getLogger("interlock.agents")
 
 LONGEST_WAIT = 600  #: seconds; more than any client's patience, less than a proxy's
+ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
 PRESENCE = 30.0  #: seconds after which a caller that did not come back counts as gone
 _CALL = re.compile(r"/t/([a-z0-9][a-z0-9_.-]{0,63})(/.*|\?.*)?\Z", re.DOTALL)
 _STATUS = re.compile(r"/v1/calls/([a-z0-9]{8,40})(/response)?\Z")
@@ -174,6 +175,8 @@ class AgentsListener:
     async def _stream(
         self, request: web.BaseRequest, route: Route, action: Action, relay: Relay
     ) -> web.StreamResponse:
+        if _small(relay) and not _bodiless(request.method, relay.status):
+            return await self._whole(route, action, relay)
         response = web.StreamResponse(status=relay.status)
         for name, value in (*relay.headers, *problems.action_headers(action)):
             response.headers.add(name, value)
@@ -192,6 +195,17 @@ class AgentsListener:
                 request.transport.abort()
             return response
         await response.write_eof()
+        return response
+
+    async def _whole(self, route: Route, action: Action, relay: Relay) -> web.StreamResponse:
+        """Pass a short answer on in one write."""
+        try:
+            async with relay:
+                body = b"".join([chunk async for chunk in relay.chunks()])
+        except UpstreamLost as broken:
+            return _response(render_failure(action, broken, route.answers))
+        response = web.Response(status=relay.status, body=body)
+        _add_headers(response, (*relay.headers, *problems.action_headers(action)))
         return response
 
     # following -----------------------------------------------------------------------------
@@ -296,12 +310,22 @@ def _bodiless(method: str, status: int) -> bool:
 
 def _response(rendered: problems.Rendered) -> web.Response:
     response = web.Response(status=rendered.status, body=rendered.body)
-    for name, value in rendered.headers:
+    _add_headers(response, rendered.headers)
+    return response
+
+
+def _add_headers(response: web.Response, headers: Iterable[tuple[str, str]]) -> None:
+    for name, value in headers:
         if name.lower() == "content-type":
-            response.headers[name] = value
+            response.headers[name] = value  # in place of the one that aiohttp supposes
         elif name.lower() != "content-length":
             response.headers.add(name, value)
-    return response
+
+
+def _small(relay: Relay) -> bool:
+    """Whether the whole answer is on its way already and fits in one write."""
+    lengths = [value for name, value in relay.headers if name.lower() == "content-length"]
+    return len(lengths) == 1 and lengths[0].isdecimal() and int(lengths[0]) <= ONE_WRITE
 
 
 def server(listener: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:

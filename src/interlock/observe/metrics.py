@@ -16,6 +16,7 @@ from prometheus_client import (
     Info,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -43,7 +44,9 @@ class Metrics:
     """ports.Observer. `render` gives the text that Prometheus scrapes."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
+        self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._calls = Counter("interlock_calls", "Calls judged", _CALL, registry=registry)
@@ -129,19 +132,27 @@ class Metrics:
         labels = _labels(after)
         level = labels[2]
         if isinstance(event, Decided):
-            self._calls.labels(*labels).inc()
+            self._child(self._calls, *labels).inc()
         if isinstance(event, Reviewed):
             self._reviews.labels(event.review.verdict.value, level).inc()
         if isinstance(event, Answered | NotSent | Lost | LeaseLost):
-            self._upstream.labels(after.call.upstream, _sent(event)).inc()
+            self._child(self._upstream, after.call.upstream, _sent(event)).inc()
         if before.state is State.HELD and after.state is not State.HELD:
             self._to_decision.labels(level).observe(max(after.changed - after.created, 0) / 1000)
         if before.state is State.UNKNOWN:
             self._settled.labels(after.state.value).inc()
         elif after.state in _ENDS and before.state is not after.state:
-            self._outcomes.labels(*labels, _ENDS[after.state]).inc()
+            self._child(self._outcomes, *labels, _ENDS[after.state]).inc()
             if after.state is State.EXPIRED:
                 self._expirations.labels(level).inc()
+
+    def _child(self, family: Counter, *labels: str) -> Counter:
+        """Return one series; looking it up each time would cost more than counting."""
+        key = (family, labels)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = family.labels(*labels)
+        return found
 
     # the rest of the process ---------------------------------------------------------------
 

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ..core.errors import StoreUnavailable
 from ..tasks import Tasks
 
-Arguments = tuple[str | bytes | int, ...]
-Send = Callable[[Sequence[Arguments]], Awaitable[list[list[bytes]]]]
+Send = Callable[[Sequence[bytes]], Awaitable[list[list[bytes]]]]
 
 LARGEST = 128  #: operations in one script call: bounds how long the store is busy with it
 HEAVIEST = 4 * 1024 * 1024  #: bytes in one script call
@@ -22,18 +21,19 @@ class Batch:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._waiting: deque[tuple[Arguments, asyncio.Future[list[bytes]]]] = deque()
+        self._waiting: deque[tuple[bytes, asyncio.Future[list[bytes]]]] = deque()
         self._travelling = Tasks()
 
-    async def write(self, arguments: Arguments) -> list[bytes]:
+    async def write(self, operation: bytes) -> list[bytes]:
         """Write one operation and return the script's row for it.
 
         Raises:
             StoreUnavailable: the whole group could not be written.
         """
         answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((arguments, answer))
-        self._depart()
+        if not self._waiting:  # what comes in this turn of the loop travels together
+            asyncio.get_running_loop().call_soon(self._depart)
+        self._waiting.append((operation, answer))
         return await answer
 
     def _depart(self) -> None:
@@ -41,20 +41,20 @@ class Batch:
             task = self._travelling.spawn(self._travel(self._group()), "store-batch")
             task.add_done_callback(lambda _: self._depart())
 
-    def _group(self) -> list[tuple[Arguments, asyncio.Future[list[bytes]]]]:
-        group: list[tuple[Arguments, asyncio.Future[list[bytes]]]] = []
+    def _group(self) -> list[tuple[bytes, asyncio.Future[list[bytes]]]]:
+        group: list[tuple[bytes, asyncio.Future[list[bytes]]]] = []
         weight = 0
         while self._waiting and len(group) < LARGEST:
-            heavy = sum(len(part) for part in self._waiting[0][0] if isinstance(part, bytes))
+            heavy = len(self._waiting[0][0])
             if group and weight + heavy > HEAVIEST:
                 break
             weight += heavy
             group.append(self._waiting.popleft())
         return group
 
-    async def _travel(self, group: list[tuple[Arguments, asyncio.Future[list[bytes]]]]) -> None:
+    async def _travel(self, group: list[tuple[bytes, asyncio.Future[list[bytes]]]]) -> None:
         try:
-            rows = await self._send([arguments for arguments, _ in group])
+            rows = await self._send([operation for operation, _ in group])
             for (_, answer), row in zip(group, rows, strict=True):
                 if not answer.done():
                     answer.set_result(row)
@@ -65,7 +65,7 @@ class Batch:
 
 
 def _fail(
-    group: Sequence[tuple[Arguments, asyncio.Future[list[bytes]]]], error: StoreUnavailable
+    group: Sequence[tuple[bytes, asyncio.Future[list[bytes]]]], error: StoreUnavailable
 ) -> None:
     for _, answer in group:
         if not answer.done():

@@ -29,6 +29,16 @@ class Script:
         return cast(list[object], await answer)
 
 
+def packed(*fields: str | bytes | int) -> bytes:
+    """Return one operation as one argument: every field behind its length (4 bytes, big endian)."""
+    parts: list[bytes] = []
+    for field in fields:
+        data = field if type(field) is bytes else str(field).encode()
+        parts.append(len(data).to_bytes(4, "big"))
+        parts.append(data)
+    return b"".join(parts)
+
+
 def source(name: str) -> str:
     """Return the text of `scripts/<name>.lua` behind the shared prelude."""
     folder = resources.files(__package__) / "scripts"

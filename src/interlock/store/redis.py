@@ -28,10 +28,10 @@ from ..core.events import (
     Reviewed,
 )
 from ..ports import Change, Durability, Limits, Listed, Put, Stored
-from .batch import Arguments, Batch
+from .batch import Batch
 from .codec import DAMAGED, decode_action, encode_answer, encode_call, encode_event, encode_record
 from .connection import connect, patiently
-from .lua import Script
+from .lua import Script, packed
 from .watch import BLOCK, Watch
 
 _OPERATION: Mapping[type[Event], str] = {
@@ -81,7 +81,7 @@ class RedisStore:
     # writing -------------------------------------------------------------------------------
 
     async def put(self, change: Change) -> Stored:
-        row = await self._batch.write(self._arguments(change))
+        row = await self._batch.write(self._operation(change))
         outcome, told, version, now, deadline, created, lapsed = (part.decode() for part in row)
         answer = Put(outcome)
         named = told if answer in (Put.JOIN, Put.REUSED) else change.after.id
@@ -96,12 +96,11 @@ class RedisStore:
             lapsed=lapsed,
         )
 
-    async def _send(self, group: Sequence[Arguments]) -> list[list[bytes]]:
-        flat = [part for arguments in group for part in arguments]
-        rows = await self._ask(lambda: self._put(self._client, self._prefix, *flat))
+    async def _send(self, group: Sequence[bytes]) -> list[list[bytes]]:
+        rows = await self._ask(lambda: self._put(self._client, self._prefix, *group))
         return cast(list[list[bytes]], rows)
 
-    def _arguments(self, change: Change) -> Arguments:
+    def _operation(self, change: Change) -> bytes:
         """The fields of one operation, in the order of NAMES in put.lua."""
         before, event, after = change.before, change.event, change.after
         new, operation = before.version == 0, _operation(change)
@@ -116,7 +115,7 @@ class RedisStore:
             ttl = ""  # a vote or an edit leaves the hold's deadline where it is
         answer = encode_answer(after.answer) if after.answer and after.state in _SPOKEN else b""
         quiet = operation in ("claim", "answer", "lapse") and not new
-        return (
+        return packed(
             after.id,
             operation,
             change.nonce,

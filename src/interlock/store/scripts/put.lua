@@ -2,7 +2,6 @@
 -- Every guard that matters for consent and delivery is checked here again, whatever the caller
 -- believes: compare-and-set, deadlines by this clock, digest, distinct voters, quorum, ownership
 -- of the send. Repeating an operation with its nonce answers as the first time did.
-local WIDTH = 24
 local FROM = {
   decide    = { none = true },
   allow     = { none = true },
@@ -193,10 +192,11 @@ end
 local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
                 'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
                 'cap', 'window', 'keep' }
+local PACKED = '>' .. string.rep('I4c0', #NAMES)  -- one argument per operation, its fields by length
 local out = {}
-for i = 1, #ARGV, WIDTH do
-  local a = {}
-  for j = 1, WIDTH do a[NAMES[j]] = ARGV[i + j - 1] end
+for i = 1, #ARGV do
+  local a, fields = {}, { struct.unpack(PACKED, ARGV[i]) }
+  for j = 1, #NAMES do a[NAMES[j]] = fields[j] end
   a.cap, a.capall = string.match(a.cap, '^(%d+) (%d+)$')
   local r, c, lapsed = apply(a)
   local v = redis.call('HMGET', c, 'ver', 'deadline', 'created')
