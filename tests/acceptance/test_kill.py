@@ -63,11 +63,10 @@ class RawTool:
                 return
             self.hits += 1
             self._reach("first byte")
-            while len(seen) < SIZE // 2 and (data := link.recv(2**16)):
-                seen += data
-            self._reach("mid body")
             while not self._whole(seen) and (data := link.recv(2**16)):
                 seen += data
+                if len(seen) > SIZE // 2:
+                    self._reach("mid body")
             self._reach("after body")
             link.sendall(ANSWER)
             self._reach("after status")
@@ -76,8 +75,10 @@ class RawTool:
             link.sendall(b"42}")
 
     def _whole(self, seen: bytes) -> bool:
-        head, _, body = seen.partition(b"\r\n\r\n")
-        return len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        head, end, body = seen.partition(b"\r\n\r\n")
+        return bool(end) and len(body) >= int(
+            head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]
+        )
 
     def _reach(self, stage: str) -> None:
         if stage == self.stage:
@@ -111,7 +112,12 @@ class Case:
     def __init__(self, folder: Path, tool: RawTool, lossy: Proxy, server: Server) -> None:
         self.folder, self.tool, self.lossy, self.server = folder, tool, lossy, server
         upstream = {"url": tool.url, "allow_private": True}
-        self.config = dict(CONFIG) | {"upstreams": {"tool": upstream}, "store": {"url": lossy.url}}
+        agents = {**CONFIG["agents"], "max_body": 8_000_000}
+        self.config = dict(CONFIG) | {
+            "agents": agents,
+            "upstreams": {"tool": upstream},
+            "store": {"url": lossy.url},
+        }
 
     def serve(self) -> contextlib.AbstractContextManager[Gate]:
         return gate(self.folder, self.config)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -94,8 +98,11 @@ class _Link:
 
     async def replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(2**16):
-            if self._springing is not None:
-                self._spring(self._springing)
+            trap, self._springing = self._springing, None
+            if trap is not None and data.startswith(b"-NOSCRIPT"):  # the store did not act yet
+                self._proxy.traps.insert(0, trap)
+            elif trap is not None:
+                self._spring(trap)
                 return
             if self._proxy.delay is not None:
                 await self._proxy.delay.wait()
@@ -105,3 +112,33 @@ class _Link:
     def _spring(self, trap: Trap) -> None:
         self._proxy.sprung += 1
         trap.act()
+
+
+@contextlib.contextmanager
+def proxy_in_thread(upstream: str, folder: Path) -> Iterator[Proxy]:
+    """Serve as `proxy` does, on a loop of its own, for tests that block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    context = proxy(upstream, folder)
+    made = run(context.__aenter__())  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        run(context.__aexit__(None, None, None))  # type: ignore[arg-type]
+        run(_ended())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _ended() -> None:
+    """Wait for the links that are being taken down."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
