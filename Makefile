@@ -26,7 +26,8 @@ demo: .venv/.demo
 	@$(BIN)/interlock demo $(ARGS)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadgroup $(ARGS)
+	@# one seed for all workers: they must collect the same tests in the same order
+	PYTHONHASHSEED=$${PYTHONHASHSEED:-0} $(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadgroup $(ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check $(LINTED)

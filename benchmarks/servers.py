@@ -168,8 +168,12 @@ def interlock(where: Path, tool: int) -> Iterator[tuple[subprocess.Popen[bytes],
     config = where / "interlock.yaml"
     config.write_text(CONFIG.format(folder=where, agents=agents, people=people, tool=tool))
     command = (sys.executable, "-m", "interlock", "serve", "--config", str(config))
-    with process(*command, stdout=subprocess.DEVNULL) as running:
-        wait_for(f"http://127.0.0.1:{people}/readyz", running)
+    log = where / "interlock.log"
+    with log.open("wb") as output, process(*command, stdout=output, stderr=output) as running:
+        try:
+            wait_for(f"http://127.0.0.1:{people}/readyz", running)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}; it said: {log.read_text()}") from None
         yield running, agents, people
 
 
