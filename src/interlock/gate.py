@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from .core.actions import Action, Answer, Review, State, ToolCall, Verdict
+from .core.actions import Action, Answer, Review, State, ToolCall, Verdict, evolve
 from .core.commands import Claim, Command, Forward, Notify, Reply
 from .core.decisions import Decision, Level
 from .core.digest import clearance, digest, fingerprint
@@ -569,7 +569,7 @@ class Gate:
 
 def _as_stored(action: Action, stored: Stored) -> Action:
     """Take over what the store's clock and counter say."""
-    return replace(
+    return evolve(
         action,
         version=stored.version,
         deadline=stored.deadline,

@@ -252,9 +252,6 @@ class UpstreamSettings(Node):
         description="What makes a repeated call join the first: equal content from the same agent "
         "and session, or only an equal `Idempotency-Key`.",
     )
-    fault_status: RefusalStatus | None = Field(
-        default=None, description="HTTP status of Interlock's own faults; absent: the usual ones."
-    )
     tell_edits: bool = Field(
         default=True,
         description="Whether JSON answers of edited calls gain an `_interlock` member that says "

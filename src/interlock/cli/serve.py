@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import uvloop
 
 from .. import __version__
 from ..config import DEFAULT_FILE
@@ -96,7 +97,7 @@ def serve(file: Path, store: str | None, agents: str | None, people: str | None)
     from ..app import run  # only this command needs all of it
 
     try:
-        asyncio.run(until_stopped(run(config, announce)))
+        uvloop.run(until_stopped(run(config, announce)))
     except OSError as error:
         raise _explained(error, config) from None
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
+from operator import itemgetter
 
 from .actions import Body, Review, ToolCall
 
@@ -72,7 +73,7 @@ def fingerprint(call: ToolCall) -> str:
             *(name.encode("utf-8", "surrogateescape") for name in names),
             call.method.encode(),
             call.path.encode(),
-            json.dumps([sorted(call.query), headers]).encode(),
+            json.dumps([sorted(call.query, key=itemgetter(0)), headers]).encode(),
             body,
         )
     ).hexdigest()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from .actions import Action, Answer, Review, State, Verdict
+from .actions import Action, Answer, Review, State, Verdict, evolve
 from .commands import Claim, Command, Forward, Notify, Reply
 from .decisions import Decision, Level
 from .errors import Forbidden, IllegalTransition, InvalidEdit, Lapsed, StaleVersion
@@ -78,7 +78,8 @@ def step(action: Action, event: Event) -> Step:
 
 
 def _move(action: Action, event: Event, state: State, **changes: Any) -> Action:
-    return replace(action, state=state, version=action.version + 1, changed=event.at, **changes)
+    version = action.version + 1
+    return evolve(action, state=state, version=version, changed=event.at, **changes)
 
 
 def _clear(action: Action, event: Event, **changes: Any) -> Action:
@@ -88,15 +89,15 @@ def _clear(action: Action, event: Event, **changes: Any) -> Action:
 
 def _decided(action: Action, event: Decided) -> Step:
     decision = event.decision
-    action = replace(action, decision=decision, created=event.at, digest=action.call.digest)
+    known = {"decision": decision, "created": event.at, "digest": action.call.digest}
     if decision.level is Level.DENY:
         cause = decision.message or decision.reason
-        return _move(action, event, S.DENIED, cause=cause, deadline=0), (Reply(),)
+        return _move(action, event, S.DENIED, cause=cause, deadline=0, **known), (Reply(),)
     if decision.level >= Level.APPROVE:
         deadline = event.at + decision.hold_ms
-        return _move(action, event, S.HELD, deadline=deadline), (Notify(),)
+        return _move(action, event, S.HELD, deadline=deadline, **known), (Notify(),)
     tell: tuple[Command, ...] = (Notify(),) if decision.level is Level.NOTIFY else ()
-    return _clear(action, event), (Claim(), *tell)
+    return _clear(action, event, **known), (Claim(), *tell)
 
 
 def _reviewed(action: Action, event: Reviewed) -> Step:

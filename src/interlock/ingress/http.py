@@ -39,7 +39,16 @@ from .outcomes import (
     replay,
     with_header,
 )
-from .wire import AWS_SIGV4, Prefer, RawRequest, Settings, agent_key, parse_call, parse_prefer
+from .wire import (
+    AWS_SIGV4,
+    Prefer,
+    RawRequest,
+    Settings,
+    agent_key,
+    parse_call,
+    parse_prefer,
+    sigv4_scope,
+)
 
 log = logging.getLogger("interlock.agents")
 
@@ -48,7 +57,6 @@ ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
 PRESENCE = 30.0  #: seconds after which a caller that did not come back counts as gone
 _CALL = re.compile(r"/t/([a-z0-9][a-z0-9_.-]{0,63})(/.*|\?.*)?\Z", re.DOTALL)
 _STATUS = re.compile(r"/v1/calls/([a-z0-9]{8,40})(/response)?\Z")
-_SCOPE = re.compile(r"/([a-z0-9-]{1,64})/aws4_request\b")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
@@ -243,9 +251,15 @@ def _rendered_error(
         return render_error(error, Answers())
     service = ""
     if route.settings.service == AWS_SIGV4:
-        found = _SCOPE.search(request.headers.get("Authorization", ""))
-        service = found[1] if found else ""
+        service = _signed_for(request.headers.get("Authorization", ""))
     return render_error(error, route.answers, service, request.headers.get("Content-Type", ""))
+
+
+def _signed_for(authorization: str) -> str:
+    try:
+        return sigv4_scope(authorization)[2]
+    except MalformedCall:
+        return ""  # that may be the very error that is told
 
 
 def _headers(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
@@ -336,4 +350,6 @@ def server(listener: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]])
         auto_decompress=False,
         access_log=None,
         keepalive_timeout=75.0,
+        max_line_size=16_384,
+        max_field_size=65_536,  # the user's request may come in a header, in any script
     )

@@ -198,16 +198,30 @@ class RedisStore:
         self._watch.release()
 
     async def held(self, cursor: str | None, limit: int) -> Listed:
-        low = f"({cursor}" if cursor else "-inf"
         key = f"{self._prefix}:open"
-        rows = await self._ask(
-            lambda: self._client.zrangebyscore(key, low, "+inf", 0, limit, withscores=True)
-        )
+        rows = await self._page(key, cursor, limit)
         total = await self._ask(lambda: self._client.zcard(key))
         actions = await self._read(_LISTED, [name.decode() for name, _ in rows])
-        following = f"{rows[-1][1]:.0f}" if len(rows) == limit else None
+        following = f"{rows[-1][1]:.0f}-{rows[-1][0].decode()}" if len(rows) == limit else None
         still = tuple(action for action in actions if action.state is State.HELD)
         return Listed(actions=still, next=following, total=int(total))
+
+    async def _page(self, key: str, cursor: str | None, limit: int) -> list[tuple[bytes, float]]:
+        """Return what comes after *cursor*: equal scores are in the order of their members."""
+        if cursor is None:
+            found = await self._ask(lambda: self._client.zrange(key, 0, limit - 1, withscores=True))
+            return list(found)
+        score, _, last = cursor.partition("-")
+        rank = await self._ask(lambda: self._client.zrank(key, last))
+        if rank is None:  # it was decided meanwhile: go on behind where it stood
+            before = await self._ask(lambda: self._client.zcount(key, "-inf", f"({score}"))
+            ties = await self._ask(lambda: self._client.zrangebyscore(key, score, score))
+            rank = int(before) + sum(tie.decode() < last for tie in ties) - 1
+        start = int(rank) + 1
+        found = await self._ask(
+            lambda: self._client.zrange(key, start, start + limit - 1, withscores=True)
+        )
+        return list(found)
 
     async def recent(self, limit: int) -> tuple[Action, ...]:
         ids = await self._ask(

@@ -68,9 +68,11 @@ class Watch:
             ]
 
     async def close(self) -> None:
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        """Stop both readers. redis-py can lose a cancellation that meets a time-out: ask again."""
+        while pending := [reader for reader in self._readers if not reader.done()]:
+            for reader in pending:
+                reader.cancel()
+            await asyncio.wait(pending, timeout=0.2)
         self._readers = []
 
     def release(self) -> None:
@@ -89,7 +91,9 @@ class Watch:
         position = b""
         while True:
             try:
-                position = position or await self._newest()
+                if not position:
+                    position = await self._newest()
+                    await self._look()  # what moved before there was a position
                 answer = await self._client.xread({self._log: position}, count=500, block=BLOCK)
             except (RedisError, OSError, TimeoutError):
                 await asyncio.sleep(POLL)  # the poll serves meanwhile
@@ -107,13 +111,17 @@ class Watch:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL)
-            if not self._waits:
-                continue
-            try:
-                for action_id, version in (await self._versions(tuple(self._waits))).items():
-                    self._moved(action_id, version)
-            except StoreUnavailable:
-                continue  # waiters end by their own time-out, and say so
+            await self._look()
+
+    async def _look(self) -> None:
+        if not self._waits:
+            return
+        try:
+            versions = await self._versions(tuple(self._waits))
+        except StoreUnavailable:
+            return  # waiters end by their own time-out, and say so
+        for action_id, version in versions.items():
+            self._moved(action_id, version)
 
 
 def _entries(answer: Any) -> Iterator[tuple[bytes, str, int]]:

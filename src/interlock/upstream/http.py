@@ -106,7 +106,6 @@ class HttpUpstream:
                 URL(url, encoded=True),
                 headers={"Content-Length": str(len(call.body))} if call.body else None,
                 data=_payload(call.body),
-                skip_auto_headers=_AUTO_HEADERS,
                 allow_redirects=False,
                 middlewares=(_once(headers),),
             )
@@ -152,6 +151,7 @@ class HttpUpstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
+            skip_auto_headers=_AUTO_HEADERS,
             max_line_size=_MAX_HEADER,
             max_field_size=_MAX_HEADER,
             timeout=aiohttp.ClientTimeout(
