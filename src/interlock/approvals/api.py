@@ -31,7 +31,7 @@ from .problems import VersionNeeded, WrongMediaType
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _ETAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
-_CURSOR = re.compile(r"[0-9]{1,20}-[0-9a-z]{1,40}", re.ASCII)
+_CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
 _FILTERS = frozenset({"state", "level", "agent", "tool", "limit", "cursor"})
 _SESSION_CALLS = 20
 _MOST, _USUAL = 200, 50
