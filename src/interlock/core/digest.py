@@ -15,7 +15,11 @@ _VERSION = b"interlock-call-1"
 
 def _framed(*parts: bytes) -> bytes:
     """Length-prefix every part, so that no two lists of parts share one encoding."""
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    framed: list[bytes] = []
+    for part in parts:
+        framed.append(len(part).to_bytes(8, "big"))
+        framed.append(part)
+    return b"".join(framed)
 
 
 def digest(call: ToolCall) -> str:

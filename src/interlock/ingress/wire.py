@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ..core.actions import Agent, Content, Context, ToolCall
 from ..core.content import parse_content, parse_target
@@ -20,6 +20,7 @@ from ..core.digest import seal
 from ..core.errors import CallTooLarge, MalformedCall
 
 Headers = tuple[tuple[str, str], ...]
+Fields = Mapping[str, list[str]]
 
 AWS_SIGV4 = "aws_sigv4"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
@@ -73,6 +74,13 @@ class RawRequest:
     version: tuple[int, int] = (1, 1)
     headers: Headers = ()
     body: bytes = b""
+    fields: Fields = field(init=False, repr=False, compare=False)  #: values by lower-case name
+
+    def __post_init__(self) -> None:
+        fields: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            fields.setdefault(name.lower(), []).append(value)
+        object.__setattr__(self, "fields", fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +119,7 @@ def parse_call(request: RawRequest, settings: Settings, *, agent: Agent, upstrea
         raise CallTooLarge(f"The body is larger than {settings.max_body} bytes.")
     target = request.target if request.target.startswith("/") else _rooted(request.target)
     path, query = parse_target(target)
-    region, service = _signing_scope(request.headers, query, settings)
+    region, service = _signing_scope(request.fields, query, settings)
     headers = _forwarded(request.headers, settings)
     return seal(
         ToolCall(
@@ -126,7 +134,7 @@ def parse_call(request: RawRequest, settings: Settings, *, agent: Agent, upstrea
             path=path,
             query=query,
             content=_content(request),
-            context=_context(request.headers),
+            context=_context(request.fields),
         )
     )
 
@@ -134,7 +142,7 @@ def parse_call(request: RawRequest, settings: Settings, *, agent: Agent, upstrea
 def _1_version(request: RawRequest) -> None:
     if request.version not in {(1, 0), (1, 1)}:
         raise MalformedCall("Only HTTP/1.1 and HTTP/1.0 are taken here.")
-    if request.version == (1, 0) and _values(request.headers, "transfer-encoding"):
+    if request.version == (1, 0) and "transfer-encoding" in request.fields:
         raise MalformedCall("HTTP/1.0 has no Transfer-Encoding; send a Content-Length.")
 
 
@@ -156,26 +164,24 @@ def _3_headers(request: RawRequest) -> None:
 
 
 def _4_singletons(request: RawRequest) -> None:
-    seen: set[str] = set()
-    for name, _ in request.headers:
-        lower = name.lower()
-        if lower in seen and (lower in _SINGLE or lower.startswith("interlock-")):
+    if len(request.fields) == len(request.headers):
+        return
+    for name, values in request.fields.items():
+        if len(values) > 1 and (name in _SINGLE or name.startswith("interlock-")):
             raise MalformedCall(f"The header `{name}` is there more than once; send it once.")
-        seen.add(lower)
 
 
 def _5_connection(request: RawRequest) -> None:
-    if _values(request.headers, "upgrade"):
+    if "upgrade" in request.fields:
         raise MalformedCall("Upgrades are not taken here; leave out the `Upgrade` header.")
-    tokens = ",".join(_values(request.headers, "connection")).split(",")
+    tokens = ",".join(request.fields.get("connection", ())).split(",")
     if not {token.strip().lower() for token in tokens} <= {"", "close", "keep-alive"}:
         raise MalformedCall("`Connection` may hold `close` or `keep-alive` only.")
 
 
 def _6_override(request: RawRequest) -> None:
-    for name, _ in request.headers:
-        if name.lower() in _OVERRIDES:
-            raise MalformedCall(f"`{name}` would override the method; send that method itself.")
+    for name in _OVERRIDES & request.fields.keys():
+        raise MalformedCall(f"`{name}` would override the method; send that method itself.")
 
 
 def _rooted(target: str) -> str:
@@ -183,13 +189,9 @@ def _rooted(target: str) -> str:
     return "/" + target if target == "" or target.startswith("?") else target
 
 
-def _values(headers: Headers, name: str) -> list[str]:
-    return [value for key, value in headers if key.lower() == name]
-
-
-def _value(headers: Headers, name: str) -> str:
+def _value(fields: Fields, name: str) -> str:
     """Return the only value of *name*; "" where it is not there."""
-    values = _values(headers, name)
+    values = fields.get(name, ())
     if len(values) > 1:
         raise MalformedCall(f"The header `{name}` is there more than once; send it once.")
     return values[0].strip() if values else ""
@@ -245,29 +247,32 @@ def _text(name: str, value: str) -> str:
 
 def _content(request: RawRequest) -> Content:
     return parse_content(
-        _value(request.headers, "content-type"),
+        _value(request.fields, "content-type"),
         request.body,
-        encoding=_value(request.headers, "content-encoding"),
+        encoding=_value(request.fields, "content-encoding"),
     )
 
 
-def _context(headers: Headers) -> Context:
-    session = _claim(headers, "Interlock-Session", 200)
+def _context(fields: Fields) -> Context:
+    session = _claim(fields, "Interlock-Session", 200)
     if session and not _SESSION.fullmatch(session):
         raise MalformedCall("`Interlock-Session` must be 1 to 200 visible ASCII characters.")
-    traces = _values(headers, "traceparent")
+    traces = fields.get("traceparent", ())
     trace = traces[0].strip() if len(traces) == 1 else ""
     return Context(
-        confidence=_confidence(_claim(headers, "Interlock-Confidence", 40)),
+        confidence=_confidence(_claim(fields, "Interlock-Confidence", 40)),
         session=session,
-        reason=_claim(headers, "Interlock-Reason", 2000),
-        task=_claim(headers, "Interlock-Task", 8000),
+        reason=_claim(fields, "Interlock-Reason", 2000),
+        task=_claim(fields, "Interlock-Task", 8000),
         traceparent=trace if _TRACEPARENT.fullmatch(trace) else "",
     )
 
 
-def _claim(headers: Headers, name: str, limit: int) -> str:
-    value = _text(name, _value(headers, name.lower()))
+def _claim(fields: Fields, name: str, limit: int) -> str:
+    lower = name.lower()
+    if lower not in fields:
+        return ""
+    value = _text(name, _value(fields, lower))
     if len(value) > limit:
         raise MalformedCall(f"`{name}` is longer than {limit} characters.")
     return value
@@ -339,13 +344,13 @@ def sigv4_scope(authorization: str) -> tuple[str, str, str]:
 
 
 def _signing_scope(
-    headers: Headers, query: tuple[tuple[str, str], ...], settings: Settings
+    fields: Fields, query: tuple[tuple[str, str], ...], settings: Settings
 ) -> tuple[str, str]:
     if settings.service != AWS_SIGV4:
         return "", ""
     if any(name.lower() in {"x-amz-signature", "x-amz-credential"} for name, _ in query):
         raise MalformedCall("Presigned URLs are not taken here; sign by the Authorization header.")
-    _, region, service = sigv4_scope(_value(headers, "authorization"))
+    _, region, service = sigv4_scope(_value(fields, "authorization"))
     return region, service
 
 
