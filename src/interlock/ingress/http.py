@@ -323,7 +323,9 @@ def _bodiless(method: str, status: int) -> bool:
 
 
 def _response(rendered: problems.Rendered) -> web.Response:
-    response = web.Response(status=rendered.status, body=rendered.body)
+    response = web.Response(
+        status=rendered.status, body=rendered.body, headers={"Server": "interlock"}
+    )
     _add_headers(response, rendered.headers)
     return response
 
@@ -342,9 +344,36 @@ def _small(relay: Relay) -> bool:
     return len(lengths) == 1 and lengths[0].isdecimal() and int(lengths[0]) <= ONE_WRITE
 
 
+class _Handler(web.RequestHandler):
+    """Refuses what is not HTTP without echoing it: it may hold a credential."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        self.log_exception("aiohttp could not answer a request", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("An answer is under way already; it cannot become another one.")
+        if 400 <= status < 500:
+            refused: InterlockError = MalformedCall("The request is not valid HTTP/1.1.")
+        else:
+            refused = InterlockError("Interlock failed while reading this call; nothing was sent.")
+        response = _response(render_error(refused, Answers()))
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Handler(self, loop=self._loop, **self._kwargs)
+
+
 def server(listener: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
     """Wrap *listener* in a server that hands bodies over as they came, and notices lost callers."""
-    return web.Server(
+    return _Server(
         listener,
         handler_cancellation=True,
         auto_decompress=False,
