@@ -95,7 +95,7 @@ class AgentsListener:
         route: Route | None = None
         try:
             self._check_host(request)
-            target = request.message.path
+            target = request.raw_path
             called = _CALL.match(target)
             if called:
                 route = self._route(called[1])
