@@ -35,9 +35,11 @@ from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
 
 SMALL_BODY = 4096  #: bytes; bodies of calls that nobody has to look at are kept up to this size
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def _framed(head: Mapping[str, Any], body: bytes) -> bytes:
-    packed = json.dumps(head, separators=(",", ":")).encode()
+    packed = _ENCODE(head).encode()
     return len(packed).to_bytes(4, "big") + packed + body
 
 
