@@ -57,6 +57,7 @@ from .upstream.http import HttpSettings, HttpUpstream
 log = logging.getLogger("interlock")
 
 SWEEP = 1.0  #: seconds between two looks for what has lapsed
+AWS_HEADERS = frozenset({"x-amz-*", "content-md5"})  #: they say what an AWS call does
 GRACE = 25.0  #: seconds that sends under way get at shutdown; containers usually grant 30
 
 
@@ -228,11 +229,14 @@ def _hosts(config: Config) -> frozenset[str]:
 
 def _route(name: str, config: Config) -> Route:
     settings = config.upstreams[name]
+    forward = DEFAULT_FORWARD | {each.lower() for each in settings.forward_headers}
+    if settings.reads_service:
+        forward |= AWS_HEADERS
     statuses = Statuses(denied=settings.refused.status, pending=settings.pending.status)
     return Route(
         name=name,
         settings=WireSettings(
-            forward=DEFAULT_FORWARD | {each.lower() for each in settings.forward_headers},
+            forward=forward,
             reserved=_credential(settings).names,
             service=settings.reads_service,
             max_body=config.agents.max_body,
