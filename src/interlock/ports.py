@@ -61,7 +61,8 @@ class Limits:
     held_per_agent: int = 1000
     held_in_all: int = 100_000
     join_window_ms: int = 600_000  #: how long a settled call answers identical retries
-    keep_ms: int = 86_400_000  #: how long a finished call that no person saw is kept
+    keep_ms: int = 3_600_000  #: how long a finished call that no person saw is kept
+    keep_keyed_ms: int = 86_400_000  #: the same with an Idempotency-Key, which lives as long
     keep_reviewed_ms: int = 2_592_000_000  #: how long a finished call that was held is kept
 
 

@@ -147,7 +147,11 @@ class StoreSettings(Node):
 class Retention(Node):
     """How long finished calls are kept. Held calls are never dropped."""
 
-    unreviewed: Duration = Field(default=86_400.0, gt=0, description="Calls that needed no person.")
+    unreviewed: Duration = Field(
+        default=3_600.0,
+        gt=0,
+        description="Calls that needed no person; a day with an `Idempotency-Key`.",
+    )
     reviewed: Duration = Field(default=2_592_000.0, gt=0, description="Calls that were held.")
     joins: Duration = Field(
         default=600.0, ge=0, description="How long a finished call answers identical retries."

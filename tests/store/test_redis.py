@@ -293,3 +293,23 @@ async def test_durability_is_told(store: RedisStore) -> None:
 
     assert (durability.grade, durability.eviction) == ("process", "noeviction")
     assert durability.writable
+
+
+async def test_the_oldest_hold_is_found_whatever_its_stake(store: RedisStore) -> None:
+    from interlock.core.decisions import Stake
+
+    assert await store.oldest() == 0
+    first = await hold(store, an_action(action_id="first"), stake=Stake.LOW)
+    while await store.now() == first.created:
+        pass
+    await hold(store, an_action(action_id="second"), stake=Stake.CRITICAL)
+
+    assert await store.oldest() == first.created
+
+
+async def test_a_flood_of_refusals_is_kept_for_a_short_time_only(store: RedisStore) -> None:
+    await write(store, an_action(), Decided(at=1, decision=a_decision(Level.DENY)))
+
+    left = await store.client.pttl(f"{store._prefix}:c:a1")
+
+    assert 0 < left <= Limits().keep_ms

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -139,8 +140,14 @@ class RedisStore:
             int(_watched(after)),
             f"{self._limits.held_per_agent} {self._limits.held_in_all}",
             self._limits.join_window_ms,
-            self._limits.keep_reviewed_ms if _watched(after) else self._limits.keep_ms,
+            self._keep(after),
         )
+
+    def _keep(self, action: Action) -> int:
+        """How long the action is kept once it is settled, ms; a flood must not fill the store."""
+        if action.decision is not None and action.decision.level in _REVIEWED:
+            return self._limits.keep_reviewed_ms
+        return self._limits.keep_keyed_ms if action.key else self._limits.keep_ms
 
     # reading -------------------------------------------------------------------------------
 
@@ -290,10 +297,15 @@ class RedisStore:
 
     async def oldest(self) -> int:
         """When the hold that waits longest was created, ms; 0 where none is open."""
-        rows = await self._ask(
-            lambda: self._client.zrange(f"{self._prefix}:open", 0, -1, withscores=True)
-        )
-        return min((int(score) % 10**13 for _, score in rows), default=0)
+        firsts: list[int] = []
+        for stake in range(4):  # within a stake the oldest comes first
+            rows = await self._ask(partial(self._first_above, stake * 10**13))
+            firsts += [int(score) % 10**13 for _, score in rows if score < (stake + 1) * 10**13]
+        return min(firsts, default=0)
+
+    async def _first_above(self, low: int) -> Any:
+        key = f"{self._prefix}:open"
+        return await self._client.zrangebyscore(key, low, "+inf", 0, 1, withscores=True)
 
     async def durability(self) -> Durability:
         info = await self._ask(lambda: self._client.info("persistence", "replication", "memory"))
@@ -318,6 +330,7 @@ class RedisStore:
             raise
 
 
+_REVIEWED = (Level.APPROVE, Level.APPROVE_DUAL)
 _SPOKEN = (State.ANSWERED, State.RESPONDED)
 
 
