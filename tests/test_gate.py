@@ -478,7 +478,7 @@ async def test_a_caller_that_leaves_before_the_send_leaves_no_unknown_outcome(
     await store.now()
     own_server.pause()
     caller = asyncio.ensure_future(world.gate.submit(world.call(Level.ALLOW)))
-    while not world.gate.in_flight:
+    while not len(store._batch._travelling):
         await asyncio.sleep(0)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):

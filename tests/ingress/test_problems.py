@@ -98,7 +98,9 @@ def test_the_statuses_of_refused_and_pending_are_the_routes_to_choose():
     assert (pending.status, dict(pending.headers)["Retry-After"]) == (503, "5")
 
 
-@pytest.mark.parametrize("state", set(State) - SETTLED, ids=lambda state: state.value)
+@pytest.mark.parametrize(
+    "state", [state for state in State if state not in SETTLED], ids=lambda state: state.value
+)
 def test_every_state_without_an_answer_is_explained(state):
     told = problem(action_notice(replace(HELD, state=state, cause="why")))
     said = json.loads(told.body)
@@ -246,3 +248,9 @@ def test_no_text_breaks_the_xml(text, service):
         else "\ufffd"
         for c in text
     ).replace("\r\n", "\r").replace("\n", "\r")
+
+
+def test_no_sdk_is_made_to_repeat_a_call_whose_outcome_is_unknown() -> None:
+    rendered = aws(UpstreamLost("cut"), service="s3", media_type="")
+
+    assert rendered.status == 424 and b"OUTCOME UNKNOWN" in rendered.body

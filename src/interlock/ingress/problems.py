@@ -322,12 +322,15 @@ def aws(notice: Notice | InterlockError, *, service: str, media_type: str) -> Re
     """Render in the error format of the AWS protocol that *service* (signing name) speaks.
 
     *media_type* is the request's. An SDK takes every 2xx for success: pending calls are 503,
-    which makes it send the call again, and join; other statuses below 400 become 403.
+    which makes it send the call again, and join; other statuses below 400 become 403. A lost
+    outcome is 424, which no SDK repeats.
     """
     told = error_notice(notice) if isinstance(notice, InterlockError) else notice
     status = told.status
     if status < 400:
         status = 503 if told.kind.startswith("pending-") else 403
+    if told.kind == UpstreamLost.kind:
+        status = 424  # SDKs send again at every 5xx, and this call must not be sent again
     code = _AWS_CODES.get(told.kind, told.kind.title().replace("-", ""))
     reference = str(told.members.get("call", ""))
     form = media_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
