@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ from interlock.ports import Limits
 from interlock.store.redis import RedisStore
 from tests.support.builders import ANN, BOB, CAT, edited
 from tests.support.fakes import World, a_policy, approved_and_crashed, both, freeze
+from tests.support.proxy import proxy
 from tests.support.stores import Server, fresh_prefix
 
 LOST = UpstreamLost("cut")
@@ -471,25 +473,26 @@ async def test_a_caller_that_leaves_in_mid_send_does_not_stop_the_record(world: 
 
 
 async def test_a_caller_that_leaves_before_the_send_leaves_no_unknown_outcome(
-    own_server: Server,
+    server: Server, tmp_path: Path
 ) -> None:
-    store = RedisStore(own_server.url)
-    world = World(store)
-    await store.now()
-    own_server.pause()
-    caller = asyncio.ensure_future(world.gate.submit(world.call(Level.ALLOW)))
-    while not len(store._batch._travelling):
-        await asyncio.sleep(0)
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    own_server.resume()
-    await world.quiet()
+    async with proxy(server.url, tmp_path) as lossy:
+        store = RedisStore(lossy.url, fresh_prefix())
+        world = World(store)
+        await store.now()
+        lossy.delay = asyncio.Event()  # the claim is written; its reply is on the way
+        caller = asyncio.ensure_future(world.gate.submit(world.call(Level.ALLOW)))
+        while not len(store._batch._travelling):
+            await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        lossy.delay.set()
+        await world.quiet()
 
-    found = await store.get("a2")
-    assert found is not None and found.state is State.CANCELLED
-    assert world.tool.sent == []
-    await store.close()
+        found = await store.get("a2")
+        assert found is not None and found.state is State.CANCELLED
+        assert world.tool.sent == []
+        await store.close()
 
 
 async def test_closing_finishes_what_is_under_way_and_starts_no_send(world: World) -> None:
