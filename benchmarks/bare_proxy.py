@@ -37,7 +37,7 @@ class BareProxy:
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP]
         async with session.request(
             request.method,
-            URL(self._upstream + request.message.path, encoded=True),
+            URL(self._upstream + request.raw_path, encoded=True),
             headers=headers,
             data=body or None,
             allow_redirects=False,
