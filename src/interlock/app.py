@@ -306,6 +306,8 @@ async def _sweep(gate: Gate) -> None:
             await gate.sweep()
         except StoreUnavailable as error:
             log.warning("%s", error.detail)
+        except Exception:  # outermost: one bad record must not stop what ends all others
+            log.exception("a sweep failed; the next one is in %g s", SWEEP)
 
 
 async def _drain(gate: Gate) -> None:

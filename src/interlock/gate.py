@@ -17,7 +17,7 @@ from typing import Any
 from .core.actions import Action, Answer, Review, State, ToolCall, Verdict, evolve
 from .core.commands import Claim, Command, Forward, Notify, Reply
 from .core.decisions import Decision, Level
-from .core.digest import clearance, digest, fingerprint
+from .core.digest import clearance, digest, fingerprint, seal_record
 from .core.edits import apply_edit
 from .core.errors import (
     Forbidden,
@@ -28,6 +28,7 @@ from .core.errors import (
     NotFound,
     QueueFull,
     StaleVersion,
+    StateUnavailable,
     StoreUnavailable,
     UpstreamLost,
     UpstreamUnreachable,
@@ -48,7 +49,7 @@ from .core.events import (
     Resolved,
     Reviewed,
 )
-from .core.lifecycle import step
+from .core.lifecycle import APPROVAL_MS, step
 from .core.patterns import Kind as SegmentKind
 from .core.rules import PolicySet, Tool
 from .ports import Change, Clock, Exchange, Ids, Notifier, Observer, Put, Store, Stored, Upstream
@@ -59,6 +60,7 @@ PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 """States in which a caller still waits for what becomes of its call."""
 
 RACES = 8  #: how often a review is tried again because a colleague was faster
+TAMPERED = "The record of this call was changed outside Interlock; it is not sent. Reject it."
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
 
 
@@ -110,6 +112,7 @@ class Gate:
         self._seal_key = seal_key
         self._timing = timing or Timing()
         self._joined_by_key = joined_by_key
+        self._sent: dict[str, int] = {}  #: what this process sent of approved calls, and when
         self._tasks = Tasks()
         self._closing = asyncio.Event()
 
@@ -151,7 +154,7 @@ class Gate:
             after, more = step(decided, claim)  # both in one write: nobody comes between
             commands = (*(c for c in commands if c != Claim()), *more)
         else:
-            after = decided
+            after = decided = self._sealed(decided)
         stored = await self._put_whole(proposed, event, after, nonce)
         if stored.outcome is Put.JOIN:
             return await self._join(stored.id)
@@ -207,6 +210,13 @@ class Gate:
         return Submission(action=action, relay=relay)
 
     async def _join(self, action_id: str) -> Submission:
+        """Join a call that may have been sent already: a failure to read says nothing about it."""
+        try:
+            return await self._joined(action_id)
+        except StoreUnavailable as error:
+            raise StateUnavailable from error
+
+    async def _joined(self, action_id: str) -> Submission:
         action = await self.get(action_id)
         if action is None:
             raise StoreUnavailable("The call that this one repeats has just gone; send it again.")
@@ -273,15 +283,16 @@ class Gate:
                 raise NotFound(f"There is no call {action_id}.")
             if _repeats(action, review):
                 return action
+            if not self.genuine(action) and review.verdict is not Verdict.REJECT:
+                raise IllegalTransition(TAMPERED)
             await self._refuse_orphan(action, review)
             cleared = review.call if review.call is not None else action.call
             decision = self.judge(cleared)
-            event = Reviewed(
-                at=await self.store.now(),
-                review=self._signed(action, review, cleared, decision),
-                decision=decision,
-            )
+            at = await self.store.now()
+            signed = self._signed(action, review, cleared, decision, at)
+            event = Reviewed(at=at, review=signed, decision=decision)
             after, commands = step(action, event)
+            after = self._sealed(after)
             stored = await self._put(action, event, after, nonce)
             if stored.outcome is Put.STALE:
                 continue
@@ -311,6 +322,17 @@ class Gate:
             raise InvalidEdit(f"Policy would deny the edited call: {said}")
         return call, decision
 
+    def genuine(self, action: Action) -> bool:
+        """Whether the record of a held call is what this installation wrote."""
+        if not action.seal and action.state not in (State.HELD, State.APPROVED):
+            return True  # nobody decided, or will decide, on these
+        return hmac.compare_digest(action.seal, seal_record(action, self._seal_key))
+
+    def _sealed(self, action: Action) -> Action:
+        if action.decision is None or action.decision.level < Level.APPROVE:
+            return action
+        return evolve(action, seal=seal_record(action, self._seal_key))
+
     async def _refuse_orphan(self, action: Action, review: Review) -> None:
         decision = action.decision
         if decision is None or decision.orphans != "refuse":
@@ -323,9 +345,9 @@ class Gate:
             )
 
     def _signed(
-        self, action: Action, review: Review, cleared: ToolCall, decision: Decision
+        self, action: Action, review: Review, cleared: ToolCall, decision: Decision, at: int
     ) -> Review:
-        judged = replace(review, policy=decision.policy.sha256)
+        judged = replace(review, policy=decision.policy.sha256, at=at)
         mac = clearance(replace(judged, digest=cleared.digest), action.id, self._seal_key)
         return replace(judged, mac=mac)
 
@@ -358,12 +380,9 @@ class Gate:
     async def _carry_out(self, claimed: Action, until: float) -> None:
         try:
             relay = await self._forward(claimed, True, until)
-            async with asyncio.timeout(self._timing.lease_ms / 1000 * 0.8):
-                await relay.drain()
-        except TimeoutError:
-            return  # an endless answer is cut and recorded as such; the tool did answer
         except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
             return  # recorded where it could be; without a record nothing was sent
+        await self._drain(relay)
 
     async def _claim(self, action: Action) -> Action | None:
         """Win the send and return the claimed action; None where another was faster."""
@@ -391,16 +410,23 @@ class Gate:
     def _not_cleared(self, action: Action, at: int) -> Event | None:
         """Check what the store holds against the people's seals and the present policy."""
         decision = action.decision
+        if not self.genuine(action):
+            return ClearanceFailed(at=at, cause=TAMPERED)
+        if action.id in self._sent:  # a roll-back in the store must not send it again
+            return ClearanceFailed(at=at, cause="This call was sent already.")
         if digest(action.call) != action.digest or decision is None:
             return ClearanceFailed(
                 at=at, cause="The stored call is not the call that was approved."
             )
-        voters = {vote.reviewer.id for vote in action.votes if self._genuine(action, vote)}
+        genuine = [vote for vote in action.votes if self._genuine(action, vote)]
+        voters = {vote.reviewer.id for vote in genuine}
         now = self.judge(action.call)
         if now.level is Level.DENY:
             return PolicyTightened(at=at, decision=now)
         if len(voters) < max(decision.quorum, now.quorum if now.level >= Level.APPROVE else 1):
             return ClearanceFailed(at=at, cause="The approvals are not genuine or not enough.")
+        if max(vote.at for vote in genuine) < at - 2 * APPROVAL_MS:  # whatever the store says
+            return ClearanceFailed(at=at, cause="The approval has lapsed.")
         return None
 
     def _genuine(self, action: Action, vote: Review) -> bool:
@@ -444,7 +470,19 @@ class Gate:
             exchange = await send
         except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
             return  # `_send` has recorded it
-        await self._relay(action, exchange, keep).drain()
+        relay = self._relay(action, exchange, keep)
+        if not keep:  # nobody reads it any more
+            async with relay:
+                return
+        await self._drain(relay)
+
+    async def _drain(self, relay: Relay) -> None:
+        """Read an answer to its end for the record; an endless one is cut, and recorded as cut."""
+        try:
+            async with asyncio.timeout(self._timing.lease_ms / 1000 * 0.8):
+                await relay.drain()
+        except TimeoutError:
+            return  # the tool did answer
 
     def _upstream(self, action: Action, until: float) -> Upstream:
         """Return where to send to, or raise UpstreamUnreachable where nothing may be sent now."""
@@ -459,14 +497,22 @@ class Gate:
         return upstream
 
     async def _send(self, action: Action, until: float) -> Exchange:
+        if action.votes:
+            self._remember(action)
         try:
             return await self._upstream(action, until).send(action.call)
         except UpstreamUnreachable as error:
+            self._sent.pop(action.id, None)
             await self._report(action, NotSent(at=self._clock.now_ms(), cause=error.detail))
             raise
         except UpstreamLost as error:
             await self._report(action, Lost(at=self._clock.now_ms(), cause=error.detail))
             raise
+
+    def _remember(self, action: Action) -> None:
+        if len(self._sent) >= 100_000:  # the oldest approvals have lapsed long ago
+            del self._sent[next(iter(self._sent))]
+        self._sent[action.id] = self._clock.now_ms()
 
     async def _report(self, action: Action, event: Event) -> None:
         """Record what became of our send; as its owner we may, however late."""
@@ -590,7 +636,7 @@ def _template(tool: Tool) -> str:
 
 def _stuck(action: Action) -> bool:
     """Approved, tried, provably not sent: waiting longer changes nothing, a retry may."""
-    return action.state is State.APPROVED and action.fence > 0
+    return action.state is State.APPROVED and action.fence > 0 and bool(action.votes)
 
 
 def _repeats(action: Action, review: Review) -> bool:

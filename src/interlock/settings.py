@@ -121,12 +121,14 @@ class Embedded(Node):
     """The store that Interlock starts by itself: a Valkey server under the data directory."""
 
     fsync: Literal["everysec", "always"] = Field(
-        default="everysec",
-        description="`everysec` survives kill -9 and may lose about a second on power failure; "
-        "`always` survives that too, and is slower.",
+        default="always",
+        description="`always`: what was answered is on disk. `everysec` is faster and may lose the "
+        "last two seconds when the store or the machine crashes.",
     )
     max_memory: Size = Field(
-        default=0, ge=0, description="Bound of its memory; 0: none. When full, calls are refused."
+        default=1 << 30,
+        ge=0,
+        description="Bound of its memory; 0: none. When full, calls are refused.",
     )
 
 

@@ -15,7 +15,7 @@ def test_the_starter_is_weak_but_sound(interlock: Command) -> None:
     said = interlock("doctor")
     assert said.code == 0
     assert "anonymous:" in said.out and "interlock keys create" in said.out
-    assert "store durability: process" in said.err
+    assert "store durability: disk" in said.err
     assert "critical" not in said.out
 
 

@@ -33,10 +33,12 @@ def test_init_writes_a_configuration_and_a_policy_that_are_valid(
 ) -> None:
     said = interlock("init")
     assert said.code == 0
-    assert said.out == "Wrote interlock.yaml\nWrote policies/starter.yaml\n"
+    assert said.out == (
+        "Wrote interlock.yaml\nWrote policies/starter.yaml\nWrote policies/starter_test.yaml\n"
+    )
     config = load_config(folder / "interlock.yaml", {})
     policy = load_policies(config.policies)
-    assert set(policy.tools) == {"files.read", "files.delete"}
+    assert set(policy.tools) == {"files.list", "files.read", "files.delete"}
     assert len(config.people.local) == 1
 
 

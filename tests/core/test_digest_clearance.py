@@ -17,6 +17,7 @@ OTHERS = {
     "verdict": Verdict.EDIT,
     "digest": "f" * 64,
     "policy": "f" * 64,
+    "at": 7,
 }
 UNBOUND = {"version", "message", "reason_code", "call", "mac"}
 """The edited call is bound by its digest; words and the version seen clear nothing."""

@@ -110,7 +110,9 @@ def test_every_state_without_an_answer_is_explained(state):
     assert said["executed"] == executed
 
 
-@pytest.mark.parametrize("state", SETTLED, ids=lambda state: state.value)
+@pytest.mark.parametrize(
+    "state", sorted(SETTLED, key=lambda state: state.value), ids=lambda state: state.value
+)
 def test_a_state_with_an_answer_of_its_own_has_no_notice(state):
     with pytest.raises(ValueError, match=state.value):
         action_notice(replace(HELD, state=state))

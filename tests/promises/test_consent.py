@@ -13,7 +13,7 @@ from interlock.core.actions import Action, Reviewer, State, ToolCall, Verdict
 from interlock.core.content import parse_content
 from interlock.core.decisions import Level
 from interlock.core.digest import clearance, digest, seal
-from interlock.core.errors import StaleVersion, StoreUnavailable
+from interlock.core.errors import IllegalTransition, StaleVersion, StoreUnavailable
 from interlock.gate import Gate
 from interlock.store.codec import encode_call
 from interlock.store.redis import RedisStore
@@ -133,7 +133,8 @@ async def denied_and_not_sent(world: World, action: Action) -> None:
     after = await world.now(action)
     assert world.tool.sent == []
     assert after.state is State.DENIED
-    assert "not genuine" in after.cause or "not the call that was approved" in after.cause
+    told = ("changed outside Interlock", "not genuine", "not the call that was approved")
+    assert any(words in after.cause for words in told)
     assert (await world.path(action))[-1] == "denied", "recorded"
     assert [m.state for *_, m in world.seen.moves] == [State.DENIED], "told to observers"
 
@@ -182,6 +183,7 @@ async def forge_votes(world: World, action: Action, *votes: tuple[str, str]) -> 
             "message": "",
             "reason_code": "",
             "policy": world.gate.policy.ref.sha256,
+            "at": action.created,
             "mac": mac,
         }
         for who, mac in votes
@@ -246,9 +248,51 @@ async def test_promise_43_a_lowered_quorum_or_level_changes_nothing(world: World
     await denied_and_not_sent(world, held)
 
 
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"quorum": 1, "level": int(Level.APPROVE)},
+        {"approvers": ["guests"]},
+        {"arguments": '{"amount": 1}'},
+        {"description": "Harmless."},
+        {"orphans": "execute", "stake": 0},
+    ],
+)
+async def test_promise_43_a_record_that_was_changed_is_neither_decided_nor_believed(
+    world: World, lie: dict[str, object]
+) -> None:
+    held = await world.held(Level.APPROVE_DUAL)
+    record = json.loads((await world.raw(held))[b"rec"])
+    record["decision"] |= lie
+    await world.forge(held, rec=json.dumps(record), quorum=1)
+    changed = await world.now(held)
+
+    assert world.gate.genuine(held) and not world.gate.genuine(changed)
+    with pytest.raises(IllegalTransition, match="changed outside Interlock"):
+        await world.says(changed)
+    assert world.tool.sent == []
+
+
+async def test_promise_43_rolling_a_sent_call_back_does_not_send_it_again(world: World) -> None:
+    held = await world.held()
+    await world.says(held)
+    sent = await world.now(held)
+    assert sent.state is State.ANSWERED
+    await world.forge(sent, st="approved", deadline=held.deadline, lapses=held.deadline)
+    await world.store.client.sadd(f"{world.store._prefix}:ready", held.id)  # type: ignore[misc]
+    await world.gate.sweep()
+    await world.quiet()
+
+    assert len(world.tool.sent) == 1
+    assert (await world.now(held)).state is State.DENIED
+
+
 async def test_promise_43_a_gate_that_believes_the_store_would_be_noticed(world: World) -> None:
     class Believing(Gate):
         def _genuine(self, action: Action, vote: object) -> bool:
+            return True
+
+        def genuine(self, action: Action) -> bool:
             return True
 
     believing = World(world.store, "t")

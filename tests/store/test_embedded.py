@@ -77,7 +77,7 @@ async def test_it_promises_what_a_hold_needs(tmp_path: Path) -> None:
         settings = await client.config_get("*")
         await client.aclose()
     assert settings["appendonly"] == "yes"
-    assert settings["appendfsync"] == "everysec"
+    assert settings["appendfsync"] == "always"
     assert settings["maxmemory-policy"] == "noeviction"
     assert settings["maxmemory"] == str(64 << 20)
     assert settings["save"] == ""

@@ -136,7 +136,7 @@ async def item(request: web.Request, *, limit: int = 0) -> models.Item:
     `whole` is false: the page then asks for all of it before it lets anybody approve.
     """
     deps, visitor = request.app[DEPS], request[VISITOR]
-    action = await _found(request)
+    action = await _shown(request)
     call, decision, now = action.call, action.decision, await deps.store.now()
     whole = not limit or views.weight(action) <= limit
     may = views.rights(
@@ -184,13 +184,25 @@ async def _found(request: web.Request) -> Action:
     return action
 
 
+async def _shown(request: web.Request) -> Action:
+    """Return the action asked for, where its record is what Interlock wrote."""
+    action = await _found(request)
+    if not request.app[DEPS].gate.genuine(action):
+        raise IllegalTransition(
+            "The record of this call was changed outside Interlock: what it shows cannot be"
+            " trusted, and it is not sent. Reject it with `interlock reject`, and look who can"
+            " write to the store."
+        )
+    return action
+
+
 # deciding -----------------------------------------------------------------------------------
 
 
 async def preview(request: web.Request) -> web.Response:
     """Answer an edit as it would be sent and judged; nothing changes."""
     deps, asked = request.app[DEPS], await _read(request, models.PreviewRequest)
-    action = await _found(request)
+    action = await _shown(request)
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
     call, decision = deps.gate.preview(action, asked.edited_args)

@@ -28,6 +28,7 @@ from .options import config_option, configured, given
 from .ports import listener
 
 POLICY_FILE = "policies/starter.yaml"
+SUITE_FILE = "policies/starter_test.yaml"
 
 
 @click.command()
@@ -35,7 +36,7 @@ POLICY_FILE = "policies/starter.yaml"
 def init(folder: Path) -> None:
     """Write a first interlock.yaml and policy into FOLDER.
 
-    Both are commented, small and ready to run. Nothing that exists is overwritten.
+    With the policy's own tests. All are commented, small and ready to run. Nothing that exists is overwritten.
 
     \b
     Example:
@@ -44,6 +45,7 @@ def init(folder: Path) -> None:
     files = {
         folder / DEFAULT_FILE: _starter("interlock.yaml").replace("PERSON", _me()),
         folder / POLICY_FILE: _starter("policy.yaml"),
+        folder / SUITE_FILE: _starter("policy_test.yaml"),
     }
     for path in files:
         if path.exists():
@@ -55,7 +57,8 @@ def init(folder: Path) -> None:
         except OSError as error:
             raise InterlockError(f"{path} cannot be written: {error.strerror}.") from None
         say(f"Wrote {path}")
-    note("Next: `python -m http.server 9000` as a tool to protect, and `interlock serve`.")
+    note("Next, a tool to protect: `python -m http.server 9000 -b 127.0.0.1 -d FOLDER`.")
+    note("FOLDER is one that agents may read, never this one. Then: `interlock serve`.")
 
 
 def _starter(name: str) -> str:

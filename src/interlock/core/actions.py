@@ -116,6 +116,7 @@ class Review:
     reason_code: str = ""
     call: ToolCall | None = None  #: the edited call, sealed; set when `verdict` is EDIT
     policy: str = ""  #: SHA-256 of the policy that judged what was cleared
+    at: int = 0  #: ms, by the store's clock
     mac: str = ""  #: see `digest.clearance`; computed with a key that is not in the store
 
 
@@ -158,6 +159,7 @@ class Action:
     fingerprint: str = ""
     key: str = ""  #: the Idempotency-Key's hash, where one was sent
     digest: str = ""  #: of `call`
+    seal: str = ""  #: MAC of what policy and people said; see `digest.seal_record`
 
     @property
     def edited(self) -> bool:

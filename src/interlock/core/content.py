@@ -107,7 +107,7 @@ def read_fields(text: str, where: str) -> tuple[tuple[str, str], ...]:
     if "" in names:
         raise MalformedCall(f"The {where} holds a field without a name.")
     _check_names(names, where)
-    if "_method" in names:
+    if "_method" in {fold(name) for name in names}:
         raise MalformedCall(f"`_method` in the {where} would override the method; use the method.")
     return pairs
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 from operator import itemgetter
 
-from .actions import Body, Review, ToolCall
+from .actions import Action, Body, Review, ToolCall
 
 _VERSION = b"interlock-call-1"
 
@@ -86,8 +86,9 @@ def fingerprint(call: ToolCall) -> str:
 def clearance(review: Review, action_id: str, key: bytes) -> str:
     """Return the MAC of a person's approval: HMAC-SHA256, hex.
 
-    It binds the action, the digest that was cleared, the policy that judged it, the verdict and
-    the reviewer. The key is not in the store, so that writing to the store forges nothing.
+    It binds the action, the digest that was cleared, the policy that judged it, the verdict, the
+    reviewer with their groups, and the time. The key is not in the store, so that writing to the
+    store forges nothing.
     """
     parts = (
         b"interlock-clearance-1",
@@ -96,5 +97,38 @@ def clearance(review: Review, action_id: str, key: bytes) -> str:
         review.policy.encode(),
         review.verdict.value.encode(),
         review.reviewer.id.encode(),
+        "\0".join(sorted(review.reviewer.groups)).encode(),
+        str(review.at).encode(),
     )
     return hmac.new(key, _framed(*parts), hashlib.sha256).hexdigest()
+
+
+def seal_record(action: Action, key: bytes) -> str:
+    """Return the MAC of what is decided on and shown: HMAC-SHA256, hex.
+
+    It binds the call with its owner and context, as asked and as edited, and policy's decision:
+    quorum, approvers, arguments, description. Who can only write to the store changes none of it.
+    """
+    decision = action.decision
+    said: list[object] = [action.id, _claims(action.call), action.digest]
+    said.append(_claims(action.original) if action.original else None)
+    if decision is not None:
+        said += [
+            int(decision.level),
+            [decision.policy.name, decision.policy.version, decision.policy.sha256],
+            [decision.tool, decision.description, int(decision.stake), int(decision.reversibility)],
+            [decision.facet, decision.reason, decision.message, decision.trace],
+            [[rule.id, rule.effect, rule.description] for rule in decision.rules],
+            [decision.signals, decision.exceptions],
+            [dict(decision.arguments), dict(decision.sources), decision.editable],
+            [decision.quorum, decision.approvers, sorted(decision.require_reason)],
+            decision.orphans,
+        ]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, b"interlock-record-1" + text.encode(), hashlib.sha256).hexdigest()
+
+
+def _claims(call: ToolCall) -> list[object]:
+    said = call.context
+    claims = [said.confidence, said.session, said.reason, said.task, said.traceparent]
+    return [call.digest, call.agent.owner, call.content.kind.value, call.content.media_type, claims]

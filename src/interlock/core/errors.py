@@ -16,6 +16,7 @@
     x StaleVersion         412  somebody else moved the action first
     x InvalidEdit          422  the edit does not fit the tool, or a reason is missing
   - StoreUnavailable       503  fail closed: nothing was sent
+    x StateUnavailable     503  what became of a known call cannot be read now
   - UpstreamError
     x UpstreamUnreachable  502  provably not sent
     x UpstreamLost         504  sent, outcome unknown; never sent again by us
@@ -145,6 +146,12 @@ class StoreUnavailable(InterlockError):
     """The store does not answer. Nothing was sent."""
 
     status, kind = 503, "store-unavailable"
+
+
+class StateUnavailable(StoreUnavailable):
+    """The store does not answer; what became of the call cannot be told now."""
+
+    kind = "state-unavailable"
 
 
 class UpstreamError(InterlockError):

@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -22,11 +23,13 @@ from ..core.errors import (
     InterlockError,
     MalformedCall,
     NotFound,
+    StateUnavailable,
+    StoreUnavailable,
     Unauthenticated,
     UpstreamLost,
 )
 from ..core.identity import Kind
-from ..gate import PENDING, Gate
+from ..gate import PENDING, Gate, Submission
 from ..ports import KeyRing
 from ..relay import Relay
 from . import problems
@@ -53,6 +56,7 @@ from .wire import (
 log = logging.getLogger("interlock.agents")
 
 LONGEST_WAIT = 600  #: seconds; more than any client's patience, less than a proxy's
+BODY_SECONDS = 30.0  #: in which a body must have arrived
 ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
 PRESENCE = 30.0  #: seconds after which a caller that did not come back counts as gone
 _CALL = re.compile(r"/t/([a-z0-9][a-z0-9_.-]{0,63})(/.*|\?.*)?\Z", re.DOTALL)
@@ -122,10 +126,11 @@ class AgentsListener:
     def _check_host(self, request: web.BaseRequest) -> None:
         """A web page must not reach a laptop's gate under a name that it chose (DNS rebinding)."""
         host = request.headers.get("Host", "")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if self._hosts and name.strip("[]").lower() not in self._hosts:
+        if self._hosts and _hostname(f"//{host}") not in self._hosts:
             raise MalformedCall(f"This gate is not known as {host[:80]!r}; see `agents.hosts`.")
-        if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        origin = request.headers.get("Origin")
+        foreign = origin is not None and self._hosts and _hostname(origin) not in self._hosts
+        if foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             raise MalformedCall("Web pages may not call tools through this gate.")
 
     def _route(self, name: str) -> Route:
@@ -161,11 +166,23 @@ class AgentsListener:
             target=target,
             version=(request.version.major, request.version.minor),
             headers=headers,
-            body=await _read(request, route.settings.max_body),
+            body=await _read_in_time(request, route.settings.max_body),
         )
         call = parse_call(raw, route.settings, agent=agent, upstream=route.name)
         prefer = parse_prefer(headers)
         submission = await self._gate.submit(call, key=_idempotency(headers, agent))
+        try:
+            return await self._answer(request, route, submission, prefer)
+        except (InterlockError, ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:  # the call may have been sent: never say that it was not
+            log.exception("could not answer call %s", submission.action.id)
+            lost = UpstreamLost("Interlock failed while it passed the answer on.")
+            return _response(render_failure(submission.action, lost, route.answers))
+
+    async def _answer(
+        self, request: web.BaseRequest, route: Route, submission: Submission, prefer: Prefer
+    ) -> web.StreamResponse:
         if submission.relay is not None:
             return await self._stream(request, route, submission.action, submission.relay)
         if submission.failure is not None:
@@ -177,8 +194,11 @@ class AgentsListener:
         if action.state not in PENDING:
             return action
         seconds = _patience(usual, prefer)
-        await self._gate.store.attend(action.id, seconds + PRESENCE)
-        return await self._gate.wait(action, seconds) if seconds else action
+        try:
+            await self._gate.store.attend(action.id, seconds + PRESENCE)
+            return await self._gate.wait(action, seconds) if seconds else action
+        except StoreUnavailable as error:  # it may have been decided and sent meanwhile
+            raise StateUnavailable from error
 
     async def _stream(
         self, request: web.BaseRequest, route: Route, action: Action, relay: Relay
@@ -228,7 +248,10 @@ class AgentsListener:
             return _response(follow(cancelled))
         if request.method not in ("GET", "HEAD"):
             raise NotFound("Only GET and DELETE are possible here.")
-        action = await self._gate.get(action_id)
+        try:
+            action = await self._gate.get(action_id)
+        except StoreUnavailable as error:
+            raise StateUnavailable from error
         if action is None or action.call.agent.id != agent.id:
             raise NotFound(f"You have no call {action_id}.")
         prefer = parse_prefer(headers)
@@ -269,6 +292,14 @@ def _headers(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _hostname(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        return None if parts.username is not None else parts.hostname
+    except ValueError:
+        return None
+
+
 async def _invite(request: web.BaseRequest, limit: int) -> None:
     """Ask for the body where the client waits to be asked: only after it is known who it is."""
     expected = request.headers.get("Expect")
@@ -281,6 +312,14 @@ async def _invite(request: web.BaseRequest, limit: int) -> None:
     writer = request.writer
     await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     writer.output_size = 0
+
+
+async def _read_in_time(request: web.BaseRequest, limit: int) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise MalformedCall(f"The body did not arrive within {BODY_SECONDS:g} s.") from None
 
 
 async def _read(request: web.BaseRequest, limit: int) -> bytes:
@@ -360,7 +399,7 @@ class _Handler(web.RequestHandler):
         if 400 <= status < 500:
             refused: InterlockError = MalformedCall("The request is not valid HTTP/1.1.")
         else:
-            refused = InterlockError("Interlock failed while reading this call; nothing was sent.")
+            refused = UpstreamLost("Interlock failed while it answered.")
         response = _response(render_error(refused, Answers()))
         response.force_close()
         return response

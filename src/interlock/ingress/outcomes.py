@@ -131,7 +131,7 @@ def _with_edit(action: Action, rendered: Rendered) -> Rendered:
         return rendered
     try:
         document = json.loads(rendered.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # not JSON after all, or too deep to add anything to
         return rendered
     if not isinstance(document, dict) or "_interlock" in document:
         return rendered

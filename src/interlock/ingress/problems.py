@@ -20,6 +20,7 @@ from ..core.errors import (
     CallRefused,
     InterlockError,
     QueueFull,
+    StateUnavailable,
     StoreUnavailable,
     Unauthenticated,
     UpstreamLost,
@@ -62,7 +63,7 @@ class Rendered:
 
 def error_notice(error: InterlockError) -> Notice:
     """Return what an agent is told of an error before or outside any action."""
-    lost = isinstance(error, UpstreamLost)
+    lost = isinstance(error, UpstreamLost | StateUnavailable)
     told = "OUTCOME UNKNOWN." if lost else "NOT EXECUTED."
     detail = " ".join(part for part in (told, error.detail, error.help, _advice(error)) if part)
     headers: Headers = ()
@@ -81,6 +82,8 @@ def error_notice(error: InterlockError) -> Notice:
 
 
 def _advice(error: InterlockError) -> str:
+    if isinstance(error, StateUnavailable):
+        return "Do not repeat the call in another form; ask for its state again in a few seconds."
     if isinstance(error, UpstreamLost):
         return (
             "The call may or may not have taken effect. Do not repeat it; "

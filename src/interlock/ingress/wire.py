@@ -174,6 +174,9 @@ def _4_singletons(request: RawRequest) -> None:
 def _5_connection(request: RawRequest) -> None:
     if "upgrade" in request.fields:
         raise MalformedCall("Upgrades are not taken here; leave out the `Upgrade` header.")
+    codings = [each.strip().lower() for each in request.fields.get("transfer-encoding", ())]
+    if codings not in ([], ["chunked"]):
+        raise MalformedCall("`Transfer-Encoding` may be `chunked` only.")
     tokens = ",".join(request.fields.get("connection", ())).split(",")
     if not {token.strip().lower() for token in tokens} <= {"", "close", "keep-alive"}:
         raise MalformedCall("`Connection` may hold `close` or `keep-alive` only.")

@@ -40,6 +40,8 @@ DEFAULT_TABLES: Tables = {
 _METHOD = re.compile(r"[A-Z][A-Z-]*\Z")
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.\.\.|\+)?\}\Z")
 
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -72,7 +74,7 @@ def compile_tools(source: Source) -> Iterator[Entry]:
             casts=casts(entry.args_schema),
             constants=_constants(match),
             multi=frozenset(entry.http.multi),
-            bodies=frozenset(Body(word) for word in entry.http.body),
+            bodies=_bodies(entry, match),
             reversibility=Reversibility[entry.reversibility.upper()],
             undo=_undo(entry, source, path),
             facets=tuple(_facets(entry, tables, shape, source, path)),
@@ -86,6 +88,13 @@ def compile_tools(source: Source) -> Iterator[Entry]:
 
 def _plain(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.removeprefix("args.") for name in names)
+
+
+def _bodies(entry: ToolEntry, match: HttpMatch) -> frozenset[Body]:
+    """Without a word about bodies, tools that are only read take none: it could say anything."""
+    if entry.http.body is not None:
+        return frozenset(Body(word) for word in entry.http.body)
+    return frozenset() if match.methods <= _BODILESS else frozenset({Body.JSON, Body.FORM})
 
 
 def _match(entry: ToolEntry, source: Source, path: Path) -> HttpMatch:

@@ -105,7 +105,7 @@ class HttpEntry(Part):
     graphql: Annotated[GraphQLEntry | None, BeforeValidator(_graphql)] = None
     params: Names = ()
     multi: Names = ()
-    body: tuple[Literal["json", "form", "opaque"], ...] = ("json", "form")
+    body: tuple[Literal["json", "form", "opaque"], ...] | None = None
     host: NoHost = None
 
 

@@ -136,6 +136,7 @@ def encode_record(action: Action) -> bytes:
         "decision": None if decision is None else _decision(decision, action.state),
         "cause": action.cause,
         "key": action.key,
+        "seal": action.seal,
         "votes": [_review(review) for review in action.votes],
         "reviews": [_review(review) for review in action.reviews],
     }
@@ -226,6 +227,7 @@ def _review(review: Review) -> dict[str, Any]:
         "message": review.message,
         "reason_code": review.reason_code,
         "policy": review.policy,
+        "at": review.at,
         "mac": review.mac,
     }
 
@@ -239,6 +241,7 @@ def _review_from(packed: Mapping[str, Any]) -> Review:
         message=packed["message"],
         reason_code=packed["reason_code"],
         policy=packed["policy"],
+        at=packed["at"],
         mac=packed["mac"],
     )
 
@@ -279,6 +282,7 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         cause=record["cause"],
         fingerprint=word(b"fp"),
         key=record["key"],
+        seal=record["seal"],
         digest=word(b"digest"),
     )
 

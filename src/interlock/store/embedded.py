@@ -55,7 +55,7 @@ def _silent(_: str) -> None:
 class EmbeddedStore:
     """A Valkey server under *data_dir*, shared by every process that uses the same directory.
 
-    `fsync` is Valkey's `appendfsync`: `everysec` survives kill -9 of anything and may lose about a
+    `fsync` is Valkey's `appendfsync`: with `everysec` a kill -9 or a power failure may lose about a
     second when the machine loses power; `always` survives that too. `maxmemory` in bytes, 0: no
     bound; when it is reached, writes are refused, never evicted. `tell` is given one sentence
     whenever the server was started again, or could not be.
@@ -69,7 +69,7 @@ class EmbeddedStore:
         self,
         data_dir: Path,
         *,
-        fsync: Fsync = "everysec",
+        fsync: Fsync = "always",
         maxmemory: int = 0,
         tell: Callable[[str], None] = _silent,
     ) -> None:

@@ -109,7 +109,7 @@ class RedisStore:
         if isinstance(event, Reviewed):
             who, mac = event.review.reviewer.id, event.review.mac
         if new or operation == "edit":
-            call = encode_call(after.call, keep_body=not new or _watched(after))
+            call = encode_call(after.call, keep_body=not new or after.state is State.HELD)
         decision = after.decision
         ttl = max(after.deadline - event.at, 0) if after.deadline else ""
         if operation in ("approve", "edit") and after.state is State.HELD:
@@ -320,7 +320,7 @@ class RedisStore:
         settings = await self._ask(lambda: self._client.config_get("appendfsync"))
         if settings.get("appendfsync", settings.get(b"appendfsync")) in ("always", b"always"):
             return "disk", "append-only file, written at every change"
-        return "process", "append-only file, written every second: survives kill -9"
+        return "process", "append-only file, written every second: a crash may lose the last two"
 
     async def _ask(self, command: Callable[[], Any]) -> Any:
         try:

@@ -129,4 +129,7 @@ def _entries(answer: Any) -> Iterator[tuple[bytes, str, int]]:
     streams = answer.values() if isinstance(answer, dict) else [rows for _, rows in answer or ()]
     for rows in streams:
         for row in rows if not rows or isinstance(rows[0], tuple) else rows[0]:
-            yield row[0], row[1][b"id"].decode(), int(row[1][b"ver"])
+            try:
+                yield row[0], row[1][b"id"].decode(), int(row[1][b"ver"])
+            except (KeyError, ValueError):  # not one of ours: pass over it, and go on behind it
+                yield row[0], "", 0

@@ -113,6 +113,11 @@ class HttpUpstream:
             raise
         except Exception as error:  # whatever it is, the call may have left: never a retry
             raise translated(error) from error
+        if not 200 <= response.status <= 599:
+            response.close()
+            raise UpstreamLost(
+                f"The tool answered with {response.status}, which is no final status."
+            )
         return HttpExchange(response)
 
     def _authenticated(self, call: ToolCall, url: str) -> Headers:
@@ -249,8 +254,15 @@ def _end_to_end(raw: tuple[tuple[bytes, bytes], ...]) -> Headers:
         if name.lower() == "connection"
         for token in value.split(",")
     }
-    dropped = _HOP_BY_HOP | named
-    return tuple((name, value) for name, value in pairs if name.lower() not in dropped)
+    dropped = frozenset(_HOP_BY_HOP | named)
+    return tuple((name, value) for name, value in pairs if _passes(name.lower(), value, dropped))
+
+
+def _passes(name: str, value: str, dropped: frozenset[str]) -> bool:
+    """No tool speaks in our name, and none breaks the answer with a control character."""
+    if name in dropped or name.startswith("interlock-"):
+        return False
+    return not any(ord(character) < 32 and character != "\t" for character in value + name)
 
 
 def _text(raw: bytes) -> str:

@@ -54,7 +54,9 @@ local function settle(id, c, st)
     redis.call('ZREMRANGEBYRANK', P .. ':recent', 0, -1001)
   end
   if st == 'unknown' then redis.call('ZADD', P .. ':unknown', ms(NOW), id)
-  else redis.call('ZREM', P .. ':unknown', id); redis.call('PEXPIRE', c, v[3]) end
+  else redis.call('ZREM', P .. ':unknown', id); 
+    -- what its own agent took back interests nobody for long, and must not fill the store
+    redis.call('PEXPIRE', c, st == 'cancelled' and math.min(v[3], 3600000) or v[3]) end
 end
 
 -- Whoever touches an action past its deadline ends it: no sweeper has to be alive.

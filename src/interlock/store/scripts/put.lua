@@ -53,7 +53,8 @@ local function joins(a)
     local v = redis.call('GET', key('i', a.idem))
     if v then
       local id, d = string.match(v, '^(%S+) (%S+)$')
-      if redis.call('EXISTS', key('c', id)) == 1 then
+      local st = redis.call('HGET', key('c', id), 'st')
+      if st and not FORGET[lapse(id, key('c', id), st)] then  -- what never ran may be asked anew
         if d ~= a.fp then return { 'REUSED', id } end
         return { 'JOIN', id }
       end
