@@ -36,7 +36,8 @@ SUITE_FILE = "policies/starter_test.yaml"
 def init(folder: Path) -> None:
     """Write a first interlock.yaml and policy into FOLDER.
 
-    With the policy's own tests. All are commented, small and ready to run. Nothing that exists is overwritten.
+    With the policy's own tests. All are commented, small and ready to run. Nothing that exists is
+    overwritten.
 
     \b
     Example:
