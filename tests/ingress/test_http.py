@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from interlock.core.actions import Agent, State, Verdict
+from interlock.core.errors import StoreUnavailable, UpstreamLost, UpstreamUnreachable
 from interlock.core.identity import KeyRecord, Kind, Principal
 from interlock.ingress.http import AgentsListener, Route, server
 from interlock.ingress.wire import Settings
@@ -261,3 +262,72 @@ async def test_an_unexpected_error_is_a_refusal(client: Client) -> None:
 
     assert status == 500 and b"NOT EXECUTED" in body and b"fault of ours" not in body
     assert client.world.tool.sent == []
+
+
+async def test_a_store_that_fails_while_a_call_waits_never_makes_us_say_that_nothing_was_sent(
+    client: Client,
+) -> None:
+    _, headers, _ = await client.ask("POST", "/t/bank/pay?to=bob", headers=LATER, **PAY)
+
+    async def gone(*_: object) -> None:
+        raise StoreUnavailable("The store cannot be reached. Nothing was sent.")
+
+    client.world.store.get = gone  # type: ignore[method-assign, assignment]
+    for method, path in (("GET", headers["Location"]), ("POST", "/t/bank/pay?to=bob")):
+        more = PAY if method == "POST" else {}
+        status, _, body = await client.ask(method, path, **more)
+
+        assert status == 503 and b"OUTCOME UNKNOWN" in body
+        assert b"othing was sent" not in body and b'"executed": "unknown"' in body
+
+
+async def test_a_fault_of_ours_after_the_send_never_says_that_nothing_was_sent(
+    client: Client,
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    client.world.gate.store.attend = broken  # type: ignore[method-assign, assignment]
+
+    status, headers, body = await client.ask("POST", "/t/bank/pay?to=bob", headers=LATER, **PAY)
+
+    assert status == 504 and b"OUTCOME UNKNOWN" in body and headers["Interlock-Call-Id"]
+
+
+async def test_a_failed_send_of_an_allowed_call_has_its_reference(client: Client) -> None:
+    client.world.tool.fails = [UpstreamLost("The connection was cut.")]
+
+    status, headers, body = await client.ask("POST", "/t/bank/read?to=bob", **PAY)
+
+    assert status == 504 and headers["Interlock-Decision"] == "allow"
+    assert headers["Interlock-Call-Id"].encode() in body
+
+
+async def test_an_idempotency_key_whose_call_never_ran_may_be_used_again(client: Client) -> None:
+    client.world.tool.fails = [UpstreamUnreachable("closed")]
+    keyed = {"Idempotency-Key": "k1"}
+    status, _, _ = await client.ask("POST", "/t/bank/read?to=bob", headers=keyed, **PAY)
+    assert status == 502
+    await client.world.quiet()
+
+    status, _, body = await client.ask("POST", "/t/bank/read?to=bob", headers=keyed, **PAY)
+
+    assert (status, body) == (200, b"paid") and len(client.world.tool.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Host: 127.0.0.1:99@evil.example\r\n",
+        b"Host: 127.0.0.1\r\nOrigin: https://evil.example\r\n",
+        b"Host: 127.0.0.1\r\nOrigin: null\r\n",
+    ],
+)
+async def test_a_web_page_elsewhere_calls_no_tool(client: Client, head: bytes) -> None:
+    answer = await client.raw(
+        b"GET /t/bank/read HTTP/1.1\r\nInterlock-Key: ilk_agent_bot\r\nConnection: close\r\n"
+        + head
+        + b"\r\n"
+    )
+
+    assert answer.split(b" ")[1] == b"400" and client.world.tool.sent == []

@@ -60,6 +60,7 @@ def test_an_empty_remainder_is_the_root_as_boto3_sends_it():
 REFUSED = {
     "HTTP/0.9": dict(version=(0, 9)),
     "HTTP/2 preface": dict(version=(2, 0)),
+    "TE gzip": dict(headers=[("Transfer-Encoding", "gzip, chunked")]),
     "TE in HTTP/1.0": dict(version=(1, 0), headers=[("Transfer-Encoding", "chunked")]),
     "CONNECT": dict(method="CONNECT", target="evil:443"),
     "TRACE": dict(method="TRACE"),

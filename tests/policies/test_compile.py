@@ -8,9 +8,11 @@ import pytest
 
 from interlock.core.decisions import Level
 from interlock.core.errors import InvalidDocument
+from interlock.core.evaluate import evaluate
 from interlock.policies.load import read_policies
 from interlock.policies.settings import milliseconds
 from tests.policies.building import HEAD, PAY, policy, problems
+from tests.support.builders import a_call
 
 RULE = "rules:\n  - {id: r, tools: [pay], when: args.amount > 1, at_least: approve}\n"
 EXCEPTION = """exceptions:
@@ -205,3 +207,26 @@ def test_a_duration_is_in_milliseconds(text: str, ms: int) -> None:
 def test_a_duration_without_a_unit_is_refused() -> None:
     with pytest.raises(ValueError, match="not a duration"):
         milliseconds("5")
+
+
+def test_a_tool_that_is_only_read_takes_no_body_that_nobody_declared() -> None:
+    text = """
+apiVersion: interlock/v1
+kind: Policy
+metadata: {name: notes, version: 1}
+matrix: standard
+stake: {blast: {self: low}}
+tools:
+  - id: notes.read
+    http: {upstream: bank, method: GET, path: /notes}
+    reversibility: read_only
+    facets: {blast: self}
+"""
+    rules = read_policies([("notes.yaml", text)])
+    at = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
+
+    plain = evaluate(a_call("GET", "/notes", b""), rules, {}, at)
+    odd = evaluate(a_call("GET", "/notes", b'{"_method": "DELETE"}'), rules, {}, at)
+
+    assert plain.level is Level.ALLOW
+    assert odd.level is Level.APPROVE and odd.reason == "unknown_content_type"

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.core.actions import Agent
-from interlock.core.errors import UpstreamUnreachable
+from interlock.core.errors import UpstreamLost, UpstreamUnreachable
 from interlock.ingress.wire import DEFAULT_FORWARD, RawRequest, Settings, parse_call
 from interlock.upstream.credentials import BearerCredential, HeaderCredential, Secret
-from interlock.upstream.http import HttpSettings, HttpUpstream, base_url
+from interlock.upstream.http import HttpSettings, HttpUpstream, _end_to_end, base_url
 from interlock.upstream.resolver import ForbiddenAddress
 from tests.support.servers import (
     answer,
@@ -86,7 +86,11 @@ SEGMENT = st.text("abcXYZ019-._~!$&'()*+,=:@", min_size=1, max_size=5).filter(
 ESCAPED = st.sampled_from(["%20", "%2B", "%C3%BC", "%25", "%41", "a%3Db"])
 PATHS = st.lists(SEGMENT | ESCAPED, max_size=4).map(lambda parts: "/" + "/".join(parts))
 QUERIES = st.lists(
-    st.tuples(st.from_regex("[a-z]{1,3}", fullmatch=True), SEGMENT | ESCAPED), max_size=3
+    st.tuples(
+        st.from_regex("[a-z]{1,3}", fullmatch=True),
+        SEGMENT.filter(lambda value: "&" not in value) | ESCAPED,
+    ),
+    max_size=3,
 ).map(lambda pairs: "?" + "&".join(f"{k}={v}" for k, v in pairs) if pairs else "")
 HEADER = st.tuples(
     st.sampled_from(["Accept", "accept-language", "Content-Type", "USER-AGENT", "If-Match"]),
@@ -322,3 +326,22 @@ def test_the_metadata_service_is_never_an_upstream():
 def test_a_base_url_that_is_not_one_is_refused(url):
     with pytest.raises(ValueError):
         base_url(url)
+
+
+def test_no_answer_speaks_in_our_name_or_breaks_the_one_we_write() -> None:
+    raw = (
+        (b"X-Fine", b"yes\tindeed"),
+        (b"X-Bad", b"a\x01b"),
+        (b"Interlock-Decision", b"deny"),
+        (b"Transfer-Encoding", b"chunked"),
+    )
+
+    assert _end_to_end(raw) == (("X-Fine", "yes\tindeed"),)
+
+
+async def test_a_status_that_is_no_final_answer_is_an_unknown_outcome() -> None:
+    async with raw_server(raw(b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n")) as server:
+        upstream = HttpUpstream(HttpSettings(url=server.url, allow_private=True))
+        with pytest.raises(UpstreamLost, match="999"):
+            await upstream.send(CALL)
+        await upstream.close()
