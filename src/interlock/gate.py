@@ -60,6 +60,7 @@ PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 """States in which a caller still waits for what becomes of its call."""
 
 RACES = 8  #: how often a review is tried again because a colleague was faster
+HELD_LEVELS = (Level.APPROVE, Level.APPROVE_DUAL)
 TAMPERED = "The record of this call was changed outside Interlock; it is not sent. Reject it."
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
 
@@ -329,8 +330,8 @@ class Gate:
         return hmac.compare_digest(action.seal, seal_record(action, self._seal_key))
 
     def _sealed(self, action: Action) -> Action:
-        if action.decision is None or action.decision.level < Level.APPROVE:
-            return action
+        if action.decision is None or action.decision.level not in HELD_LEVELS:
+            return action  # nobody decides on these
         return evolve(action, seal=seal_record(action, self._seal_key))
 
     async def _refuse_orphan(self, action: Action, review: Review) -> None:

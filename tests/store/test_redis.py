@@ -313,3 +313,12 @@ async def test_a_flood_of_refusals_is_kept_for_a_short_time_only(store: RedisSto
     left = await store.client.pttl(f"{store._prefix}:c:a1")
 
     assert 0 < left <= Limits().keep_ms
+
+
+async def test_a_refused_call_leaves_little_behind_however_large_it_was(store: RedisStore) -> None:
+    body = b'{"memo": "' + b"x" * 100_000 + b'"}'
+    decision = a_decision(Level.DENY, arguments={"memo": "x" * 100_000})
+    await write(store, an_action(a_call(body=body)), Decided(at=1, decision=decision))
+
+    assert await store.client.memory_usage(f"{store._prefix}:c:a1") < 8_000  # type: ignore[misc]
+    assert (await read(store)).decision is not None

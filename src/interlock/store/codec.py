@@ -133,7 +133,7 @@ def decode_answer(data: bytes) -> Answer:
 def encode_record(action: Action) -> bytes:
     decision = action.decision
     record: dict[str, Any] = {
-        "decision": None if decision is None else _decision(decision, action.state),
+        "decision": None if decision is None else _decision(decision, keep=bool(action.seal)),
         "cause": action.cause,
         "key": action.key,
         "seal": action.seal,
@@ -143,7 +143,8 @@ def encode_record(action: Action) -> bytes:
     return to_json(record)
 
 
-def _decision(decision: Decision, state: State) -> dict[str, Any]:
+def _decision(decision: Decision, *, keep: bool) -> dict[str, Any]:
+    """Pack a decision; large arguments only of a call that people have to do with (`keep`)."""
     packed: dict[str, Any] = {
         "level": int(decision.level),
         "policy": [decision.policy.name, decision.policy.version, decision.policy.sha256],
@@ -155,6 +156,7 @@ def _decision(decision: Decision, state: State) -> dict[str, Any]:
     }
     if _unremarkable(decision):
         return packed  # nobody looks at these one by one, and there are many
+    arguments = json.dumps(dict(decision.arguments))
     packed |= {
         "rules": [asdict(rule) for rule in decision.rules],
         "shadow": decision.shadow,
@@ -164,7 +166,7 @@ def _decision(decision: Decision, state: State) -> dict[str, Any]:
         "reason": decision.reason,
         "message": decision.message,
         "trace": decision.trace,
-        "arguments": json.dumps(dict(decision.arguments)),
+        "arguments": arguments if keep or len(arguments) <= SMALL_BODY else "{}",
         "sources": dict(decision.sources),
         "undo": None if decision.undo is None else asdict(decision.undo),
         "egress": decision.egress,
