@@ -24,7 +24,14 @@ function settle() {
   if (!whole && $("#why-not")) setText($("#why-not"), "Show everything before you approve");
 }
 
+// "Nobody has decided yet" is true only until somebody has.
+function forgetNobody() {
+  const nobody = $("#nobody");
+  if (nobody) nobody.remove();
+}
+
 function finish(text) {
+  forgetNobody();
   over = true;
   const banner = $("#banner");
   paint(banner, text);
@@ -91,6 +98,7 @@ function voted(said) {
   about.version = said.card.version;
   const last = said.votes.at(-1);
   if (!last) return;
+  forgetNobody();
   paint($("#banner"), `${last.by} approved: ${said.card.votes} of ${said.card.quorum}. ${said.may.why}`);
   $("#banner").hidden = false;
   about.approve = said.may.approve ? "yes" : "no";
