@@ -7,7 +7,6 @@ written is what happens next. A write that fails means that nothing is sent.
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,9 +14,10 @@ from time import perf_counter
 from typing import Any
 
 from .core.actions import Action, Answer, Review, State, ToolCall, Verdict, evolve
+from .core.clearance import TAMPERED, Seals
 from .core.commands import Claim, Command, Forward, Notify, Reply
 from .core.decisions import Decision, Level
-from .core.digest import clearance, digest, fingerprint, seal_record
+from .core.digest import fingerprint
 from .core.edits import apply_edit
 from .core.errors import (
     Forbidden,
@@ -45,11 +45,10 @@ from .core.events import (
     LeaseLost,
     Lost,
     NotSent,
-    PolicyTightened,
     Resolved,
     Reviewed,
 )
-from .core.lifecycle import APPROVAL_MS, step
+from .core.lifecycle import step
 from .core.patterns import Kind as SegmentKind
 from .core.rules import PolicySet, Tool
 from .ports import Change, Clock, Exchange, Ids, Notifier, Observer, Put, Store, Stored, Upstream
@@ -60,8 +59,6 @@ PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 """States in which a caller still waits for what becomes of its call."""
 
 RACES = 8  #: how often a review is tried again because a colleague was faster
-HELD_LEVELS = (Level.APPROVE, Level.APPROVE_DUAL)
-TAMPERED = "The record of this call was changed outside Interlock; it is not sent. Reject it."
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
 
 
@@ -110,7 +107,7 @@ class Gate:
         self._observers = observers
         self._clock = clock
         self._ids = ids
-        self._seal_key = seal_key
+        self.seals = Seals(seal_key)
         self._timing = timing or Timing()
         self._joined_by_key = joined_by_key
         self._sent: dict[str, int] = {}  #: what this process sent of approved calls, and when
@@ -155,7 +152,7 @@ class Gate:
             after, more = step(decided, claim)  # both in one write: nobody comes between
             commands = (*(c for c in commands if c != Claim()), *more)
         else:
-            after = decided = self._sealed(decided)
+            after = decided = self.seals.sealed(decided)
         stored = await self._put_whole(proposed, event, after, nonce)
         if stored.outcome is Put.JOIN:
             return await self._join(stored.id)
@@ -290,10 +287,10 @@ class Gate:
             cleared = review.call if review.call is not None else action.call
             decision = self.judge(cleared)
             at = await self.store.now()
-            signed = self._signed(action, review, cleared, decision, at)
+            signed = self.seals.signed(action, review, cleared, decision, at)
             event = Reviewed(at=at, review=signed, decision=decision)
             after, commands = step(action, event)
-            after = self._sealed(after)
+            after = self.seals.sealed(after)
             stored = await self._put(action, event, after, nonce)
             if stored.outcome is Put.STALE:
                 continue
@@ -325,14 +322,7 @@ class Gate:
 
     def genuine(self, action: Action) -> bool:
         """Whether the record of a held call is what this installation wrote."""
-        if not action.seal and action.state not in (State.HELD, State.APPROVED):
-            return True  # nobody decided, or will decide, on these
-        return hmac.compare_digest(action.seal, seal_record(action, self._seal_key))
-
-    def _sealed(self, action: Action) -> Action:
-        if action.decision is None or action.decision.level not in HELD_LEVELS:
-            return action  # nobody decides on these
-        return evolve(action, seal=seal_record(action, self._seal_key))
+        return self.seals.genuine(action)
 
     async def _refuse_orphan(self, action: Action, review: Review) -> None:
         decision = action.decision
@@ -344,13 +334,6 @@ class Gate:
             raise IllegalTransition(
                 "The caller has gone away, and policy says that this call is not sent without it."
             )
-
-    def _signed(
-        self, action: Action, review: Review, cleared: ToolCall, decision: Decision, at: int
-    ) -> Review:
-        judged = replace(review, policy=decision.policy.sha256, at=at)
-        mac = clearance(replace(judged, digest=cleared.digest), action.id, self._seal_key)
-        return replace(judged, mac=mac)
 
     async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action:
         """Settle an unknown outcome with what a person found out.
@@ -394,7 +377,9 @@ class Gate:
 
     async def _claimed(self, action: Action) -> Action | None:
         at = await self.store.now()
-        refusal = self._not_cleared(action, at)
+        refusal = self.seals.refusal(action, self.judge(action.call), at)
+        if action.id in self._sent:  # a roll-back in the store must not send it again
+            refusal = ClearanceFailed(at=at, cause="This call was sent already.")
         if refusal is not None:
             await self._apply(action, refusal)
             return None
@@ -407,38 +392,6 @@ class Gate:
         after = _as_stored(after, stored)
         self._observe(action, event, after)
         return after
-
-    def _not_cleared(self, action: Action, at: int) -> Event | None:
-        """Check what the store holds against the people's seals and the present policy."""
-        decision = action.decision
-        if not self.genuine(action):
-            return ClearanceFailed(at=at, cause=TAMPERED)
-        if action.id in self._sent:  # a roll-back in the store must not send it again
-            return ClearanceFailed(at=at, cause="This call was sent already.")
-        if digest(action.call) != action.digest or decision is None:
-            return ClearanceFailed(
-                at=at, cause="The stored call is not the call that was approved."
-            )
-        genuine = [vote for vote in action.votes if self._genuine(action, vote)]
-        voters = {vote.reviewer.id for vote in genuine}
-        now = self.judge(action.call)
-        if now.level is Level.DENY:
-            return PolicyTightened(at=at, decision=now)
-        if len(voters) < max(decision.quorum, now.quorum if now.level >= Level.APPROVE else 1):
-            return ClearanceFailed(at=at, cause="The approvals are not genuine or not enough.")
-        if max(vote.at for vote in genuine) < at - 2 * APPROVAL_MS:  # whatever the store says
-            return ClearanceFailed(at=at, cause="The approval has lapsed.")
-        return None
-
-    def _genuine(self, action: Action, vote: Review) -> bool:
-        expected = clearance(vote, action.id, self._seal_key)
-        owners = (action.call.agent.id, action.call.agent.owner)
-        return (
-            hmac.compare_digest(expected, vote.mac)
-            and vote.digest == action.digest
-            and vote.verdict in (Verdict.APPROVE, Verdict.EDIT)
-            and vote.reviewer.id not in owners
-        )
 
     def _lease_end(self) -> float:
         """When a claim asked for now ends at the earliest, by this loop's clock."""

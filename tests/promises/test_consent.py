@@ -10,16 +10,16 @@ from dataclasses import replace
 import pytest
 
 from interlock.core.actions import Action, Reviewer, State, ToolCall, Verdict
+from interlock.core.clearance import Seals
 from interlock.core.content import parse_content
 from interlock.core.decisions import Level
 from interlock.core.digest import clearance, digest, seal
 from interlock.core.errors import IllegalTransition, StaleVersion, StoreUnavailable
-from interlock.gate import Gate
 from interlock.store.codec import encode_call
 from interlock.store.redis import RedisStore
 from interlock.upstream.http import HttpSettings, HttpUpstream
 from tests.support.builders import ANN, BOB, CAT, a_call, a_review, edited
-from tests.support.fakes import World, a_policy, approved_and_crashed, both, freeze
+from tests.support.fakes import SEAL_KEY, World, a_policy, approved_and_crashed, both, freeze
 from tests.support.faults import noticed, plant
 from tests.support.servers import Received, raw_server
 from tests.support.stores import Server, fresh_prefix
@@ -140,12 +140,12 @@ async def denied_and_not_sent(world: World, action: Action) -> None:
 
 
 async def test_promise_01_a_gate_that_does_not_check_would_be_noticed(world: World) -> None:
-    class Trusting(Gate):
-        def _not_cleared(self, action: Action, at: int) -> None:
+    class Trusting(Seals):
+        def refusal(self, action: Action, now: object, at: int) -> None:
             return None
 
     trusting = World(world.store, "t")
-    trusting.gate.__class__ = Trusting
+    trusting.gate.seals = Trusting(SEAL_KEY)
     approved = await approved_and_crashed(world)
     await other_call(world, approved)
 
@@ -288,15 +288,15 @@ async def test_promise_43_rolling_a_sent_call_back_does_not_send_it_again(world:
 
 
 async def test_promise_43_a_gate_that_believes_the_store_would_be_noticed(world: World) -> None:
-    class Believing(Gate):
-        def _genuine(self, action: Action, vote: object) -> bool:
+    class Believing(Seals):
+        def counts(self, action: Action, vote: object) -> bool:
             return True
 
         def genuine(self, action: Action) -> bool:
             return True
 
     believing = World(world.store, "t")
-    believing.gate.__class__ = Believing
+    believing.gate.seals = Believing(SEAL_KEY)
     held = await world.held()
     await forge_votes(believing, held, ("ann", ""))
 
