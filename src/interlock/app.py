@@ -223,8 +223,10 @@ async def _agents(
 
 def _hosts(config: Config) -> frozenset[str]:
     """Names that agents may use; any, where the listener is not on loopback and none is listed."""
-    local = {"127.0.0.1", "localhost", "::1"} if config.agents.listen.loopback else set()
-    return frozenset(local | {host.lower() for host in config.agents.hosts})
+    listed = {host.lower() for host in config.agents.hosts}
+    if not listed and not config.agents.listen.loopback:
+        return frozenset()
+    return frozenset({"127.0.0.1", "localhost", "::1"} | listed)
 
 
 def _route(name: str, config: Config) -> Route:
