@@ -19,7 +19,6 @@ from .approvals.identity import OneTimeLinks, Sessions
 from .approvals.page import add_page
 from .core.actions import Agent, Reviewer
 from .core.errors import StoreUnavailable
-from .core.rules import PolicySet
 from .doctor import refuse, weak_ground
 from .gate import Gate, Timing
 from .health import Health, add_health
@@ -34,7 +33,7 @@ from .observe.log import TransitionLog
 from .observe.logging import configure
 from .observe.metrics import Metrics
 from .policies.load import load_policies
-from .ports import Durability, KeyRing, Limits, Notifier
+from .ports import KeyRing, Limits, Notifier
 from .running import Running
 from .settings import Config, UpstreamSettings
 from .settings_types import Address
@@ -316,6 +315,3 @@ async def _drain(gate: Gate) -> None:
     left = await gate.close(GRACE)
     if left:
         log.error("%d sends or records did not finish in %g s; see unknown outcomes", left, GRACE)
-
-
-__all__ = ["Durability", "PolicySet", "opened", "run"]

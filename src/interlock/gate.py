@@ -124,10 +124,10 @@ class Gate:
         self._timed("decision", began)
         return decision
 
-    async def submit(self, call: ToolCall, *, key: str = "", keep: bool = False) -> Submission:
+    async def submit(self, call: ToolCall, *, key: str = "") -> Submission:
         """Take one proposed call as far as it can go without a person.
 
-        `key` is the hash of an Idempotency-Key; with it (or `keep`) the answer is kept for replay.
+        `key` is the hash of an Idempotency-Key; with it the answer is kept for replay.
 
         Raises:
             StoreUnavailable: it could not be recorded; nothing was sent.
@@ -163,7 +163,7 @@ class Gate:
         if after is not decided:
             self._observe(decided, claim, action)
             self._timed("added", began)
-        return await self._act(action, commands, keep or bool(key), until)
+        return await self._act(action, commands, bool(key), until)
 
     def _fingerprint(self, call: ToolCall) -> str:
         """Where only an Idempotency-Key joins calls, the store is told so by a mark."""

@@ -47,10 +47,6 @@ def note(text: str) -> None:
     click.secho(text, dim=True, err=True)
 
 
-def heading(text: str) -> None:
-    click.secho(text, bold=True)
-
-
 def painted(word: str) -> str:
     """Return a level or stake in its colour."""
     return click.style(word, fg=_COLOURS.get(word))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -355,13 +354,3 @@ def session_key(action: Action) -> str:
         return ""
     said = f"{action.call.agent.id}\0{session}".encode()
     return hashlib.sha256(said).hexdigest()[:32]
-
-
-async def reachable(store: RedisStore, seconds: float) -> bool:
-    """Whether the store answers within *seconds*."""
-    try:
-        async with asyncio.timeout(seconds):
-            await store.now()
-    except (StoreUnavailable, TimeoutError):
-        return False
-    return True
