@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .core.actions import Action, ToolCall
 from .core.events import Event
+from .core.facts import NO_EFFECTS, Effects, Facts, Grant, Needs
 from .core.identity import KeyRecord, Kind, Principal
 
 
@@ -28,6 +29,7 @@ class Put(enum.Enum):
     VOTED = "VOTED"  #: this person already counts
     QUORUM = "QUORUM"  #: the votes do not add up to the state asked for
     NONCE = "NONCE"  #: the send belongs to another worker
+    FACTS = "FACTS"  #: others used up a budget, a cap or a grant meanwhile: judge again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,17 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One transition to write: `before` is what it is based on, `nonce` makes a repeat harmless."""
+    """One transition to write: `before` is what it is based on, `nonce` makes a repeat harmless.
+
+    `effects`: what a new or an edited call reserves and leaves behind; an edit's take the place
+    of those that the call had. Later transitions apply or free them by themselves.
+    """
 
     before: Action
     event: Event
     after: Action
     nonce: str
+    effects: Effects = NO_EFFECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +127,24 @@ class Store(Protocol):
 
     async def attended(self, action_ids: Sequence[str]) -> tuple[bool, ...]: ...
 
+    async def facts(self, needs: Needs) -> Facts:
+        """Answer what policy must know of the past, in one round trip."""
+
+    async def state_task(self, agent_id: str, session: str, task: str, keep_ms: int) -> None:
+        """Keep the user's own request for a session, in place of an earlier one."""
+
+    async def give(self, grant: Grant) -> None:
+        """Keep a grant until it ends; it takes the place of one with the same key."""
+
+    async def grants(self, limit: int) -> tuple[Grant, ...]:
+        """Grants that have not ended, newest first."""
+
+    async def take_back(self, grant_id: str) -> Grant | None:
+        """End a grant now; return it, or None where there is none."""
+
+    async def remind(self, limit: int) -> tuple[str, ...]:
+        """Ids of held calls that people have to be told of again now; each is returned once."""
+
     async def now(self) -> int: ...
 
     async def durability(self) -> Durability: ...
@@ -150,8 +175,17 @@ class Upstream(Protocol):
         """
 
 
+class Notice(enum.Enum):
+    """Why people are told of an action."""
+
+    HELD = "held"
+    SENT = "sent"  #: of level notify: it was let through
+    REMINDER = "reminder"
+    ESCALATED = "escalated"  #: more people may decide now
+
+
 class Notifier(Protocol):
-    async def notify(self, action: Action) -> None: ...
+    async def notify(self, action: Action, why: Notice) -> None: ...
 
 
 class Observer(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,16 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class McpTool:
+    """Which tool of an MCP server is called, as the server described it when it was listed."""
+
+    name: str
+    definition: str = ""  #: `sha256:...` of the listed definition; empty: never listed
+    annotations: Mapping[str, bool] = field(default_factory=dict)
+    #: readOnlyHint, destructiveHint, idempotentHint, openWorldHint; claims of the server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """One call exactly as the agent asked for it.
 
@@ -85,6 +96,7 @@ class ToolCall:
     content: Content = field(default_factory=Content)
     context: Context = field(default_factory=Context)
     digest: str = ""  #: set by `digest.seal`
+    mcp: McpTool | None = None  #: of a `tools/call`; `upstream` is the server, `content` arguments
 
 
 class Verdict(enum.Enum):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from .facts import NO_EFFECTS, NO_FACTS, Effects, Facts
+
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -76,6 +78,14 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """Who may decide as well, once a call has been held for so long."""
+
+    after_ms: int
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The machine's answer and why. Expected outcomes are values: this one never raises."""
 
@@ -107,3 +117,13 @@ class Decision:
     require_reason: frozenset[str] = frozenset({"reject"})  #: verdicts (and `approve_dual`)
     orphans: str = "execute"  #: approved after the caller went away: execute | refuse
     would_be: Level | None = None  #: what a policy in shadow mode would have asked for
+    limits: tuple[str, ...] = ()  #: budgets that this call would exceed, and caps that it meets
+    target: Mapping[str, Any] | None = None  #: the arguments that a grant or refusal is bound to
+    grant: str = ""  #: the grant that lowered the level
+    grants: bool = False  #: whether a person may grant calls like this one
+    remind_ms: int = 0
+    escalate: tuple[Escalation, ...] = ()
+    notify: tuple[str, ...] = ()  #: groups to tell; empty: everybody
+    redacted: tuple[str, ...] = ()  #: arguments that are hidden from approvers until revealed
+    facts: Facts = NO_FACTS  #: what was known of the past
+    effects: Effects = NO_EFFECTS  #: for the store; neither recorded nor sealed

@@ -93,6 +93,18 @@ class GraphQL:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class McpMatch:
+    """Tools of an MCP server, by their names: one, several, or patterns of names."""
+
+    server: str
+    tool: Discriminator
+
+    @property
+    def upstream(self) -> str:
+        return self.server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpMatch:
     """The set of HTTP calls that is one tool."""
 

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from .actions import Body
-from .decisions import Level, PolicyRef, Reversibility, Stake, Undo
+from .decisions import Escalation, Level, PolicyRef, Reversibility, Stake, Undo
 from .matching import Catalogue
-from .patterns import HttpMatch
+from .patterns import HttpMatch, McpMatch
 
 
 class Indeterminate(Exception):
@@ -35,6 +35,87 @@ Value = Callable[[Environment], Any]
 
 Validator = Callable[[Mapping[str, Any]], str]
 """Answers why the arguments do not fit the tool's schema, or an empty string."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A budget: how much of something may happen within a window, by `key`.
+
+    `key`: paths such as agent.id, agent.owner, session.id, tool, target, args.NAME. Without
+    `value` calls are counted. `maximum` is in millionths. More than that raises to `then`.
+    """
+
+    id: str
+    description: str = ""
+    key: tuple[str, ...]
+    window_ms: int
+    value: Value | None = None
+    maximum: int
+    then: Level
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Novelty:
+    """The first call with this `key` (paths as in Limit) within the memory raises by `steps`."""
+
+    key: tuple[str, ...] = ("agent.id", "tool", "target")
+    memory_ms: int = 30 * 86_400_000
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRisk:
+    """Points of what a session has sent, by stake, halving every half life; they raise."""
+
+    points: tuple[int, int, int, int] = (1, 5, 20, 50)
+    half_life_ms: int = 1_800_000
+    raise_at: tuple[tuple[float, int], ...] = ()  #: (points, steps), both rising
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """How many calls may wait for people; more are denied, so that no loop floods them."""
+
+    open_per_session: int | None = None
+    per_agent_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatDenied:
+    """A call to a target that a person refused within the time is raised to `then`."""
+
+    within_ms: int
+    then: Level = Level.DENY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Must:
+    """What an edit has to keep to: a condition over `edited.args` and `original.args`."""
+
+    shown: str
+    holds: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantSpec:
+    """What a person may grant for a tool: to which level, for how long, how often."""
+
+    at_most: Level = Level.NOTIFY
+    longest_ms: int = 7 * 86_400_000
+    uses: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redact:
+    """What is hidden: arguments from the approver until revealed, and from logs and records.
+
+    Paths are args.NAME, or request.headers.NAME for logs. `detectors` name kinds of secrets.
+    """
+
+    approver: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    detectors: frozenset[str] = frozenset()  #: iban, card_number, bearer_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +174,7 @@ class Tool:
 
     id: str
     description: str = ""
-    match: HttpMatch
+    match: HttpMatch | McpMatch
     args_schema: Mapping[str, Any] | None = None  #: JSON Schema as written, for forms and docs
     invalid: Validator | None = None
     casts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -110,6 +191,15 @@ class Tool:
     orphans: str = "execute"
     rules: tuple[Rule, ...] = ()
     exceptions: tuple[Exception_, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    target: tuple[str, ...] | None = None  #: the arguments that say what is acted on; None: all
+    taints: frozenset[str] = frozenset()  #: untrusted_content, sensitive_data: what it reads
+    trusted: bool = False  #: MCP: the pinned definition's annotations are believed
+    pins: frozenset[str] = frozenset()  #: MCP: accepted definitions, `sha256:...`; empty: any
+    must: tuple[Must, ...] = ()
+    grants: GrantSpec | None = None
+    asks: frozenset[str] = frozenset()  #: `session`, `task`: what its conditions read
+    shadow: bool = False  #: from a file in shadow mode: what it asks for is counted, not enforced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +209,8 @@ class LevelSpec:
     approvers: tuple[str, ...] = ()
     quorum: int = 1
     hold_ms: int = 3_600_000
+    remind_ms: int = 0  #: remind after so long, again and again; 0: never
+    escalate: tuple[Escalation, ...] = ()  #: rising
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +220,7 @@ class Levels:
     approve: LevelSpec = LevelSpec()
     approve_dual: LevelSpec = LevelSpec(quorum=2, hold_ms=4 * 3_600_000)
     require_reason: frozenset[str] = frozenset({"reject", "approve_dual"})
+    notify: tuple[str, ...] = ()  #: groups that are told of `notify` calls; empty: everybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,3 +259,13 @@ class PolicySet:
     levels: Levels = Levels()
     unknown_tool: UnknownTool = UnknownTool()
     shadow: bool = False  #: decide and count, never hold
+    limits: tuple[Limit, ...] = ()  #: all of them, for coverage and documentation
+    unknown_limits: tuple[Limit, ...] = ()  #: limits of every tool, which hold unknown calls too
+    unknown_asks: frozenset[str] = frozenset()
+    novelty: Novelty | None = None
+    session_risk: SessionRisk | None = None
+    session_scope: str = "session"  #: or "agent": all of an agent's calls are one session
+    session_memory_ms: int = 86_400_000
+    caps: Caps = Caps()
+    repeat_denied: RepeatDenied | None = None
+    redact: Redact = Redact()
