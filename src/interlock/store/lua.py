@@ -40,7 +40,7 @@ def packed(*fields: str | bytes | int) -> bytes:
 
 
 def source(name: str) -> str:
-    """Return the text of `scripts/<name>.lua` behind the shared prelude."""
+    """Return the text of `scripts/<name>.lua` behind what the scripts share."""
     folder = resources.files(__package__) / "scripts"
-    prelude = (folder / "prelude.lua").read_text(encoding="utf-8")
-    return prelude + (folder / f"{name}.lua").read_text(encoding="utf-8")
+    texts = (folder / f"{part}.lua" for part in ("base", "effects", "prelude", name))
+    return "".join(text.read_text(encoding="utf-8") for text in texts)

@@ -27,11 +27,14 @@ from ..core.events import (
     Resolved,
     Reviewed,
 )
+from ..core.facts import Facts, Grant, Needs
 from ..ports import Change, Durability, Limits, Listed, Put, Stored
 from .batch import Batch
 from .codec import DAMAGED, decode_action, encode_answer, encode_call, encode_event, encode_record
 from .connection import connect, patiently
+from .effects import encode_effects
 from .lua import Script, packed
+from .past import Past
 from .watch import BLOCK, Watch
 
 _OPERATION: Mapping[type[Event], str] = {
@@ -60,6 +63,7 @@ class RedisStore:
         self._tail = connect(url, patience=BLOCK / 1000 + 5)
         self._put, self._get = Script("put"), Script("get")
         self._batch = Batch(self._send)
+        self._past = Past(self._client, self._prefix, self._ask)
         self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
         self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
         self.on_error: Callable[[], None] = lambda: None
@@ -140,6 +144,8 @@ class RedisStore:
             f"{self._limits.held_per_agent} {self._limits.held_in_all}",
             self._limits.join_window_ms,
             self._keep(after),
+            encode_effects(change.effects) if new or operation == "edit" else "",
+            _reminders(after),
         )
 
     def _keep(self, action: Action) -> int:
@@ -270,6 +276,26 @@ class RedisStore:
                 )
         return tuple(sorted(rows, key=lambda row: int(row["version"])))
 
+    # the past ------------------------------------------------------------------------------
+
+    async def facts(self, needs: Needs) -> Facts:
+        return await self._past.facts(needs)
+
+    async def state_task(self, agent_id: str, session: str, task: str, keep_ms: int) -> None:
+        await self._past.state_task(agent_id, session, task, keep_ms)
+
+    async def give(self, grant: Grant) -> None:
+        await self._past.give(grant)
+
+    async def grants(self, limit: int) -> tuple[Grant, ...]:
+        return await self._past.grants(limit)
+
+    async def take_back(self, grant_id: str) -> Grant | None:
+        return await self._past.take_back(grant_id)
+
+    async def remind(self, limit: int) -> tuple[str, ...]:
+        return await self._past.remind(limit)
+
     # the rest ------------------------------------------------------------------------------
 
     async def attend(self, action_id: str, seconds: float) -> None:
@@ -340,6 +366,15 @@ def _operation(change: Change) -> str:
     if isinstance(event, Reviewed):
         return "deny" if after.state is State.DENIED else event.review.verdict.value
     return _OPERATION[type(event)]
+
+
+def _reminders(action: Action) -> str:
+    """When people have to be told of a held call again, ms: every so often, and after each."""
+    decision = action.decision
+    if action.state is not State.HELD or decision is None:
+        return ""
+    moments = [decision.remind_ms, *(one.after_ms for one in decision.escalate)]
+    return " ".join(map(str, moments)) if any(moments) else ""
 
 
 def _watched(action: Action) -> bool:

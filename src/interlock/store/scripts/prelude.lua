@@ -1,25 +1,9 @@
--- Shared by put.lua and get.lua. All keys hang under one hash tag, KEYS[1] = "{prefix}".
--- {p}:c:<id>      hash    control fields, the action's record, call bytes, answer, e:<version> events
--- {p}:open        zset    held, by stake (critical first) then age
--- {p}:due         zset    when something lapses: a hold, an approval, a lease
--- {p}:ready       set     approved and never claimed: a crash may have come between
--- {p}:unknown     zset    outcomes that a person has to settle
--- {p}:o:<agent>   set     held calls of one agent
--- {p}:f:<print>   string  fingerprint -> id;  {p}:i:<key> string  Idempotency-Key -> id fingerprint
--- {p}:s:<session> list    recent calls of a session
--- {p}:recent      zset    latest calls that people had to do with
--- {p}:log         stream  wake-ups for waiters: id, version, state
-local P = KEYS[1]
-local T = redis.call('TIME')
-local NOW = T[1] * 1000 + math.floor(T[2] / 1000)
-local function ms(n) return string.format('%.0f', n) end
-local function key(kind, rest) return P .. ':' .. kind .. ':' .. rest end
-
 -- Append one event and move to its state: the only writer of `st`, `ver` and e:*.
 local function move(id, c, from, to, nonce, event)
   local ver = redis.call('HINCRBY', c, 'ver', 1)
   redis.call('HSET', c, 'st', to, 'changed', ms(NOW), 'e:' .. ver,
              nonce .. ' ' .. ms(NOW) .. ' ' .. from .. ' ' .. to .. ' ' .. event)
+  if from == 'held' and to ~= 'held' then redis.call('ZREM', P .. ':remind', id) end
   return ver
 end
 
@@ -67,6 +51,8 @@ local function lapse(id, c, st)
   local to = st == 'forwarding' and 'unknown' or 'expired'
   local name = st == 'forwarding' and 'LeaseLost' or 'DeadlinePassed'
   local ver = move(id, c, st, to, '-', '{"event":"' .. name .. '"}')
+  local eff = redis.call('HGET', c, 'eff')
+  if eff then carry(c, effects_of(eff), st, to) end
   deadline(id, c, 0)
   settle(id, c, to)
   wake(id, ver, to)

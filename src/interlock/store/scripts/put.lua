@@ -76,7 +76,9 @@ local function create(a, c)
   local held = a.to == 'held'
   if held and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
   if held and redis.call('ZCARD', P .. ':open') >= tonumber(a.capall) then return { 'FULL', '' } end
-  local ver = move(a.id, c, 'proposed', a.op == 'allow' and 'approved' or a.to, a.nonce, a.event)
+  local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and effects_of(a.eff)
+  if effects and not fits(effects, NOTHING, held) then return { 'FACTS', '' } end
+  local ver = move(a.id, c, 'proposed', sent and 'approved' or a.to, a.nonce, a.event)
   redis.call('HSET', c, 'rec', a.rec, 'call', a.call, 'digest', a.digest, 'agent', a.agent,
              'owner', a.owner, 'quorum', a.quorum, 'created', ms(NOW), 'fp', a.fp, 'idem', a.idem,
              'window', a.window, 'keep', a.keep, 'watched', a.watched, 'stake', a.stake)
@@ -90,10 +92,14 @@ local function create(a, c)
     redis.call('SADD', key('o', a.agent), a.id)
     if joinable(a) then redis.call('SET', key('f', a.fp), a.id) end
   end
-  if a.op == 'allow' then  -- decided and claimed in one write: no one could come between
+  if sent then  -- decided and claimed in one write: no one could come between
     ver = move(a.id, c, 'approved', 'forwarding', a.nonce, '{"event":"Claimed"}')
     redis.call('HSET', c, 'owner_nonce', a.nonce, 'adigest', a.digest, 'fence', 1,
                'lapses', ms(NOW + a.ttl))
+  end
+  if effects then
+    keep(c, take(effects, NOTHING, held, sent))
+    if sent then carry(c, effects, 'approved', 'forwarding') end
   end
   if a.to == 'denied' then settle(a.id, c, 'denied') end
   return nil, ver
@@ -110,6 +116,12 @@ local function review(a, c)
   local count = edit and 1 or #cast + 1
   if (count >= quorum) ~= (a.to == 'approved') then return { 'QUORUM', '' } end
   if edit then
+    local old, new = a.kept and effects_of(a.kept) or NOTHING, effects_of(a.eff)
+    if not fits(new, old, a.to == 'held') then return { 'FACTS', '' } end
+    if a.kept or a.eff ~= '' then
+      a.left = take(new, old, a.to == 'held', false)
+      keep(c, a.left)
+    end
     if #cast > 0 then redis.call('HDEL', c, unpack(cast)) end  -- votes were for what it replaces
     redis.call('HSET', c, 'digest', a.digest, 'call2', a.call)
   end
@@ -139,8 +151,16 @@ local function change(a, c)
   if a.op == 'claim' then return claim(a, c) end
 end
 
+-- What an edit or a vote changes of it counts from now on.
+local function reminded(a, c)
+  if a.remind == (redis.call('HGET', c, 'remind') or '') then return end
+  redis.call('HSET', c, 'remind', a.remind)
+  remind(a.id, a.remind == '' and '0' or a.remind, tonumber(redis.call('HGET', c, 'created')))
+end
+
 local function finish(a, c, ver, from)
   if a.rec ~= '' then redis.call('HSET', c, 'rec', a.rec) end
+  if a.to == 'held' then reminded(a, c) end
   if a.answer ~= '' then redis.call('HSET', c, 'answer', a.answer) end
   local at = 0
   if a.op == 'notsent' then
@@ -173,7 +193,9 @@ end
 
 local function apply(a)
   local c = key('c', a.id)
-  local st = redis.call('HGET', c, 'st') or 'none'
+  local v = redis.call('HMGET', c, 'st', 'eff')
+  local st = v[1] or 'none'
+  a.kept = v[2]
   if st ~= 'none' and repeated(a, c, st) then return { 'OK', st }, c, '' end
   local lapsed = ''
   if a.op ~= 'answer' then st, lapsed = lapse(a.id, c, st) end  -- a true answer beats a lease
@@ -185,14 +207,17 @@ local function apply(a)
   if st == 'none' then bad, ver = create(a, c) else bad = change(a, c) end
   if bad then return bad, c, '' end
   if a.op == 'notsent' then redis.call('HSET', c, 'notsent', a.nonce) end
-  ver = ver or move(a.id, c, st, a.to, a.nonce, a.event)
+  if not ver then
+    ver = move(a.id, c, st, a.to, a.nonce, a.event)
+    if a.left or a.kept then carry(c, a.left or effects_of(a.kept), st, a.to) end
+  end
   finish(a, c, ver, st)
   return { 'OK', a.to }, c, ''
 end
 
 local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
                 'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
-                'cap', 'window', 'keep' }
+                'cap', 'window', 'keep', 'eff', 'remind' }
 local PACKED = '>' .. string.rep('I4c0', #NAMES)  -- one argument per operation, its fields by length
 local out = {}
 for i = 1, #ARGV do

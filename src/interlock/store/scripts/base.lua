@@ -1,0 +1,24 @@
+-- Where everything is. All keys hang under one hash tag, KEYS[1] = "{prefix}".
+-- {p}:c:<id>      hash    control fields, the action's record, call bytes, answer, e:<version> events
+-- {p}:open        zset    held, by stake (critical first) then age
+-- {p}:due         zset    when something lapses: a hold, an approval, a lease
+-- {p}:ready       set     approved and never claimed: a crash may have come between
+-- {p}:unknown     zset    outcomes that a person has to settle
+-- {p}:o:<agent>   set     held calls of one agent
+-- {p}:f:<print>   string  fingerprint -> id;  {p}:i:<key> string  Idempotency-Key -> id fingerprint
+-- {p}:s:<session> list    recent calls of a session
+-- {p}:recent      zset    latest calls that people had to do with
+-- {p}:log         stream  wake-ups for waiters: id, version, state
+-- {p}:remind      zset    held calls by the moment at which people have to be told of them again
+-- {p}:r:<nonce>   string  whom one request to remind named: its repetition answers the same
+-- {p}:b:<counter> hash    p: pending total; <bucket>: what was sent then (millionths)
+-- {p}:t:<session> hash    what a session did so far;  {p}:k:<session> string  the user's own request
+-- {p}:n:<key>     string  familiar;  {p}:x:<target> string  refused a while ago
+-- {p}:g:<target>  hash    a grant;  {p}:h:<grant id> string  its target
+-- {p}:grants      zset    grants by creation;  {p}:grants:end zset  by their end
+local P = KEYS[1]
+local T = redis.call('TIME')
+local NOW = T[1] * 1000 + math.floor(T[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
+local function key(kind, rest) return P .. ':' .. kind .. ':' .. rest end
+
