@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .actions import Body, ToolCall
+from .claims import egress
+from .facts import NO_FACTS, Facts
 from .rules import Environment, Tool
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\Z")
@@ -61,9 +63,17 @@ def read_arguments(call: ToolCall, path: Mapping[str, str], tool: Tool | None) -
 
 
 def environment(
-    call: ToolCall, tool: Tool | None, values: Mapping[str, Any], at: datetime
+    call: ToolCall,
+    tool: Tool | None,
+    values: Mapping[str, Any],
+    at: datetime,
+    facts: Facts = NO_FACTS,
 ) -> Environment:
-    """Return what conditions see of a call at the time *at* (aware; `call.hour` is UTC)."""
+    """Return what conditions see of a call at the time *at* (aware; `call.hour` is UTC).
+
+    What is not known of the session is missing. `task` is the user's request: the one that is
+    stored for the session, else the one that came with the call, else None.
+    """
     agent: dict[str, Any] = {"id": call.agent.id, "owner": call.agent.owner}
     if call.context.confidence is not None:
         agent["confidence"] = call.context.confidence
@@ -72,8 +82,8 @@ def environment(
         "agent": agent,
         "call": {
             "tool": tool.id if tool else "",
-            "egress": tool.egress if tool else True,
-            "hour": at.astimezone(UTC).hour,
+            "egress": egress(call, tool),
+            "hour": at.hour if at.tzinfo is UTC else at.astimezone(UTC).hour,
             "method": call.method,
             "path": call.path,
             "upstream": call.upstream,
@@ -82,6 +92,22 @@ def environment(
             "size": len(call.body),
             "content_type": call.content.media_type,
         },
+        "session": _session(call, facts),
+        "task": (call.context.task if facts.task is None else facts.task) or None,
+    }
+
+
+def _session(call: ToolCall, facts: Facts) -> dict[str, Any]:
+    session = facts.session
+    if session is None:
+        return {"id": call.context.session}
+    return {
+        "id": call.context.session,
+        "untrusted_content": session.untrusted_content,
+        "sensitive_data": session.sensitive_data,
+        "points": session.points,
+        "writes": session.writes,
+        "calls": session.calls,
     }
 
 
@@ -92,6 +118,9 @@ class _Repeated(list[str]):
 def _all(
     call: ToolCall, path: Mapping[str, str], tool: Tool | None
 ) -> Iterator[tuple[str, Any, str]]:
+    if call.mcp is not None:
+        yield from _members({} if call.content.value is None else call.content.value)
+        return
     casts: Mapping[str, str] = tool.casts if tool else {}
     multi = tool.multi if tool else frozenset()
     for name, text in path.items():
@@ -106,9 +135,16 @@ def _all(
             texts = [value] if isinstance(value, str) else list(value)
             yield name, _texts(name, texts, casts, multi), "form"
     elif content.kind is Body.JSON:
-        body = content.value
-        for name, value in body.items() if isinstance(body, dict) else [("body", body)]:
-            yield name, value, "json"
+        yield from _members(content.value)
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any, str]]:
+    """Yield the members of a JSON object, or any other value as `body`."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield name, each, "json"
+    else:
+        yield "body", value, "json"
 
 
 def _grouped(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:

@@ -133,3 +133,12 @@ class Effects:
 
 NO_FACTS = Facts()
 NO_EFFECTS = Effects()
+
+
+def blank(needs: Needs) -> Facts:
+    """Return what a store answers that has seen nothing yet: budgets are free, all is new."""
+    return Facts(
+        used=MappingProxyType({counter.key: 0 for counter in needs.counters}),
+        familiar=False if needs.familiar else None,
+        session=Session() if needs.session else None,
+    )

@@ -25,7 +25,8 @@ class Indeterminate(Exception):
 
 
 Environment = dict[str, Any]
-"""What a condition sees: `args`, `agent` and `call`; `vars` are constants of the condition."""
+"""What a condition sees: `args`, `agent`, `call`, `session` and `task`; of an edit, `edited` and
+`original`. `vars` are constants of the condition."""
 
 Condition = Callable[[Environment], bool]
 """Answers true or false, or raises `Indeterminate`."""
@@ -269,3 +270,10 @@ class PolicySet:
     caps: Caps = Caps()
     repeat_denied: RepeatDenied | None = None
     redact: Redact = Redact()
+    tracks_session: bool = field(init=False, repr=False, compare=False)
+    #: whether anything reads what sessions did, so that calls have to leave it behind
+
+    def __post_init__(self) -> None:
+        asked = self.unknown_asks.union(*(tool.asks for tool in self.tools.values()))
+        tracks = self.session_risk is not None or "session" in asked
+        object.__setattr__(self, "tracks_session", tracks)
