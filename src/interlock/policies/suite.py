@@ -8,17 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.decisions import Decision, Level, Reversibility, Stake
+from ..core.decisions import Decision, Level
 from ..core.errors import InvalidDocument, Problem
-from ..core.evaluate import evaluate
 from ..core.rules import PolicySet
 from .load import load_policies
-from .positions import Document, load_model, suggestion
+from .positions import Document, load_model
 from .suite_calls import BadCall, make_call, setting
-from .suite_document import AgentEntry, CallEntry, Case, Expect, Property, SuiteDocument
+from .suite_coverage import Coverage, Seen
+from .suite_document import AgentEntry, CallEntry, Case, Expect, FactsEntry, Property, SuiteDocument
+from .suite_expect import differences, known_tool, named, unknown_names
+from .suite_facts import judged, past
 from .suite_properties import check_property
 
-_LISTS = ("rules", "shadow", "exceptions", "signals")
+Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +36,32 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a suite found. Coverage is in percent."""
+    """What a suite found. Coverage is of the cases that ran."""
 
     file: str
     policy: str
     passed: int
     failures: tuple[Failure, ...]
-    rules_covered: float
-    cells_covered: float
-    uncovered: tuple[str, ...]  #: rules and exceptions that never fired
+    coverage: Coverage
 
     @property
     def ok(self) -> bool:
         return not self.failures
+
+    @property
+    def rules_covered(self) -> float:
+        """Percent of rules and exceptions that fire."""
+        return self.coverage.rules
+
+    @property
+    def cells_covered(self) -> float:
+        """Percent of the matrix that is reached."""
+        return self.coverage.matrix_cells
+
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """Rules and exceptions that never fired."""
+        return self.coverage.untouched("rule", "exception")
 
 
 @dataclass(slots=True)
@@ -56,10 +71,9 @@ class _Run:
     suite: SuiteDocument
     failures: list[Failure] = field(default_factory=list)
     passed: int = 0
-    fired: set[str] = field(default_factory=set)
-    cells: set[tuple[Reversibility, Stake]] = field(default_factory=set)
+    seen: Seen = field(default_factory=Seen)
 
-    def fail(self, path: tuple[str | int, ...], message: str, trace: Iterable[str] = ()) -> None:
+    def fail(self, path: Place, message: str, trace: Iterable[str] = ()) -> None:
         self.failures.append(
             Failure(problem=self.document.problem(path, message), trace=tuple(trace))
         )
@@ -68,28 +82,27 @@ class _Run:
         self,
         entry: CallEntry,
         agent: AgentEntry,
+        facts: FactsEntry,
         assignments: Mapping[str, Any],
         now: str | None = None,
     ) -> Decision:
         changes = setting(assignments)
-        at = _moment(now or self.suite.now)
+        at = moment(now or self.suite.now)
         if "hour" in changes.call:
-            at = at.replace(hour=int(changes.call["hour"]))
-        decision = evaluate(make_call(entry, agent, changes, self.policy), self.policy, {}, at)
+            at = _at_hour(at, changes.call["hour"])
+        call = make_call(entry, agent, changes, self.policy)
+        decision = judged(call, self.policy, past(facts, changes, self.policy), at)
         if decision.reason == "evaluation_error":
             raise BadCall(f"the call could not be judged: {'; '.join(decision.trace)}")
-        self.fired |= {hit.id for hit in decision.rules}
-        self.fired |= {*decision.shadow, *decision.exceptions}
-        if decision.tool and not decision.reason:
-            self.cells.add((decision.reversibility, decision.stake))
+        self.seen.add(decision)
         return decision
 
 
-def run_suite(file: Path) -> Report:
-    """Run the suite in *file* against the policy files that it names, beside it.
+def read_suite(file: Path) -> tuple[SuiteDocument, Document]:
+    """Read the suite in *file*.
 
     Raises:
-        InvalidDocument: the suite or a policy is not valid, with every problem.
+        InvalidDocument: it cannot be read or is not valid, with every problem.
     """
     try:
         raw = file.read_bytes()
@@ -97,116 +110,145 @@ def run_suite(file: Path) -> Report:
         reason = f"cannot be read: {error.strerror or type(error).__name__}"
         problem = Problem(file=str(file), line=1, column=1, message=reason)
         raise InvalidDocument((problem,)) from None
-    suite, document = load_model(raw, str(file), SuiteDocument)
-    policy = load_policies([file.parent / name for name in suite.policy])
-    return run(suite, document, policy)
+    return load_model(raw, str(file), SuiteDocument)
 
 
-def run(suite: SuiteDocument, document: Document, policy: PolicySet) -> Report:
+def run_suite(file: Path, only: str = "") -> Report:
+    """Run the suite in *file* against the policy files that it names, beside it.
+
+    *only*: a part of the names of the cases and properties to run; coverage is not checked then.
+
+    Raises:
+        InvalidDocument: the suite or a policy is not valid, with every problem.
+    """
+    suite, document = read_suite(file)
+    return run(suite, document, load_policies(policies_of(suite, file)), only)
+
+
+def policies_of(suite: SuiteDocument, file: Path) -> list[Path]:
+    """Return the policy files of the suite in *file*.
+
+    Raises:
+        InvalidDocument: one of them is not there.
+    """
+    paths = [file.parent / name for name in suite.policy]
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InvalidDocument(
+            tuple(
+                Problem(
+                    file=str(path),
+                    line=1,
+                    column=1,
+                    message=f"cannot be read: No such file or directory; {file} names it under "
+                    "`policy`, relative to itself",
+                )
+                for path in missing
+            )
+        )
+    return paths
+
+
+def run(suite: SuiteDocument, document: Document, policy: PolicySet, only: str = "") -> Report:
     """Run a suite that is already read."""
     running = _Run(policy=policy, document=document, suite=suite)
-    for index, case in enumerate(suite.cases):
-        _run_case(running, case, ("cases", index))
-    for index, claim in enumerate(suite.properties):
-        _run_property(running, claim, ("properties", index))
-    known = [rule.id for rule in policy.rules] + [each.id for each in policy.exceptions]
-    uncovered = tuple(name for name in known if name not in running.fired)
-    rules = 100 * (1 - len(uncovered) / len(known)) if known else 100.0
-    cells = 100 * len(running.cells) / 16
-    _check_coverage(running, rules, cells, uncovered)
+    for check in _checks(running, only):
+        check()
+    coverage = running.seen.coverage(policy)
+    if only:
+        if not running.passed and not running.failures:
+            running.fail((), f"no case or property has {only!r} in its name")
+    else:
+        _check_coverage(running, coverage)
     return Report(
         file=document.file,
         policy=policy.ref.name,
         passed=running.passed,
         failures=tuple(running.failures),
-        rules_covered=rules,
-        cells_covered=cells,
-        uncovered=uncovered,
+        coverage=coverage,
     )
 
 
-def _run_case(running: _Run, case: Case, path: tuple[str | int, ...]) -> None:
-    rows: list[tuple[tuple[str | int, ...], Mapping[str, Any], Expect]] = []
+def first_failure(suite: SuiteDocument, document: Document, policy: PolicySet) -> Failure | None:
+    """Run a suite until something fails; coverage is not asked for."""
+    running = _Run(policy=policy, document=document, suite=suite)
+    for check in _checks(running, ""):
+        check()
+        if running.failures:
+            return running.failures[0]
+    return None
+
+
+def _checks(running: _Run, only: str) -> Iterator[Any]:
+    wanted = only.casefold()
+    for index, case in enumerate(running.suite.cases):
+        if wanted in case.name.casefold():
+            yield from _of_case(running, case, ("cases", index))
+    for index, claim in enumerate(running.suite.properties):
+        if wanted in claim.name.casefold():
+            yield lambda claim=claim, index=index: _run_property(
+                running, claim, ("properties", index)
+            )
+
+
+def _of_case(running: _Run, case: Case, path: Place) -> Iterator[Any]:
+    rows: list[tuple[Place, Place, Mapping[str, Any], Expect]] = []
     if case.expect is not None:
-        rows.append(((*path, "expect"), {}, case.expect))
+        place = (*path, "expect")
+        rows.append((place, place, {}, case.expect))
     for index, row in enumerate(case.each):
-        rows.append(((*path, "each", index), row.model_extra or {}, row.expect))
+        place = (*path, "each", index)
+        rows.append((place, (*place, "expect"), row.model_extra or {}, row.expect))
     if not rows:
-        running.fail(path, f"case {case.name!r} expects nothing: add `expect` or `each`")
-    for place, extra, expect in rows:
-        try:
-            _run_row(running, case, place, extra, expect)
-        except BadCall as error:
-            running.fail(place, f"case {case.name!r}: {error}")
+        yield lambda: running.fail(
+            path, f"case {case.name!r} expects nothing: add `expect` or `each`"
+        )
+    for place, expected, extra, expect in rows:
+        yield lambda place=place, expected=expected, extra=extra, expect=expect: _run_row(
+            running, case, place, expected, extra, expect
+        )
 
 
 def _run_row(
     running: _Run,
     case: Case,
-    place: tuple[str | int, ...],
+    place: Place,
+    expected: Place,
     extra: Mapping[str, Any],
     expect: Expect,
 ) -> None:
-    _check_names(running.policy, expect)
-    entry = _named(case.call, running.suite.fixtures.calls, "call")
-    agent = _named(case.agent, running.suite.fixtures.agents, "agent")
-    unknown = entry.tool is not None and entry.tool not in running.policy.tools
-    if unknown and expect.reason != "unknown_tool":
-        hint = suggestion(str(entry.tool), running.policy.tools)
-        raise BadCall(f"there is no tool {entry.tool!r}{hint} (expect reason: unknown_tool?)")
-    decision = running.judge(entry, agent, {**case.set, **extra}, case.now)
-    wrong = list(_differences(expect, decision))
-    if entry.tool is not None and not unknown and decision.tool != entry.tool:
-        wrong.append(f"the call is {decision.tool or 'unknown'}: {decision.message}")
+    wrong_names = list(unknown_names(running.policy, expect))
+    for where, message in wrong_names:
+        running.fail((*expected, *where), f"case {case.name!r}: {message}")
+    if wrong_names:
+        return
+    try:
+        decision, wrong = _judge_row(running, case, extra, expect)
+    except BadCall as error:
+        running.fail(place, f"case {case.name!r}: {error}")
+        return
     if wrong:
         running.fail(place, f"case {case.name!r}: " + "; ".join(wrong), decision.trace)
     else:
         running.passed += 1
 
 
-def _named(given: Any, fixtures: Mapping[str, Any], kind: str) -> Any:
-    if not isinstance(given, str):
-        return given
-    if given not in fixtures:
-        raise BadCall(f"there is no {kind} {given!r} in fixtures{suggestion(given, fixtures)}")
-    return fixtures[given]
+def _judge_row(
+    running: _Run, case: Case, extra: Mapping[str, Any], expect: Expect
+) -> tuple[Decision, list[str]]:
+    entry: CallEntry = named(case.call, running.suite.fixtures.calls, "call")
+    agent: AgentEntry = named(case.agent, running.suite.fixtures.agents, "agent")
+    known = known_tool(entry, expect, running.policy)
+    task = {} if case.task is None else {"task": case.task}
+    assignments = {**task, **case.set, **extra}
+    decision = running.judge(entry, agent, case.facts, assignments, case.now)
+    wrong = list(differences(expect, decision))
+    if known and decision.tool != entry.tool:
+        wrong.append(f"the call is {decision.tool or 'unknown'}: {decision.message}")
+    return decision, wrong
 
 
-def _check_names(policy: PolicySet, expect: Expect) -> None:
-    """Refuse names that no rule has: a test about nothing must not pass."""
-    rules = {rule.id for rule in policy.rules}
-    exceptions = {each.id for each in policy.exceptions}
-    checks = ((expect.rules, rules), (expect.shadow, rules), (expect.exceptions, exceptions))
-    for names, known in checks:
-        for name in names or ():
-            if name not in known:
-                raise BadCall(f"names unknown rule {name!r}{suggestion(name, known)}")
-
-
-def _differences(expect: Expect, decision: Decision) -> Iterator[str]:
-    for name in sorted(expect.model_fields_set):
-        wanted, got = getattr(expect, name), _got(decision, name)
-        if wanted is None:
-            continue
-        if name in _LISTS:
-            same = sorted(wanted) == sorted(got)
-        else:
-            same = wanted in got if name == "message" else wanted == got
-        if not same:
-            shown = list(wanted) if name in _LISTS else wanted
-            yield f"{name}: want {shown!r}, got {got!r}"
-
-
-def _got(decision: Decision, name: str) -> Any:
-    if name == "rules":
-        return [hit.id for hit in decision.rules]
-    value = getattr(decision, name)
-    if isinstance(value, Level | Stake | Reversibility):
-        return value.word
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _run_property(running: _Run, claim: Property, path: tuple[str | int, ...]) -> None:
+def _run_property(running: _Run, claim: Property, path: Place) -> None:
     kinds = (claim.monotone, claim.monotone_down, claim.level_at_least)
     if sum(kind is not None for kind in kinds) != 1:
         running.fail(path, "a property has one of monotone, monotone_down, level_at_least")
@@ -216,8 +258,8 @@ def _run_property(running: _Run, claim: Property, path: tuple[str | int, ...]) -
         return
     quiet = _Run(policy=running.policy, document=running.document, suite=running.suite)
 
-    def judge(call: CallEntry, agent: AgentEntry) -> Level | None:
-        decision = quiet.judge(call, agent, {})
+    def judge(call: CallEntry, agent: AgentEntry, facts: FactsEntry) -> Level | None:
+        decision = quiet.judge(call, agent, facts, {})
         return None if decision.reason == "args_schema_mismatch" else decision.level
 
     try:
@@ -230,24 +272,38 @@ def _run_property(running: _Run, claim: Property, path: tuple[str | int, ...]) -
         running.passed += 1
 
 
-def _check_coverage(running: _Run, rules: float, cells: float, uncovered: tuple[str, ...]) -> None:
+def _check_coverage(running: _Run, coverage: Coverage) -> None:
     wanted = running.suite.coverage
-    if rules < wanted.rules:
-        running.fail(
-            ("coverage", "rules"),
-            f"{rules:.0f} % of rules and exceptions fire in a case, {wanted.rules:g} % are asked "
-            f"for; never: {', '.join(uncovered)}",
-        )
-    if cells < wanted.matrix_cells:
-        running.fail(
-            ("coverage", "matrix_cells"),
-            f"{cells:.0f} % of matrix cells are reached, {wanted.matrix_cells:g} % are asked for",
-        )
+    kinds = (
+        ("rules", "rules and exceptions fire in a case", ("rule", "exception")),
+        ("limits", "limits are exceeded in a case", ("limit",)),
+        ("matrix_cells", "matrix cells are reached", ()),
+    )
+    for name, what, parts in kinds:
+        got, least = getattr(coverage, name), getattr(wanted, name)
+        if got < least:
+            never = ", ".join(coverage.untouched(*parts))
+            running.fail(
+                ("coverage", name),
+                f"{got:.0f} % of {what}, {least:g} % are asked for"
+                + (f"; never: {never}" if never else ""),
+            )
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read a time such as 2026-11-22T10:00:00Z; without a zone it is UTC.
+
+    Raises:
+        BadCall: it is none.
+    """
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise BadCall(f"{text!r} is not a time such as 2026-11-22T10:00:00Z") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _at_hour(at: datetime, hour: Any) -> datetime:
+    if type(hour) is not int or not 0 <= hour <= 23:
+        raise BadCall(f"call.hour is {hour!r}: write a whole hour from 0 to 23 (UTC)")
+    return at.astimezone(UTC).replace(hour=hour)

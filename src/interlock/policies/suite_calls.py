@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..core.actions import Agent, Content, Context, ToolCall
+from ..core.actions import Agent, Content, Context, McpTool, ToolCall
 from ..core.content import parse_content, parse_target
 from ..core.errors import MalformedCall
-from ..core.patterns import Discriminator, HttpMatch, Kind
-from ..core.rules import PolicySet, Tool
+from ..core.patterns import Discriminator, HttpMatch, Kind, McpMatch
+from ..core.rules import PolicySet
+from .positions import suggestion
 from .suite_document import AgentEntry, CallEntry
 
 _FORM = "application/x-www-form-urlencoded"
@@ -25,11 +26,18 @@ class BadCall(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a case sets: parts of `args`, `agent` and `call`."""
+    """What a case sets: parts of `args`, `agent`, `call`, `session` and `facts`, and `task`."""
 
     args: Mapping[str, Any]
     agent: Mapping[str, Any]
     call: Mapping[str, Any]
+    session: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    task: str | None = None
+
+
+_ROOTS = ("args", "agent", "call", "session", "facts")
+_SETTABLE = "args.NAME, agent.*, session.*, facts.*, call.hour, call.service, call.region or task"
 
 
 def setting(assignments: Mapping[str, Any]) -> Setting:
@@ -38,14 +46,18 @@ def setting(assignments: Mapping[str, Any]) -> Setting:
     Raises:
         BadCall: the root is none that can be set.
     """
-    roots: dict[str, dict[str, Any]] = {"args": {}, "agent": {}, "call": {}}
+    roots: dict[str, dict[str, Any]] = {root: {} for root in _ROOTS}
+    task: str | None = None
     for name, value in assignments.items():
         root, _, rest = name.partition(".")
-        if root not in roots or not rest:
-            known = "args.*, agent.* and call.*; facts about a session come in a later version"
-            raise BadCall(f"{name!r} cannot be set: set {known}")
-        roots[root][rest] = value
-    return Setting(**roots)
+        if name == "task" and isinstance(value, str):
+            task = value
+        elif root in roots and rest:
+            roots[root][rest] = value
+        else:
+            hint = suggestion(root, (*_ROOTS, "task"))
+            raise BadCall(f"{name!r} cannot be set{hint or f': set {_SETTABLE}'}")
+    return Setting(**roots, task=task)
 
 
 def make_call(entry: CallEntry, agent: AgentEntry, changes: Setting, policy: PolicySet) -> ToolCall:
@@ -54,28 +66,82 @@ def make_call(entry: CallEntry, agent: AgentEntry, changes: Setting, policy: Pol
     Raises:
         BadCall: it cannot be made, or is not one that an agent could send.
     """
-    who = agent.model_copy(update=dict(changes.agent))
+    who = _agent(agent, changes.agent)
+    args = assigned(entry.args, changes.args)
     try:
-        if entry.tool is None:
-            call = _from_http(entry)
-        elif entry.tool in policy.tools:
-            call = _from_arguments(policy.tools[entry.tool], {**entry.args, **changes.args}, entry)
-        else:
-            call = ToolCall(
-                agent=Agent(id=""), upstream="unknown", method="POST", target="/", path="/"
-            )
+        call = _call(entry, args, policy)
     except MalformedCall as refused:
         raise BadCall(f"the gate would refuse this call: {refused.detail}") from None
     known = {name: value for name, value in changes.call.items() if name in ("service", "region")}
     unknown = set(changes.call) - set(known) - {"hour"}
     if unknown:
-        raise BadCall(f"call.{min(unknown)} cannot be set: write it into the call")
+        raise BadCall(
+            f"call.{min(unknown)} cannot be set: write it into the call "
+            "(call.hour, call.service and call.region can be set)"
+        )
     return replace(
         call,
         agent=Agent(id=who.id, owner=who.owner),
-        context=Context(confidence=who.confidence),
+        context=Context(
+            confidence=who.confidence,
+            session=str(changes.session.get("id", "session")),
+            task=changes.task or "",
+        ),
         **known,
     )
+
+
+def _agent(agent: AgentEntry, changes: Mapping[str, Any]) -> AgentEntry:
+    unknown = set(changes) - set(AgentEntry.model_fields)
+    if unknown:
+        name = min(unknown)
+        known = ", ".join(f"agent.{each}" for each in AgentEntry.model_fields)
+        hint = suggestion(name, AgentEntry.model_fields) or f": set {known}"
+        raise BadCall(f"agent.{name} cannot be set{hint}")
+    return agent.model_copy(update=dict(changes))
+
+
+def _call(entry: CallEntry, args: Mapping[str, Any], policy: PolicySet) -> ToolCall:
+    if entry.mcp is not None:
+        wanted = entry.mcp
+        return _of_mcp(wanted.server, wanted.tool, args, wanted.definition, wanted.annotations)
+    if entry.tool is None:
+        return _from_http(entry)
+    if entry.tool not in policy.tools:
+        return ToolCall(agent=Agent(id=""), upstream="unknown", method="POST", target="/", path="/")
+    tool = policy.tools[entry.tool]
+    if isinstance(tool.match, McpMatch):
+        name = tool.match.tool.patterns[0].text.replace("*", "x")
+        return _of_mcp(tool.match.server, name, args, min(tool.pins, default=""), {})
+    return _from_arguments(tool.match, args, entry)
+
+
+def _of_mcp(
+    server: str, tool: str, args: Mapping[str, Any], definition: str, hints: Mapping[str, bool]
+) -> ToolCall:
+    body = json.dumps(args).encode()
+    return ToolCall(
+        agent=Agent(id=""),
+        upstream=server,
+        method="POST",
+        target="/",
+        path="/",
+        body=body,
+        content=parse_content("application/json", body),
+        mcp=McpTool(name=tool, definition=definition, annotations=dict(hints)),
+    )
+
+
+def assigned(args: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *args* with *changes* by name; `a.b` reaches into an object `a` that is there."""
+    new = dict(args)
+    for name, value in changes.items():
+        root, _, rest = name.partition(".")
+        if rest and name not in new and isinstance(new.get(root), Mapping):
+            new[root] = assigned(new[root], {rest: value})
+        else:
+            new[name] = value
+    return new
 
 
 def _from_http(entry: CallEntry) -> ToolCall:
@@ -107,9 +173,8 @@ def _body(entry: CallEntry) -> tuple[bytes, str]:
     return (entry.body or "").encode(), entry.content_type
 
 
-def _from_arguments(tool: Tool, args: Mapping[str, Any], entry: CallEntry) -> ToolCall:
-    """Write a call that matches *tool*: path first, then body, or query where there is none."""
-    match = tool.match
+def _from_arguments(match: HttpMatch, args: Mapping[str, Any], entry: CallEntry) -> ToolCall:
+    """Write a call that *match* takes: path first, then body, or query where there is none."""
     left = dict(args)
     path = _path(match, left)
     query = _constants(match.query)

@@ -8,12 +8,26 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from .document import LevelWord, Names, Part, ReversibilityWord, Share, StakeWord
 
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=0)]
+Taint = Literal["untrusted_content", "sensitive_data"]
+
+
+class McpCallEntry(Part):
+    """A `tools/call` as it would arrive from an MCP client, run through matching."""
+
+    server: str
+    tool: str
+    definition: str = ""
+    annotations: dict[str, bool] = {}
+
 
 class CallEntry(Part):
-    """A call: by `tool` and `args`, or as HTTP (`method`, `path`, ...) run through matching."""
+    """A call: by `tool` and `args`, or run through matching, as HTTP or as MCP with `args`."""
 
     tool: str | None = None
     args: dict[str, Any] = {}
+    mcp: McpCallEntry | None = None
     upstream: str = ""
     method: str = "GET"
     path: str = "/"
@@ -33,8 +47,43 @@ class AgentEntry(Part):
     confidence: Share | None = None
 
 
+class SessionEntry(Part):
+    """What the session has done so far. Nothing, where a case says nothing."""
+
+    id: str = "session"
+    untrusted_content: bool = False
+    sensitive_data: bool = False
+    points: Amount = 0.0
+    writes: Whole = 0
+    calls: Whole = 0
+
+
+class GrantEntry(Part):
+    """A person's "do not ask again" for the target of the call."""
+
+    id: str = "grant"
+    by: str = "person"
+    reason: str = ""
+
+
+class FactsEntry(Part):
+    """What the store would answer about the past. Where a case says nothing: a familiar target,
+    nothing used, nothing refused, nothing granted, nobody waiting, a fresh session."""
+
+    familiar: bool = True
+    used: dict[str, Amount] = {}  #: by limit: calls, or the sum of what it adds up
+    refused: bool = False
+    grant: Annotated[
+        Annotated[bool, Tag("whether")] | Annotated[GrantEntry, Tag("entry")],
+        Discriminator(lambda value: "whether" if isinstance(value, bool) else "entry"),
+    ] = False
+    open_in_session: Whole = 0
+    holds_in_hour: Whole = 0
+    session: SessionEntry = SessionEntry()
+
+
 class Expect(Part):
-    """What a decision must be. `rules`, `shadow`, `exceptions`, `signals` are whole lists."""
+    """What a decision must be. Lists are whole lists, in any order."""
 
     level: LevelWord | None = None
     stake: StakeWord | None = None
@@ -49,6 +98,19 @@ class Expect(Part):
     message: str | None = None  #: a part of it
     tool: str | None = None
     would_be: LevelWord | None = None
+    limits: Names | None = None
+    grant: (
+        Annotated[
+            Annotated[bool, Tag("whether")] | Annotated[str, Tag("id")],
+            Discriminator(lambda value: "id" if isinstance(value, str) else "whether"),
+        ]
+        | None
+    ) = None
+    egress: bool | None = None
+    taints: tuple[Taint, ...] | None = None
+    target: Names | None = None  #: the names of the arguments that a grant is bound to
+    approvers: Names | None = None
+    quorum: int | None = None
 
 
 class Row(Part):
@@ -72,6 +134,8 @@ class Case(Part):
         Annotated[str, Tag("name")] | Annotated[AgentEntry, Tag("entry")], Discriminator(_kind)
     ] = AgentEntry()
     now: str | None = None
+    task: str | None = None  #: the user's own request, for `stated(x)`
+    facts: FactsEntry = FactsEntry()
     set: dict[str, Any] = {}
     expect: Expect | None = None
     each: tuple[Row, ...] = ()
@@ -83,6 +147,7 @@ class Scope(Part):
     tool: str = "*"
     egress: bool | None = None
     vary: str | None = None
+    session: SessionEntry = SessionEntry()
 
 
 class Property(Part):
@@ -102,6 +167,7 @@ class Coverage(Part):
     """Percentages below which a run fails."""
 
     rules: Annotated[float, Field(ge=0, le=100)] = 0
+    limits: Annotated[float, Field(ge=0, le=100)] = 0
     matrix_cells: Annotated[float, Field(ge=0, le=100)] = 0
 
 

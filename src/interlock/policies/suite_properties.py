@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,28 +11,39 @@ from typing import Any
 from ..core.decisions import Level
 from ..core.patterns import Pattern
 from ..core.rules import PolicySet, Tool
-from .suite_calls import BadCall
-from .suite_document import AgentEntry, CallEntry, Property
+from .positions import suggestion
+from .suite_calls import BadCall, assigned
+from .suite_document import AgentEntry, CallEntry, FactsEntry, Property, SessionEntry
 
-Judge = Callable[[CallEntry, AgentEntry], Level | None]
+Item = tuple[CallEntry, AgentEntry, FactsEntry]
+Judge = Callable[[CallEntry, AgentEntry, FactsEntry], Level | None]
 """Answers the level of a call, or None where its arguments do not fit the tool's schema."""
 
 SAMPLES = 60
 _NUMBERS = (0, 1, 2.5, 49.99, 50, 50.01, 100, 499, 500, 501, 9999.5, 10_000, 10_001, 1_000_000)
 _TEXTS = ("a", "ann@example.com", "eve@evil.example", "0.0.0.0/0", "founder-1", "x" * 40)
 _CONFIDENCES = (0.0, 0.29, 0.3, 0.5, 0.6, 0.75, 0.9, 0.99, 1.0)
+_COUNTS = (0, 1, 2, 5, 10, 20, 40, 50, 100, 1000)
+_SESSION: Mapping[str, tuple[Any, ...]] = {
+    "untrusted_content": (False, True),
+    "sensitive_data": (False, True),
+    "points": tuple(float(count) for count in _COUNTS),
+    "writes": _COUNTS,
+    "calls": _COUNTS,
+}
+_WAYS = "use args.NAME, a facet such as amount, agent.confidence or session.FIELD"
 
 
 def check_property(claim: Property, policy: PolicySet, judge: Judge) -> tuple[int, list[str]]:
     """Return how many calls were judged, and how the claim failed (at most three examples)."""
     tools = [tool for tool in policy.tools.values() if _in_scope(claim, tool)]
     if not tools:
-        return 0, [f"no tool is in its scope (tool: {claim.for_.tool})"]
+        hint = suggestion(claim.for_.tool, policy.tools)
+        return 0, [f"no tool is in its scope (tool: {claim.for_.tool}){hint}"]
     failures: list[str] = []
     count = 0
     for tool in tools:
-        rows = _varied(claim, tool) if claim.for_.vary else ([each] for each in _sample(tool))
-        for row in rows:
+        for row in _rows(claim, tool):
             judged = [(item, judge(*item)) for item in row]
             fitting = [(item, level) for item, level in judged if level is not None]
             count += len(fitting)
@@ -48,49 +60,97 @@ def _in_scope(claim: Property, tool: Tool) -> bool:
     return Pattern(scope.tool).matches(tool.id) and scope.egress in (None, tool.egress)
 
 
-def _broken(
-    claim: Property, tool: Tool, judged: list[tuple[tuple[CallEntry, AgentEntry], Level]]
-) -> list[str]:
+def _broken(claim: Property, tool: Tool, judged: list[tuple[Item, Level]]) -> list[str]:
     if claim.level_at_least:
         floor = Level[claim.level_at_least.upper()]
         return [
-            f"{tool.id} {call.args} is {level.word}" for (call, _), level in judged if level < floor
+            f"{tool.id} {item[0].args} is {level.word}" for item, level in judged if level < floor
         ]
     down = claim.monotone_down is not None
     return [
-        f"{tool.id}: {claim.for_.vary} from {_shown(claim, before)} to "
-        f"{_shown(claim, after)} goes from {one.word} to {other.word}"
+        f"{tool.id}: {claim.for_.vary} from {_shown(claim, tool, before)} to "
+        f"{_shown(claim, tool, after)} goes from {one.word} to {other.word}"
         for (before, one), (after, other) in itertools.pairwise(judged)
         if (other > one if down else other < one)
     ]
 
 
-def _shown(claim: Property, item: tuple[CallEntry, AgentEntry]) -> object:
-    root, _, name = str(claim.for_.vary).partition(".")
-    return item[0].args.get(name) if root == "args" else getattr(item[1], name, None)
+def _shown(claim: Property, tool: Tool, item: Item) -> object:
+    root, name = _varied(claim, tool)
+    call, agent, facts = item
+    if root == "args":
+        return _at(call.args, name)
+    value = getattr(agent if root == "agent" else facts.session, name, None)
+    return {True: "true", False: "false"}.get(value, value) if type(value) is bool else value
 
 
-def _sample(tool: Tool) -> Iterator[tuple[CallEntry, AgentEntry]]:
+def _at(args: Mapping[str, Any], name: str) -> object:
+    root, _, rest = name.partition(".")
+    inner = args.get(root)
+    return _at(inner, rest) if rest and isinstance(inner, Mapping) else args.get(name)
+
+
+def sample(tool: Tool, count: int = SAMPLES) -> Iterator[tuple[CallEntry, AgentEntry]]:
+    """Yield calls of *tool* whose arguments fit its schema where it is plain; always the same."""
     chosen = random.Random(tool.id)  # noqa: S311 -- a sample that is the same in every run
-    for _ in range(SAMPLES):
+    for _ in range(count):
         agent = AgentEntry(id="agent", confidence=chosen.choice(_CONFIDENCES))
         yield CallEntry(tool=tool.id, args=_arguments(tool.args_schema, chosen)), agent
 
 
-def _varied(claim: Property, tool: Tool) -> Iterator[list[tuple[CallEntry, AgentEntry]]]:
-    """Yield rows of calls that differ in what varies, in rising order."""
-    root, _, name = str(claim.for_.vary).partition(".")
-    if root == "args":
-        for call, agent in _sample(tool):
+def _rows(claim: Property, tool: Tool) -> Iterator[list[Item]]:
+    """Yield rows of calls that differ in what varies, in rising order; single calls without."""
+    facts = FactsEntry(session=claim.for_.session)
+    root, name = _varied(claim, tool) if claim.for_.vary else ("", "")
+    values = _values(root, name, tool)
+    for call, agent in sample(tool):
+        if not root:
+            yield [(call, agent, facts)]
+        elif root == "args":
             yield [
-                (call.model_copy(update={"args": {**call.args, name: number}}), agent)
-                for number in _NUMBERS
+                (call.model_copy(update={"args": assigned(call.args, {name: value})}), agent, facts)
+                for value in values
             ]
-    elif (root, name) == ("agent", "confidence"):
-        for call, agent in _sample(tool):
-            yield [(call, agent.model_copy(update={"confidence": share})) for share in _CONFIDENCES]
-    else:
-        raise BadCall(f"{claim.for_.vary!r} cannot vary: use args.NAME or agent.confidence")
+        elif root == "agent":
+            yield [(call, agent.model_copy(update={name: value}), facts) for value in values]
+        else:
+            yield [
+                (call, agent, _in_session(facts, facts.session.model_copy(update={name: value})))
+                for value in values
+            ]
+
+
+def _in_session(facts: FactsEntry, session: SessionEntry) -> FactsEntry:
+    return facts.model_copy(update={"session": session})
+
+
+def _varied(claim: Property, tool: Tool) -> tuple[str, str]:
+    """Return the root and name of what varies; a facet stands for the argument that it reads."""
+    written = str(claim.for_.vary)
+    for facet in tool.facets:
+        if facet.name == written and facet.value is not None:
+            written = facet.shown
+    root, _, name = written.partition(".")
+    known = (root == "args" and name) or written == "agent.confidence"
+    if known or (root == "session" and name in _SESSION):
+        return root, name
+    hint = suggestion(written, ("agent.confidence", *(f"session.{each}" for each in _SESSION)))
+    raise BadCall(f"{claim.for_.vary!r} cannot vary{hint}: {_WAYS}")
+
+
+def _values(root: str, name: str, tool: Tool) -> tuple[Any, ...]:
+    if root == "agent":
+        return _CONFIDENCES
+    if root == "session":
+        return _SESSION[name]
+    bounds = [
+        bound
+        for facet in tool.facets
+        for band in facet.bands
+        if band.upto is not None
+        for bound in (band.upto, band.upto + 0.01, math.floor(band.upto) + 1)
+    ]
+    return tuple(sorted({*_NUMBERS, *bounds}))
 
 
 def _arguments(schema: Mapping[str, Any] | None, chosen: random.Random) -> dict[str, Any]:

@@ -1,0 +1,393 @@
+"""Mutants: a policy file with one small change, each with its place and the test that it asks for.
+
+Windows, half lives, who approves and how requests are matched are not changed: what a suite says
+about the past is given as used amounts, and it does not look at people.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.decisions import Level, Reversibility, Stake
+from .catalogue import DEFAULT_TABLES
+from .mutate_conditions import shifted, variants
+from .positions import Document
+from .settings import PRESETS, preset
+
+Path = tuple[str | int, ...]
+REMOVED = "\0removed"
+"""Stands for "this key is not there" among the values of a change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One small change of one policy file. `kind` and `path` say what was changed, for proofs."""
+
+    file: str
+    line: int
+    column: int
+    kind: str
+    path: Path
+    what: str
+    suggestion: str
+    changes: tuple[tuple[Path, Any], ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.what}"
+
+
+def mutants(document: Document) -> Iterator[Mutant]:
+    """Yield the mutants of the policy file *document*, in the order of the file's sections."""
+    if not isinstance(document.data, dict):
+        return
+    maker = _Maker(document)
+    yield from maker.matrix()
+    yield from maker.tables()
+    yield from maker.constants()
+    for section, make in (
+        ("tools", maker.tool),
+        ("rules", maker.rule),
+        ("limits", maker.limit),
+        ("exceptions", maker.exception),
+    ):
+        for index, entry in enumerate(document.data.get(section) or ()):
+            yield from make((section, index), entry)
+    yield from maker.signals()
+    yield from maker.defaults()
+    yield from maker.approvals()
+
+
+def mutated(data: Any, mutant: Mutant) -> Any:
+    """Return a copy of *data* with the changes of *mutant*."""
+    new = copy.deepcopy(data)
+    for path, value in mutant.changes:
+        *parents, last = path
+        inside = new
+        for part in parents:
+            inside = inside.setdefault(part, {}) if isinstance(inside, dict) else inside[part]
+        if value == REMOVED:
+            del inside[last]
+        else:
+            inside[last] = value
+    return new
+
+
+class _Maker:
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.data: Mapping[str, Any] = document.data
+
+    # -- how mutants are made ---------------------------------------------------------------
+
+    def change(
+        self, kind: str, path: Path, value: Any, what: str, suggestion: str, *more: tuple[Path, Any]
+    ) -> Mutant:
+        place = self.document.key_positions.get(path) if value == REMOVED else None
+        line, column = place or self.document.position(path)
+        return Mutant(
+            file=self.document.file,
+            line=line,
+            column=column,
+            kind=kind,
+            path=path,
+            what=what,
+            suggestion=suggestion,
+            changes=((path, value), *more),
+        )
+
+    def lower(
+        self, kind: str, path: Path, words: Sequence[str], who: str, suggestion: str
+    ) -> Iterator[Mutant]:
+        """Yield the word at *path* one step down in *words*, where there is one below it."""
+        word = self.at(path)
+        if word in words and (index := words.index(word)):
+            less = words[index - 1]
+            name = path[-1]
+            yield self.change(kind, path, less, f"{who}: {name} {word} -> {less}", suggestion)
+
+    def numbers(self, kind: str, path: Path, who: str, suggestion: str) -> Iterator[Mutant]:
+        number = self.at(path)
+        if type(number) in (int, float):
+            for other in shifted(number):
+                what = f"{who}: {path[-1]} {number:g} -> {other:g}"
+                yield self.change(kind, path, other, what, suggestion)
+
+    def remove(self, kind: str, path: Path, what: str, suggestion: str) -> Iterator[Mutant]:
+        if self.at(path) is not None:
+            yield self.change(kind, path, REMOVED, what, suggestion)
+
+    def items(self, kind: str, path: Path, who: str, suggestion: str) -> Iterator[Mutant]:
+        """Yield the list at *path* without each of its items; at least one stays."""
+        given = self.at(path)
+        for index, item in enumerate(given if isinstance(given, list) else ()):
+            if len(given) > 1:
+                what = f"{who}: {item!r} dropped from {path[-1]}"
+                yield self.change(kind, (*path, index), REMOVED, what, suggestion.format(item))
+
+    def at(self, path: Path) -> Any:
+        value: Any = self.data
+        for part in path:
+            if isinstance(value, Mapping):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def condition(self, path: Path, who: str) -> Iterator[Mutant]:
+        source = self.at(path)
+        for each in variants(source) if isinstance(source, str) else ():
+            line, column = self.document.within(path, each.column) or self.document.position(path)
+            yield Mutant(
+                file=self.document.file,
+                line=line,
+                column=column,
+                kind="condition",
+                path=path,
+                what=f"{who}: `{each.before}` -> `{each.after}`",
+                suggestion=each.suggestion,
+                changes=((path, each.text),),
+            )
+
+    # -- sections ---------------------------------------------------------------------------
+
+    def matrix(self) -> Iterator[Mutant]:
+        written = self.data.get("matrix")
+        if isinstance(written, Mapping):
+            for row in Reversibility:
+                yield from self.row(written, row)
+        elif written in PRESETS:
+            cells = preset(str(written))
+            whole = {row.word: [cell.word for cell in cells[row]] for row in Reversibility}
+            for row in Reversibility:
+                yield from self.row(whole, row, whole)
+
+    def row(
+        self, matrix: Mapping[str, Any], row: Reversibility, whole: dict[str, Any] | None = None
+    ) -> Iterator[Mutant]:
+        words = [level.word for level in Level]
+        cells = list(matrix.get(row.word) or ())
+        for stake, word in zip(Stake, cells, strict=False):
+            for step in (-1, 1):
+                index = words.index(word) + step if word in words else -1
+                if not 0 <= index < len(words):
+                    continue
+                path: Path = ("matrix", row.word, int(stake))
+                what = f"matrix {row.word} x {stake.word}: {word} -> {words[index]}"
+                suggestion = f"add a case that lands on {row.word} x {stake.word}"
+                new = [words[index] if at == stake else each for at, each in enumerate(cells)]
+                change: tuple[Path, Any] = (("matrix", row.word), new)
+                if whole is not None:
+                    change = (("matrix",), {**whole, row.word: new})
+                made = self.change("matrix", path, words[index], what, suggestion)
+                yield Mutant(**{**_fields(made), "changes": (change,)})
+
+    def tables(self) -> Iterator[Mutant]:
+        stakes = [stake.word for stake in Stake]
+        for name, table in (self.data.get("stake") or {}).items():
+            path: Path = ("stake", name)
+            if isinstance(table, Mapping):
+                for word in table:
+                    yield from self.lower(
+                        "class", (*path, word), stakes, name, f"add a case whose {name} is {word}"
+                    )
+                continue
+            for index, band in enumerate(table or ()):
+                who = f"band {index + 1} of {name}"
+                bound = band.get("upto") if isinstance(band, Mapping) else None
+                around = f"add cases with {name} {bound} and just above it"
+                yield from self.numbers("band", (*path, index, "upto"), who, around)
+                yield from self.lower("band", (*path, index, "stake"), stakes, who, around)
+
+    def constants(self) -> Iterator[Mutant]:
+        for name in self.data.get("vars") or ():
+            near = f"add cases on both sides of vars.{name}"
+            yield from self.numbers("vars", ("vars", name), "vars", near)
+            yield from self.items("vars", ("vars", name), "vars", "add a case with {!r}")
+
+    def tool(self, path: Path, entry: Mapping[str, Any]) -> Iterator[Mutant]:
+        name = entry.get("id")
+        who = f"tool {name}"
+        case = f"add a case for {name} that expects its level and "
+        yield from self.reversibility(path, entry, who, case + "reversibility")
+        yield from self.remove(
+            "egress", (*path, "egress"), f"{who}: egress dropped", case + "egress: true"
+        )
+        for index, taint in enumerate(entry.get("taints") or ()):
+            yield self.change(
+                "taints",
+                (*path, "taints", index),
+                REMOVED,
+                f"{who}: taint {taint} dropped",
+                f"{case}taints: {entry['taints']}",
+            )
+        yield from self.remove(
+            "target", (*path, "target"), f"{who}: target dropped", case + "target: [...]"
+        )
+        facets = entry.get("facets") or {}
+        for facet, given in facets.items():
+            yield from self.facet((*path, "facets", facet), given, who, case, len(facets))
+
+    def reversibility(
+        self, path: Path, entry: Mapping[str, Any], who: str, suggestion: str
+    ) -> Iterator[Mutant]:
+        words = [each.word for each in Reversibility]
+        word = entry.get("reversibility", "irreversible")
+        if word not in words or word == words[0]:
+            return
+        less = words[words.index(word) - 1]
+        here = (*path, "reversibility")
+        more = () if entry.get("undo") else (((*path, "undo"), {"reason": "mutant"}),)
+        what = f"{who}: reversibility {word} -> {less}"
+        yield self.change("reversibility", here, less, what, suggestion, *more)
+
+    def facet(self, path: Path, given: Any, who: str, case: str, count: int) -> Iterator[Mutant]:
+        name = str(path[-1])
+        if count > 1:
+            what = f"{who}: facet {name} dropped"
+            yield self.change("facet", path, REMOVED, what, f"{case}facet: {name}")
+        table = (self.data.get("stake") or {}).get(name) or DEFAULT_TABLES.get(name)
+        if not isinstance(table, Mapping) or given not in table:
+            return
+        stakes = [stake.word for stake in Stake]
+        below = [each for each in table if stakes.index(table[each]) < stakes.index(table[given])]
+        if below:
+            less = max(below, key=lambda each: stakes.index(table[each]))
+            what = f"{who}: {name} {given} -> {less}"
+            yield self.change("facet", path, less, what, f"{case}stake: {table[given]}")
+
+    def rule(self, path: Path, entry: Mapping[str, Any]) -> Iterator[Mutant]:
+        name = entry.get("id")
+        who = f"rule {name}"
+        fires = f"add a case in which {name} fires and expect "
+        yield self.change("rule", path, REMOVED, f"{who}: dropped", f"{fires}rules: [{name}]")
+        levels = [level.word for level in Level][1:]
+        yield from self.lower("at_least", (*path, "at_least"), levels, who, f"{fires}the level")
+        if entry.get("deny"):
+            yield self.change(
+                "deny",
+                (*path, "deny"),
+                REMOVED,
+                f"{who}: deny -> at_least approve_dual",
+                f"{fires}level: deny",
+                ((*path, "at_least"), "approve_dual"),
+            )
+        stakes = [stake.word for stake in Stake]
+        yield from self.lower("stake", (*path, "stake"), stakes, who, f"{fires}the stake")
+        rows = [row.word for row in Reversibility]
+        yield from self.lower("stake", (*path, "reversibility"), rows, who, f"{fires}the level")
+        yield from self.condition((*path, "when"), who)
+        yield from self.items("tools", (*path, "tools"), who, f"add a case of {{}}: {name}")
+
+    def limit(self, path: Path, entry: Mapping[str, Any]) -> Iterator[Mutant]:
+        name = entry.get("id")
+        who = f"limit {name}"
+        used = f"add a case with facts: {{used: {{{name}: ...}}}} that "
+        yield self.change(
+            "limit", path, REMOVED, f"{who}: dropped", f"{used}expects limits: [{name}]"
+        )
+        for key in ("count", "max"):
+            near = f"{used}just reaches {self.at((*path, key))}, and one beyond it"
+            yield from self.numbers("limit", (*path, key), who, near)
+        levels = [level.word for level in Level][1:]
+        yield from self.lower("limit", (*path, "then"), levels, who, f"{used}expects the level")
+        yield from self.items("tools", (*path, "tools"), who, f"add a case of {{}}: {name}")
+
+    def exception(self, path: Path, entry: Mapping[str, Any]) -> Iterator[Mutant]:
+        name = entry.get("id")
+        who = f"exception {name}"
+        applies = f"add a case in which {name} applies and expect "
+        what = f"{who}: dropped"
+        yield self.change("exception", path, REMOVED, what, f"{applies}exceptions: [{name}]")
+        levels = [level.word for level in Level]
+        yield from self.lower("exception", (*path, "at_most"), levels, who, f"{applies}the level")
+        yield from self.condition((*path, "when"), who)
+        yield from self.items("tools", (*path, "tools"), who, f"add a case of {{}}: {name}")
+        try:
+            day = datetime.date.fromisoformat(str(entry.get("expires")))
+            later = day + datetime.timedelta(days=30)
+        except (ValueError, OverflowError):
+            return
+        after = f'add a case with now: "{day + datetime.timedelta(days=1)}T00:00:00Z"'
+        what = f"{who}: expires {day} -> {later}"
+        expiry = (*path, "expires")
+        yield self.change(
+            "exception", expiry, later.isoformat(), what, f"{after} and exceptions: []"
+        )
+
+    def signals(self) -> Iterator[Mutant]:
+        signals = self.data.get("signals") or {}
+        for name in ("confidence", "novelty", "session_risk"):
+            yield from self.remove(
+                "signal",
+                ("signals", name),
+                f"signal {name} dropped",
+                f"add a case that expects signals: [{name}]",
+            )
+        below = (signals.get("confidence") or {}).get("raise_below") or {}
+        for stake, number in below.items():
+            yield from self.numbers(
+                "confidence",
+                ("signals", "confidence", "raise_below", stake),
+                "confidence",
+                f"add cases at {stake} stake with agent.confidence {number:g} and just below it",
+            )
+        yield from self.numbers(
+            "signal",
+            ("signals", "confidence", "missing"),
+            "confidence",
+            "add a case whose agent says no confidence",
+        )
+        steps = (signals.get("session_risk") or {}).get("raise_at") or ()
+        for index, step in enumerate(steps):
+            here: Path = ("signals", "session_risk", "raise_at", index)
+            near = f"add cases with session.points {step.get('points')} and just below it"
+            yield from self.numbers("signal", (*here, "points"), "session_risk", near)
+            yield from self.steps((*here, "raise"), "session_risk")
+        yield from self.steps(("signals", "novelty", "raise"), "novelty")
+
+    def steps(self, path: Path, who: str) -> Iterator[Mutant]:
+        number = self.at(path)
+        if type(number) is int and number > 1:
+            what = f"signal {who}: raise {number} -> {number - 1}"
+            yield self.change("signal", path, number - 1, what, f"expect the level that {who} asks")
+
+    def defaults(self) -> Iterator[Mutant]:
+        yield from self.lower(
+            "unknown_tool",
+            ("defaults", "unknown_tool", "level"),
+            [level.word for level in Level][1:],
+            "defaults.unknown_tool",
+            "add a case with a tool that is in no entry and expect reason: unknown_tool",
+        )
+
+    def approvals(self) -> Iterator[Mutant]:
+        for name, fact in (
+            ("open_per_session", "open_in_session"),
+            ("per_agent_per_hour", "holds_in_hour"),
+        ):
+            path: Path = ("approvals", "caps", name)
+            near = f"add a case with facts: {{{fact}: {self.at(path)}}} and one below it"
+            yield from self.numbers("caps", path, "caps", near)
+            yield from self.remove("caps", path, f"caps: {name} dropped", near)
+        refused = "add a case with facts: {refused: true} and expect the level"
+        path = ("approvals", "repeat_denied")
+        yield from self.remove("repeat_denied", path, "repeat_denied dropped", refused)
+        levels = [level.word for level in Level][1:]
+        yield from self.lower("repeat_denied", (*path, "then"), levels, "repeat_denied", refused)
+        yield from self.lower(
+            "grants",
+            ("approvals", "grants", "at_most"),
+            [level.word for level in Level],
+            "grants",
+            "add a case with facts: {grant: true} and expect the level",
+        )
+
+
+def _fields(mutant: Mutant) -> dict[str, Any]:
+    return {name: getattr(mutant, name) for name in Mutant.__dataclass_fields__}

@@ -1,0 +1,109 @@
+"""What a case expects, compared with what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..core.decisions import Decision, Level, Reversibility, Stake
+from ..core.rules import PolicySet
+from .positions import suggestion
+from .suite_calls import BadCall
+from .suite_document import CallEntry, Expect
+
+_LISTS = frozenset("rules shadow exceptions signals limits taints target approvers".split())
+_SIGNALS = ("confidence", "novelty", "session_risk")
+_CAPS = ("open_per_session", "per_agent_per_hour")
+
+Wrong = tuple[tuple[str | int, ...], str]
+"""A path within the expectation, and what is wrong there."""
+
+
+def unknown_names(policy: PolicySet, expect: Expect) -> Iterator[Wrong]:
+    """Yield the names that nothing has: a test about nothing must not pass."""
+    rules = {rule.id for rule in policy.rules}
+    limits = {limit.id for limit in policy.limits}
+    exceptions = {each.id for each in policy.exceptions}
+    checks: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("rules", "rule", rules),
+        ("shadow", "rule", rules | limits),
+        ("exceptions", "rule", exceptions),
+        ("limits", "limit", (*limits, *_CAPS)),
+        ("signals", "signal", _SIGNALS),
+    )
+    for field, kind, known in checks:
+        for index, name in enumerate(getattr(expect, field) or ()):
+            if name not in known:
+                yield (field, index), f"names unknown {kind} {name!r}{_near(name, known)}"
+    if expect.tool and expect.tool not in policy.tools:
+        yield ("tool",), f"names unknown tool {expect.tool!r}{_near(expect.tool, policy.tools)}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    return suggestion(name, known) or f"; known: {', '.join(sorted(known)[:12]) or 'none'}"
+
+
+def named(given: Any, fixtures: Mapping[str, Any], kind: str) -> Any:
+    """Return the fixture that *given* names, or what is written out.
+
+    Raises:
+        BadCall: there is no such fixture.
+    """
+    if not isinstance(given, str):
+        return given
+    if given not in fixtures:
+        raise BadCall(f"there is no {kind} {given!r} in fixtures{suggestion(given, fixtures)}")
+    return fixtures[given]
+
+
+def known_tool(entry: CallEntry, expect: Expect, policy: PolicySet) -> bool:
+    """Whether *entry* names a tool of the policy, which the call then has to be.
+
+    Raises:
+        BadCall: it names one that is not there, and the case does not say that it means that.
+    """
+    if entry.tool is None or entry.tool in policy.tools:
+        return entry.tool is not None
+    if expect.reason != "unknown_tool":
+        hint = suggestion(entry.tool, policy.tools)
+        raise BadCall(f"there is no tool {entry.tool!r}{hint} (expect reason: unknown_tool?)")
+    return False
+
+
+def differences(expect: Expect, decision: Decision) -> Iterator[str]:
+    """Yield how *decision* is not what is expected."""
+    for name in sorted(expect.model_fields_set):
+        wanted = getattr(expect, name)
+        if wanted is None:
+            continue
+        got = _got(decision, name, wanted)
+        if name in _LISTS:
+            same = sorted(wanted) == sorted(got)
+            wanted = list(wanted)
+        else:
+            same = wanted in got if name == "message" else wanted == got
+        if not same:
+            yield f"{name}: want {_shown(wanted)}, got {_shown(got)}"
+
+
+def _got(decision: Decision, name: str, wanted: Any) -> Any:
+    if name == "rules":
+        return [hit.id for hit in decision.rules]
+    if name == "taints":
+        return sorted(decision.effects.taints)
+    if name == "target":
+        return sorted(decision.target or ())
+    value = getattr(decision, name)
+    if name == "grant" and isinstance(wanted, bool):
+        return bool(value)
+    if isinstance(value, Level | Stake | Reversibility):
+        return value.word
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: Any) -> str:
+    return (
+        {True: "true", False: "false", None: "none"}.get(value, repr(value))
+        if not isinstance(value, list | dict)
+        else repr(value)
+    )
