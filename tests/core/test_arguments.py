@@ -9,7 +9,8 @@ import pytest
 
 from interlock.core.arguments import environment
 from interlock.core.decisions import Decision
-from tests.policies.building import call, judge, policy
+from tests.core.building import judge
+from tests.policies.building import call, policy
 
 FORM = "application/x-www-form-urlencoded"
 TOOL = """

@@ -14,7 +14,8 @@ from interlock.core.actions import Body, Content, ToolCall
 from interlock.core.decisions import Level, Reversibility, Stake
 from interlock.core.rules import Indeterminate, Rule
 from interlock.policies.settings import PRESETS, preset
-from tests.policies.building import NOON, PAY, call, judge, policy
+from tests.core.building import judge
+from tests.policies.building import NOON, PAY, call, policy
 
 RULE = """
 rules:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from interlock.core.graphql import read_operation
 from interlock.core.patterns import Pattern
 from interlock.core.rules import PolicySet
-from tests.policies.building import call, judge, policy, problems
+from tests.core.building import judge
+from tests.policies.building import call, policy, problems
 
 FORM = "application/x-www-form-urlencoded"
 

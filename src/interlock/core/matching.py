@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from .actions import Body, ToolCall
 from .graphql import Operation, read_operation
+from .naming import Names, named
 from .neighbours import Group, neighbours, pairs, probes
 from .patterns import (
     GraphQL,
     HttpMatch,
     Kind,
+    McpMatch,
     Pattern,
     Segment,
     fields,
@@ -133,18 +136,26 @@ class _Reading:
         return self.header(name) if kind == "header" else self.call.service
 
 
+_NO_PATH: Mapping[str, str] = MappingProxyType({})
+
+
 class Catalogue:
     """Finds the entry of a call; the time does not grow with entries elsewhere.
 
     Build it with `build`, which also says which entries clash.
     """
 
-    __slots__ = ("_buckets",)
+    __slots__ = ("_buckets", "_names")
 
-    def __init__(self, buckets: Mapping[tuple[str, str, str], _Bucket]) -> None:
+    def __init__(self, buckets: Mapping[tuple[str, str, str], _Bucket], names: Names) -> None:
         self._buckets = buckets
+        self._names = names
 
     def find(self, call: ToolCall) -> Found | Missing:
+        """Return the entry of *call*: an MCP entry of an MCP tool, an HTTP entry of all others."""
+        if call.mcp is not None:
+            tool, because = self._names.find(call.upstream, call.mcp)
+            return Found(tool=tool, path=_NO_PATH) if tool else Missing(because=because)
         reading = _Reading(call)
         fitting = [entry for entry in self._candidates(reading) if _fits(entry, reading)]
         # A laxer entry never takes what a more specific one refuses for its query parameters.
@@ -175,8 +186,19 @@ class Catalogue:
                     yield from bucket.exact.get((*probe, value), ())
 
 
-def build(matches: Mapping[str, HttpMatch]) -> tuple[Catalogue, tuple[Clash, ...]]:
+def build(matches: Mapping[str, HttpMatch | McpMatch]) -> tuple[Catalogue, tuple[Clash, ...]]:
     """Return the catalogue of *matches* (by tool id), and every pair that clashes."""
+    https = {tool: match for tool, match in matches.items() if isinstance(match, HttpMatch)}
+    mcps = {tool: match for tool, match in matches.items() if isinstance(match, McpMatch)}
+    buckets, clashes = _routes(https)
+    found, unclear = named(mcps)
+    clashes += [Clash(first=first, second=second) for first, second in unclear]
+    return Catalogue(buckets, found), tuple(clashes)
+
+
+def _routes(
+    matches: Mapping[str, HttpMatch],
+) -> tuple[dict[tuple[str, str, str], _Bucket], list[Clash]]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for tool, match in matches.items():
         for method in match.methods:
@@ -190,7 +212,7 @@ def build(matches: Mapping[str, HttpMatch]) -> tuple[Catalogue, tuple[Clash, ...
         if _clash(entries[one], entries[other])
     ]
     buckets = {key: _bucket([entries[tool] for tool in tools]) for key, tools in groups.items()}
-    return Catalogue(buckets), tuple(clashes)
+    return buckets, clashes
 
 
 def _first(match: HttpMatch) -> str:
