@@ -14,6 +14,7 @@ from interlock.core.actions import (
     Agent,
     Answer,
     Context,
+    McpTool,
     Review,
     Reviewer,
     State,
@@ -21,13 +22,22 @@ from interlock.core.actions import (
     Verdict,
 )
 from interlock.core.content import parse_content
-from interlock.core.decisions import Decision, Level, PolicyRef, Reversibility, RuleHit, Stake, Undo
+from interlock.core.decisions import (
+    Decision,
+    Escalation,
+    Level,
+    PolicyRef,
+    Reversibility,
+    RuleHit,
+    Stake,
+    Undo,
+)
 from interlock.core.digest import digest, seal
 from interlock.core.errors import MalformedCall
 from interlock.core.events import Answered, Cancelled, Decided, NotSent, Resolved, Reviewed
+from interlock.core.facts import Effects, Facts, Grant, Session
 from interlock.store.codec import (
     DAMAGED,
-    SMALL_BODY,
     decode_action,
     decode_answer,
     decode_call,
@@ -36,6 +46,7 @@ from interlock.store.codec import (
     encode_event,
     encode_record,
 )
+from interlock.store.decisions import SMALL
 from tests.support.builders import a_call, a_decision, a_review, an_action
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -58,6 +69,47 @@ CALLS = st.builds(
         task=HEADER,
         traceparent=WORDS,
     ),
+    mcp=st.none()
+    | st.builds(
+        McpTool,
+        name=WORDS,
+        definition=WORDS,
+        annotations=st.dictionaries(WORDS, st.booleans(), max_size=2),
+    ),
+)
+VALUES = st.dictionaries(WORDS, st.integers() | WORDS | st.lists(st.none()), max_size=2)
+GRANTS = st.builds(
+    Grant,
+    id=WORDS,
+    key=WORDS,
+    agent=WORDS,
+    tool=WORDS,
+    target=VALUES,
+    by=WORDS,
+    action_id=WORDS,
+    created=st.integers(0),
+    expires=st.integers(0),
+    uses=st.integers(0, 9),
+    used=st.integers(0, 9),
+    reason=WORDS,
+    mac=WORDS,
+)
+FACTS = st.builds(
+    Facts,
+    used=st.dictionaries(WORDS, st.integers(0, 2**62), max_size=2),
+    familiar=st.none() | st.booleans(),
+    session=st.none()
+    | st.builds(
+        Session,
+        untrusted_content=st.booleans(),
+        sensitive_data=st.booleans(),
+        points=st.floats(0, 1e9),
+        writes=st.integers(0),
+        calls=st.integers(0),
+    ),
+    task=st.none() | WORDS,
+    refused=st.booleans(),
+    grant=st.none() | GRANTS,
 )
 DECISIONS = st.builds(
     Decision,
@@ -89,6 +141,17 @@ DECISIONS = st.builds(
     editable=st.none() | st.lists(WORDS, max_size=2).map(tuple),
     require_reason=st.frozensets(WORDS, max_size=2),
     orphans=st.sampled_from(["execute", "refuse"]),
+    limits=st.lists(WORDS, max_size=2).map(tuple),
+    target=st.none() | VALUES,
+    grant=WORDS,
+    grants=st.booleans(),
+    remind_ms=st.integers(0, 10**9),
+    escalate=st.lists(
+        st.builds(Escalation, after_ms=st.integers(0), to=st.lists(WORDS).map(tuple)), max_size=2
+    ).map(tuple),
+    notify=st.lists(WORDS, max_size=2).map(tuple),
+    redacted=st.lists(WORDS, max_size=2).map(tuple),
+    facts=FACTS,
 )
 REVIEWS = st.builds(
     Review,
@@ -151,7 +214,7 @@ def test_an_answer_reads_back_byte_for_byte(body: bytes, status: int, complete: 
 
 
 def test_a_large_body_that_nobody_looks_at_is_left_out_and_cannot_pass_for_the_call() -> None:
-    body = b'{"a": "' + b"x" * SMALL_BODY + b'"}'
+    body = b'{"a": "' + b"x" * SMALL + b'"}'
     call = a_call(body=body)
 
     read = decode_call(encode_call(call, keep_body=False))
@@ -175,6 +238,46 @@ def test_a_decision_that_nobody_looks_at_one_by_one_is_stored_small() -> None:
     assert len(encode_record(action)) < 400
     read = decode_action("a1", fields_of(replace(action, state=State.APPROVED)))
     assert read.decision is not None and read.decision.level is Level.ALLOW
+
+
+@pytest.mark.parametrize("more", [{"limits": ("daily",)}, {"grant": "g1"}])
+def test_a_call_that_a_limit_or_a_grant_had_a_part_in_is_recorded_in_full(
+    more: dict[str, object],
+) -> None:
+    action = replace(an_action(), decision=a_decision(Level.ALLOW, trace=("why",), **more))
+
+    read = decode_action("a1", fields_of(replace(action, state=State.APPROVED)))
+
+    assert read.decision == action.decision
+
+
+def test_who_is_told_and_what_is_hidden_is_recorded_of_every_call() -> None:
+    dull = a_decision(Level.NOTIFY, notify=("ops",), redacted=("iban",))
+
+    read = decode_action("a1", fields_of(replace(an_action(), decision=dull, state=State.APPROVED)))
+
+    assert read.decision is not None
+    assert (read.decision.notify, read.decision.redacted) == (("ops",), ("iban",))
+
+
+def test_effects_are_for_the_store_and_no_part_of_the_record() -> None:
+    effects = Effects(target="t1", repeat_ms=1)
+    plain = replace(an_action(), decision=a_decision())
+    marked = replace(an_action(), decision=a_decision(effects=effects))
+
+    assert encode_record(plain) == encode_record(marked)
+
+
+NEW = "limits target grant grants remind_ms escalate notify redacted facts".split()
+
+
+def test_a_record_from_before_there_were_budgets_reads_as_one_without() -> None:
+    action = replace(an_action(), state=State.HELD, decision=a_decision())
+    stored = fields_of(action)
+
+    assert not json.loads(stored[b"rec"])["decision"].keys() & set(NEW)
+    assert b"mcp" not in stored[b"call"]
+    assert decode_action("a1", stored) == action
 
 
 SEALED = an_action().digest

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic_core import to_json
@@ -22,6 +21,7 @@ from ..core.actions import (
     Body,
     Content,
     Context,
+    McpTool,
     Review,
     Reviewer,
     State,
@@ -29,11 +29,9 @@ from ..core.actions import (
     Verdict,
 )
 from ..core.content import parse_content, parse_target
-from ..core.decisions import Decision, Level, PolicyRef, Reversibility, RuleHit, Stake, Undo
 from ..core.errors import MalformedCall
 from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
-
-SMALL_BODY = 4096  #: bytes; bodies of calls that nobody has to look at are kept up to this size
+from .decisions import SMALL, pack_decision, read_decision
 
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -50,8 +48,8 @@ def _unframed(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def encode_call(call: ToolCall, *, keep_body: bool) -> bytes:
-    kept = keep_body or len(call.body) <= SMALL_BODY
-    head = {
+    kept = keep_body or len(call.body) <= SMALL
+    head: dict[str, Any] = {
         "agent": call.agent.id,
         "owner": call.agent.owner,
         "upstream": call.upstream,
@@ -72,6 +70,8 @@ def encode_call(call: ToolCall, *, keep_body: bool) -> bytes:
         ],
         "omitted": 0 if kept else len(call.body),
     }
+    if call.mcp is not None:
+        head["mcp"] = [call.mcp.name, call.mcp.definition, dict(call.mcp.annotations)]
     return _framed(head, call.body if kept else b"")
 
 
@@ -100,7 +100,12 @@ def decode_call(data: bytes) -> ToolCall:
             traceparent=traceparent,
         ),
         digest=head["digest"],
+        mcp=_mcp(*head["mcp"]) if "mcp" in head else None,
     )
+
+
+def _mcp(name: str, definition: str, annotations: dict[str, bool]) -> McpTool:
+    return McpTool(name=name, definition=definition, annotations=annotations)
 
 
 def _content(head: Mapping[str, Any], body: bytes) -> Content:
@@ -133,7 +138,7 @@ def decode_answer(data: bytes) -> Answer:
 def encode_record(action: Action) -> bytes:
     decision = action.decision
     record: dict[str, Any] = {
-        "decision": None if decision is None else _decision(decision, keep=bool(action.seal)),
+        "decision": None if decision is None else pack_decision(decision, keep=bool(action.seal)),
         "cause": action.cause,
         "key": action.key,
         "seal": action.seal,
@@ -141,82 +146,6 @@ def encode_record(action: Action) -> bytes:
         "reviews": [_review(review) for review in action.reviews],
     }
     return to_json(record)
-
-
-def _decision(decision: Decision, *, keep: bool) -> dict[str, Any]:
-    """Pack a decision; large arguments only of a call that people have to do with (`keep`)."""
-    packed: dict[str, Any] = {
-        "level": int(decision.level),
-        "policy": [decision.policy.name, decision.policy.version, decision.policy.sha256],
-        "tool": decision.tool,
-        "description": decision.description,
-        "stake": int(decision.stake),
-        "reversibility": int(decision.reversibility),
-        "facet": decision.facet,
-    }
-    if _unremarkable(decision):
-        return packed  # nobody looks at these one by one, and there are many
-    arguments = json.dumps(dict(decision.arguments))
-    packed |= {
-        "rules": [asdict(rule) for rule in decision.rules],
-        "shadow": decision.shadow,
-        "signals": decision.signals,
-        "exceptions": decision.exceptions,
-        "indeterminate": decision.indeterminate,
-        "reason": decision.reason,
-        "message": decision.message,
-        "trace": decision.trace,
-        "arguments": arguments if keep or len(arguments) <= SMALL_BODY else "{}",
-        "sources": dict(decision.sources),
-        "undo": None if decision.undo is None else asdict(decision.undo),
-        "egress": decision.egress,
-        "quorum": decision.quorum,
-        "approvers": decision.approvers,
-        "hold_ms": decision.hold_ms,
-        "editable": decision.editable,
-        "require_reason": sorted(decision.require_reason),
-        "orphans": decision.orphans,
-        "would_be": None if decision.would_be is None else int(decision.would_be),
-    }
-    return packed
-
-
-def _unremarkable(decision: Decision) -> bool:
-    """Let through by the catalogue alone: no rule, signal, exception or shadow had a part."""
-    said = (decision.rules, decision.exceptions, decision.shadow, decision.signals)
-    return decision.level <= Level.NOTIFY and decision.would_be is None and not any(said)
-
-
-def _decision_from(packed: Mapping[str, Any]) -> Decision:
-    rest = dict(packed)
-    name, version, sha256 = rest.pop("policy")
-    base = Decision(
-        level=Level(rest.pop("level")),
-        policy=PolicyRef(name=name, version=version, sha256=sha256),
-        stake=Stake(rest.pop("stake")),
-        reversibility=Reversibility(rest.pop("reversibility")),
-        tool=rest.pop("tool"),
-        description=rest.pop("description"),
-        facet=rest.pop("facet"),
-    )
-    if not rest:
-        return base
-    rules, arguments = rest.pop("rules"), rest.pop("arguments")
-    needed = frozenset(rest.pop("require_reason"))
-    undo, editable, would_be = rest.pop("undo"), rest.pop("editable"), rest.pop("would_be")
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()
-    }
-    return replace(
-        base,
-        rules=tuple(RuleHit(**rule) for rule in rules),
-        arguments=json.loads(arguments),
-        require_reason=needed,
-        undo=None if undo is None else Undo(**undo),
-        editable=None if editable is None else tuple(editable),
-        would_be=None if would_be is None else Level(would_be),
-        **plain,
-    )
 
 
 def _review(review: Review) -> dict[str, Any]:
@@ -271,7 +200,7 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         original=original if edited else None,
         state=State(word(b"st")),
         version=number(b"ver"),
-        decision=None if record["decision"] is None else _decision_from(record["decision"]),
+        decision=None if record["decision"] is None else read_decision(record["decision"]),
         votes=tuple(_review_from(vote) for vote in record["votes"]),
         reviews=tuple(_review_from(review) for review in record["reviews"]),
         created=number(b"created"),
