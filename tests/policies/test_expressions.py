@@ -10,7 +10,12 @@ import pytest
 from interlock.core.rules import Indeterminate
 from interlock.policies.expression_syntax import ConditionError
 from interlock.policies.expression_types import of_schema
-from interlock.policies.expressions import compile_condition, compile_value
+from interlock.policies.expressions import (
+    asks,
+    compile_condition,
+    compile_edit_condition,
+    compile_value,
+)
 
 VARS = {"domains": ["example.com", "b.example"], "limit": 10, "names": {"a": 1}, "mixed": [1.5, 2]}
 ARGS = of_schema(
@@ -24,6 +29,15 @@ ARGS = of_schema(
         },
     }
 )
+
+
+def told(source: str, task: str | None, session: dict[str, Any] | None) -> bool | str:
+    """What a condition answers where so much is known of the session."""
+    seen = {"args": {"to": "bob@b.example", "amount": 120}, "session": session, "task": task}
+    try:
+        return compile_condition(source, VARS, ARGS)(seen)
+    except Indeterminate as doubt:
+        return str(doubt)
 
 
 def answer(source: str, **args: Any) -> bool | str:
@@ -130,6 +144,66 @@ def test_one_decisive_operand_outweighs_doubt_in_any_order() -> None:
     assert answer("args.x.all(i, i > 1)", x=["a", 1]) is False
 
 
+def test_facts_about_the_session_are_read() -> None:
+    known = {"id": "s", "untrusted_content": True, "points": 40.5, "writes": 2}
+
+    assert told("session.untrusted_content && session.points > 40", "", known) is True
+    assert told('session.writes > 2 || session["id"] == "t"', "", known) is False
+
+
+def test_a_fact_that_is_not_known_is_doubt_whatever_else_is_said() -> None:
+    assert told("session.writes > 0", None, None) == "session.writes is not known"
+    assert told("session.calls > 0", None, {"id": "s"}) == "session.calls is not known"
+    assert told("!session.sensitive_data", None, {}) == "session.sensitive_data is not known"
+
+
+def test_what_the_user_asked_for_is_stated() -> None:
+    assert told("stated(args.to) && stated(args.amount)", "Pay $120 to Bob@b.example!", {}) is True
+    assert told("stated(args.to)", "Pay carol@b.example 120", {}) is False
+    assert told("stated(args.to)", None, {}) == "the user's request is not known"
+    assert told("stated(vars.domains)", "Ask example.com and b.example.", {}) is True
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("args.to == 'a'", set()),
+        ("session.writes > 0 && args.to == 'a'", {"session"}),
+        ("args.tags.exists(x, stated(x))", {"task"}),
+        ("!stated(args.to) || session.points > 1", {"session", "task"}),
+        ("args.session == 'a'", set()),
+    ],
+)
+def test_a_condition_says_what_it_must_know_of_the_past(source: str, what: set[str]) -> None:
+    assert asks(source) == what
+
+
+def test_an_edit_is_compared_with_the_original() -> None:
+    condition = compile_edit_condition("edited.args.amount <= original.args.amount", VARS, ARGS)
+    original = {"args": {"amount": 5}}
+
+    assert condition({"edited": {"args": {"amount": 4}}, "original": original}) is True
+    assert condition({"edited": {"args": {"amount": 6}}, "original": original}) is False
+    with pytest.raises(Indeterminate, match="edited.args.amount is missing"):
+        condition({"edited": {"args": {}}, "original": original})
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("edited.args.amuont < 5", "12: no field 'edited.args.amuont'; did you mean 'amount'?"),
+        ("args.amount < 5", "0: unknown name 'args'; did you mean 'vars'?"),
+        ("stated(edited.args.to)", "0: stated() is not available here"),
+        ("edited.amount < 5", "7: no field 'edited.amount'; known: args"),
+    ],
+)
+def test_a_wrong_bound_of_edits_is_refused(source: str, said: str) -> None:
+    with pytest.raises(ConditionError) as caught:
+        compile_edit_condition(source, VARS, ARGS)
+
+    assert f"{caught.value.column}: {caught.value}" == said
+
+
 def refused(source: str) -> str:
     with pytest.raises(ConditionError) as caught:
         compile_condition(source, VARS, ARGS)
@@ -141,7 +215,19 @@ def refused(source: str) -> str:
     [
         ("domain(args.too) == 'x'", "12: no field 'args.too'; did you mean 'to'?"),
         ("sesion.x", "0: unknown name 'sesion'"),
-        ("session.writes > 0", "0: session.* is not available in this version"),
+        ("session.write > 0", "8: no field 'session.write'; did you mean 'writes'?"),
+        (
+            "session.untrusted_content > 1",
+            "0: > cannot compare session.unt",
+        ),
+        ('"x" in session', "7: name a fact of it, as in session.writes"),
+        ("has(session.writes)", "4: session.writes is always there: leave has() out"),
+        ("stated(session)", "7: name a fact of it"),
+        ("statd(args.to)", "0: unknown function 'statd'; did you mean 'stated'?"),
+        ("stated(args.deep)", "7: stated() takes a value or a list of them, but args.deep is a"),
+        ("stated()", "7: unexpected ')'"),
+        ("stated(args.to, args.to)", "0: stated() takes 1 argument(s)"),
+        ("edited.args.to == 'a'", "0: unknown name 'edited'"),
         ("agnet.id == 'x'", "0: unknown name 'agnet'; did you mean 'agent'?"),
         ("call.hours > 1", "5: no field 'call.hours'; did you mean 'hour'?"),
         ("vars.limits > 1", "5: no field 'vars.limits'; did you mean 'limit'?"),
@@ -175,6 +261,7 @@ def refused(source: str) -> str:
         ("!" * 40 + "true", "nested deeper than 32"),
         ("1" + "||1" * 250, "200 parts"),
         ("x" * 2001, "2000 characters"),
+        ("1 in [" + "1," * 501 + "1]", "a list may have 500 items: use vars"),
         ("args.amount % 2 == 0", "12: unexpected character '%'"),
         ("[args.to] == 1", "1: a list may hold numbers and strings"),
     ],

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from ..core.actions import Body
 from ..core.decisions import Reversibility, Stake, Undo
-from ..core.patterns import Discriminator, GraphQL, HttpMatch, Kind, Pattern, Segment
+from ..core.patterns import Discriminator, GraphQL, HttpMatch, Kind, McpMatch, Pattern, Segment
 from ..core.rules import Band, Facet, Tool, Validator
 from .document import BandEntry, HttpEntry, ToolEntry
 from .expression_types import Shape
+from .expressions import asks
+from .mcp_tools import mcp_match, mcp_pins
 from .positions import suggestion
 from .problems import Source
 from .schemas import arguments_shape, casts, compile_schema, wrong_keywords
@@ -51,59 +53,111 @@ class Entry:
     source: Source
     path: Path
     shape: Shape
+    asks: frozenset[str]  #: what its facets must know of the past
 
 
 def compile_tools(source: Source) -> Iterator[Entry]:
     """Yield the tools of one file that are sound; the others leave problems in *source*."""
     tables: Tables = {**DEFAULT_TABLES, **source.model.stake}
     _check_tables(source)
-    editable = source.model.edit.allow
     _check_editable(source)
     for index, entry in enumerate(source.model.tools):
         path: Path = ("tools", index)
         before = len(source.problems)
-        match = _match(entry, source, (*path, "http"))
-        names = tuple(s.text for s in match.segments if s.kind is not Kind.LITERAL)
-        shape = _shape(entry, names, source, path)
-        tool = Tool(
-            id=entry.id,
-            description=entry.description,
-            match=match,
-            args_schema=entry.args_schema,
-            invalid=_validator(entry, names, source, path),
-            casts=casts(entry.args_schema),
-            constants=_constants(match),
-            multi=frozenset(entry.http.multi),
-            bodies=_bodies(entry, match),
-            reversibility=Reversibility[entry.reversibility.upper()],
-            undo=_undo(entry, source, path),
-            facets=tuple(_facets(entry, tables, shape, source, path)),
-            egress=entry.egress,
-            editable=None if editable is None else _plain(editable.get(entry.id, ())),
-            orphans=entry.orphans,
-        )
-        if len(source.problems) == before:
-            yield Entry(tool=tool, source=source, path=path, shape=shape)
+        compiled = _compile(entry, tables, source, path)
+        if compiled is not None and len(source.problems) == before:
+            yield compiled
 
 
-def _plain(names: tuple[str, ...]) -> tuple[str, ...]:
+def _compile(entry: ToolEntry, tables: Tables, source: Source, path: Path) -> Entry | None:
+    match = _match(entry, source, path)
+    if match is None:
+        return None
+    outside = _outside(entry, match)
+    shape = _shape(entry, outside, source, path)
+    pins = mcp_pins(entry, source, path)
+    editable = source.model.edit.allow
+    tool = Tool(
+        id=entry.id,
+        description=entry.description,
+        match=match,
+        args_schema=entry.args_schema,
+        invalid=_validator(entry, frozenset(outside), source, path),
+        casts=casts(entry.args_schema),
+        constants=_constants(match),
+        multi=frozenset(entry.http.multi) if entry.http else frozenset(),
+        bodies=_bodies(entry.http, match),
+        reversibility=Reversibility[entry.reversibility.upper()],
+        undo=_undo(entry, source, path),
+        facets=tuple(_facets(entry, tables, shape, source, path)),
+        egress=entry.egress,
+        editable=None if editable is None else plain(editable.get(entry.id, ())),
+        orphans=entry.orphans,
+        target=_target(entry, shape, source, path),
+        taints=frozenset(entry.taints),
+        trusted=entry.annotations is not None and entry.annotations.trust == "full",
+        pins=pins,
+        shadow=source.shadow,
+    )
+    return Entry(tool=tool, source=source, path=path, shape=shape, asks=_asks(tool))
+
+
+def _asks(tool: Tool) -> frozenset[str]:
+    return frozenset().union(*(asks(each.shown) for each in tool.facets if each.value))
+
+
+def plain(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return argument names, written as `args.NAME` or `NAME`, without the prefix."""
     return tuple(name.removeprefix("args.") for name in names)
 
 
-def _bodies(entry: ToolEntry, match: HttpMatch) -> frozenset[Body]:
+def _match(entry: ToolEntry, source: Source, path: Path) -> HttpMatch | McpMatch | None:
+    if (entry.http is None) == (entry.mcp is None):
+        source.refuse(path, f"tool {entry.id!r} needs one of `http` and `mcp`, and not both")
+        return None
+    if entry.http is not None:
+        return _http(entry.http, entry.args_schema, source, (*path, "http"))
+    return None if entry.mcp is None else mcp_match(entry.mcp, source, (*path, "mcp"))
+
+
+def _target(entry: ToolEntry, shape: Shape, source: Source, path: Path) -> tuple[str, ...] | None:
+    if entry.target is None:
+        return None
+    names = plain(entry.target)
+    for index, name in enumerate(names):
+        if why := missing(name, shape):
+            source.refuse((*path, "target", index), f"{entry.id} has no argument {why}")
+    return tuple(dict.fromkeys(names))
+
+
+def missing(name: str, shape: Shape) -> str:
+    """Return *name*, with a suggestion, where a tool certainly has no such argument; else ""."""
+    if shape.fields is None or name in shape.fields:
+        return ""
+    if any(accepts(name) for accepts in shape.patterns):
+        return ""
+    hint = suggestion(name, shape.fields) or f"; known: {', '.join(sorted(shape.fields)[:12])}"
+    return f"{name!r}{hint}"
+
+
+def _bodies(http: HttpEntry | None, match: HttpMatch | McpMatch) -> frozenset[Body]:
     """Without a word about bodies, tools that are only read take none: it could say anything."""
-    if entry.http.body is not None:
-        return frozenset(Body(word) for word in entry.http.body)
+    if http is None or isinstance(match, McpMatch):
+        return frozenset({Body.JSON})
+    if http.body is not None:
+        return frozenset(Body(word) for word in http.body)
     return frozenset() if match.methods <= _BODILESS else frozenset({Body.JSON, Body.FORM})
 
 
-def _match(entry: ToolEntry, source: Source, path: Path) -> HttpMatch:
-    http = entry.http
+def _http(
+    http: HttpEntry, schema: Mapping[str, object] | None, source: Source, path: Path
+) -> HttpMatch:
     for name in http.method:
         if not _METHOD.match(name):
             source.refuse((*path, "method"), f"{name!r} is not a method: write it as GET")
     query = _discriminators(http.query)
-    properties = frozenset((entry.args_schema or {}).get("properties") or ())
+    written = (schema or {}).get("properties")
+    properties = frozenset(written if isinstance(written, Mapping) else ())
     params = [Pattern(name) for name in http.params]
     if graphql := http.graphql:
         wanted: GraphQL | None = GraphQL(
@@ -138,8 +192,10 @@ def _discriminators(written: Mapping[str, tuple[str, ...]]) -> tuple[Discriminat
     )
 
 
-def _constants(match: HttpMatch) -> frozenset[tuple[str, str]]:
+def _constants(match: HttpMatch | McpMatch) -> frozenset[tuple[str, str]]:
     """Return the fields that can only have one value here: they say which tool, not how."""
+    if isinstance(match, McpMatch):
+        return frozenset()
     kinds = (("query", match.query), ("form", match.form), ("json", match.json))
     return frozenset(
         (kind, each.name)
@@ -186,10 +242,17 @@ def _segment(part: str) -> Segment | None:
     return Segment(Kind.LITERAL, part)
 
 
-def _shape(entry: ToolEntry, names: tuple[str, ...], source: Source, path: Path) -> Shape:
-    declared = (*names, *entry.http.params, *_varying(entry.http))
+def _outside(entry: ToolEntry, match: HttpMatch | McpMatch) -> tuple[str, ...]:
+    """Return the arguments that a schema need not name: of the path, or declared as parameters."""
+    if entry.http is None or isinstance(match, McpMatch):
+        return ()
+    path = (each.text for each in match.segments if each.kind is not Kind.LITERAL)
+    return (*path, *entry.http.params, *_varying(entry.http))
+
+
+def _shape(entry: ToolEntry, outside: tuple[str, ...], source: Source, path: Path) -> Shape:
     try:
-        return arguments_shape(entry.args_schema, declared)
+        return arguments_shape(entry.args_schema, outside)
     except ValueError as error:
         source.refuse((*path, "args_schema"), str(error))
         return Shape(kind="object")
@@ -203,14 +266,13 @@ def _varying(http: HttpEntry) -> Iterator[str]:
 
 
 def _validator(
-    entry: ToolEntry, names: tuple[str, ...], source: Source, path: Path
+    entry: ToolEntry, outside: frozenset[str], source: Source, path: Path
 ) -> Validator | None:
     if entry.args_schema is None:
         return None
     here = (*path, "args_schema")
     for inside, message in wrong_keywords(entry.args_schema):
         source.refuse((*here, *inside), message, at_key=True)
-    outside = frozenset((*names, *entry.http.params, *_varying(entry.http)))
     try:
         return compile_schema(entry.args_schema, outside)
     except ValueError as error:

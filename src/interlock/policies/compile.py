@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..core import matching
 from ..core.decisions import Level, Reversibility, Stake
 from ..core.errors import InvalidDocument, Problem
-from ..core.patterns import Pattern
-from ..core.rules import Exception_, PolicySet, Rule
-from . import settings
+from ..core.patterns import HttpMatch
+from ..core.rules import Exception_, PolicySet, Rule, Tool
+from . import lint, safeguards, settings, signals
 from .catalogue import Entry, compile_tools
 from .document import ExceptionEntry, RuleEntry
-from .expression_syntax import Name, Node, parse
-from .expression_types import ANY, Shape, merged
+from .expressions import asks
+from .limits import Limited, compile_limits
+from .mcp_tools import mcp_clashes
 from .positions import suggestion
 from .problems import Source
-
-Path = tuple[str | int, ...]
+from .selection import Path, Selection, arguments_of
 
 
 def compile_set(sources: Sequence[Source], today: datetime.date | None = None) -> PolicySet:
@@ -44,6 +44,17 @@ def _place(problem: Problem) -> tuple[str, int, int]:
     return problem.file, problem.line, problem.column
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """A rule or an exception, the tools that it is for, and what it must know of the past."""
+
+    rule: Rule | None = None
+    exception: Exception_ | None = None
+    tools: frozenset[str]
+    everything: bool = False  #: unknown tools too
+    asks: frozenset[str]
+
+
 class _Compiler:
     def __init__(self, sources: Sequence[Source], today: datetime.date | None) -> None:
         self.sources = sources
@@ -54,35 +65,68 @@ class _Compiler:
         self._collect_tools()
         self._check_undo()
         self._check_ids()
-        catalogue, clashes = matching.build(
-            {name: entry.tool.match for name, entry in self.entries.items()}
-        )
-        for clash in clashes:
-            self._refuse_clash(clash)
+        catalogue = self._catalogue()
+        self.selection = Selection(self.sources, self.entries)
         rules = [each for source in self.sources for each in self._rules(source)]
         exceptions = [each for source in self.sources for each in self._exceptions(source)]
-        tools = {
-            name: replace(
-                entry.tool,
-                rules=tuple(rule for rule, names, _ in rules if name in names),
-                exceptions=tuple(each for each, names in exceptions if name in names),
-            )
-            for name, entry in self.entries.items()
-        }
+        limits = [
+            each for source in self.sources for each in compile_limits(source, self.selection)
+        ]
+        state = signals.session(self.sources)
         policy = PolicySet(
             ref=settings.reference(self.sources),
             matrix=settings.matrix(self.sources),
-            tools=tools,
+            tools=self._tools(rules, exceptions, limits),
             catalogue=catalogue,
-            rules=tuple(rule for rule, _, _ in rules),
-            exceptions=tuple(each for each, _ in exceptions),
-            unknown_rules=tuple(rule for rule, _, everything in rules if everything),
-            confidence=settings.confidence(self.sources),
+            rules=tuple(each.rule for each in rules if each.rule),
+            exceptions=tuple(each.exception for each in exceptions if each.exception),
+            limits=tuple(each.limit for each in limits),
+            unknown_rules=tuple(each.rule for each in rules if each.rule and each.everything),
+            unknown_limits=tuple(each.limit for each in limits if each.everything),
+            unknown_asks=_asked(each for each in rules if each.everything)
+            | _asked(each for each in limits if each.everything),
+            confidence=signals.confidence(self.sources),
+            novelty=signals.novelty(self.sources, self.selection),
+            session_risk=signals.session_risk(self.sources),
+            session_scope=state.scope,
+            session_memory_ms=state.memory_ms,
             levels=settings.levels(self.sources),
             unknown_tool=settings.unknown_tool(self.sources),
             shadow=settings.shadow(self.sources),
+            caps=safeguards.caps(self.sources),
+            repeat_denied=safeguards.repeat_denied(self.sources),
+            redact=safeguards.redact(self.sources, self.selection),
         )
+        if not any(source.problems for source in self.sources):
+            lint.check(self.sources, policy, self.selection)
         return None if any(source.problems for source in self.sources) else policy
+
+    def _tools(
+        self,
+        rules: Sequence[_Judged],
+        exceptions: Sequence[_Judged],
+        limits: Sequence[Limited],
+    ) -> dict[str, Tool]:
+        grants = safeguards.grants(self.sources, self.selection)
+        musts = {
+            name: must
+            for source in self.sources
+            for name, must in safeguards.musts(source, self.entries).items()
+        }
+        tools = {}
+        for name, entry in self.entries.items():
+            mine = [each for each in [*rules, *exceptions] if name in each.tools]
+            counted = [each for each in limits if name in each.tools]
+            tools[name] = replace(
+                entry.tool,
+                rules=tuple(each.rule for each in mine if each.rule),
+                exceptions=tuple(each.exception for each in mine if each.exception),
+                limits=tuple(each.limit for each in counted),
+                must=musts.get(name, ()),
+                grants=grants.get(name),
+                asks=entry.asks | _asked(mine) | _asked(counted),
+            )
+        return tools
 
     # -- tools ------------------------------------------------------------------------------
 
@@ -106,12 +150,22 @@ class _Compiler:
                     f"no tool {undo.tool!r}{suggestion(undo.tool, known)}",
                 )
 
-    def _refuse_clash(self, clash: matching.Clash) -> None:
-        first, second = self.entries[clash.first], self.entries[clash.second]
+    def _catalogue(self) -> matching.Catalogue:
+        matches = {name: entry.tool.match for name, entry in self.entries.items()}
+        http = {name: match for name, match in matches.items() if isinstance(match, HttpMatch)}
+        catalogue, clashes = matching.build(http)
+        for clash in clashes:
+            self._refuse_clash(clash.first, clash.second, "http")
+        for first, second in mcp_clashes(matches):
+            self._refuse_clash(first, second, "mcp")
+        return catalogue
+
+    def _refuse_clash(self, one: str, other: str, kind: str) -> None:
+        first, second = self.entries[one], self.entries[other]
         second.source.refuse(
-            (*second.path, "http"),
-            f"{clash.second} and {clash.first} ({first.source.place((*first.path, 'http'))}) can "
-            "match the same call and neither is more specific: narrow one of them",
+            (*second.path, kind),
+            f"{other} and {one} ({first.source.place((*first.path, kind))}) can match the same "
+            "call and neither is more specific: narrow one of them",
         )
 
     # -- rules and exceptions ---------------------------------------------------------------
@@ -121,6 +175,7 @@ class _Compiler:
         for source in self.sources:
             sections = (
                 ("rules", [rule.id for rule in source.model.rules]),
+                ("limits", [limit.id for limit in source.model.limits]),
                 ("exceptions", [each.id for each in source.model.exceptions]),
             )
             for section, ids in sections:
@@ -130,28 +185,10 @@ class _Compiler:
                         source.refuse(path, f"id {name!r} is already at {first[name]}")
                     first.setdefault(name, source.place(path))
 
-    def _selected(self, source: Source, path: Path, patterns: tuple[str, ...]) -> set[str]:
-        """Return the tools that *patterns* name; each pattern must name one."""
-        written = {tool.id for each in self.sources for tool in each.model.tools}
-        selected: set[str] = set()
-        for index, text in enumerate(patterns):
-            pattern = Pattern(text)
-            if text != "*" and not any(pattern.matches(name) for name in written):
-                source.refuse(
-                    (*path, "tools", index), f"{text!r} names no tool{suggestion(text, written)}"
-                )
-            selected |= {name for name in self.entries if pattern.matches(name)}
-        return selected
-
-    def _shape(self, names: set[str]) -> Shape:
-        if any(source.problems for source in self.sources):
-            return ANY  # a broken tool's arguments are unknown: do not report names in vain
-        return merged(self.entries[name].shape for name in sorted(names))
-
-    def _rules(self, source: Source) -> Iterator[tuple[Rule, set[str], bool]]:
+    def _rules(self, source: Source) -> Iterator[_Judged]:
         for index, entry in enumerate(source.model.rules):
             path: Path = ("rules", index)
-            names = self._selected(source, path, entry.tools)
+            names = self.selection.named(source, path, entry.tools)
             effect = _effect(entry)
             if not effect:
                 source.refuse(
@@ -160,7 +197,7 @@ class _Compiler:
                 )
             when = None
             if entry.when is not None:
-                when = source.condition((*path, "when"), entry.when, self._shape(names))
+                when = source.condition((*path, "when"), entry.when, self.selection.shape(names))
             rule = Rule(
                 id=entry.id,
                 description=entry.description,
@@ -170,16 +207,21 @@ class _Compiler:
                 reversibility=Reversibility[(entry.reversibility or "read_only").upper()],
                 deny=entry.deny,
                 effect=effect,
-                shadow=entry.mode == "shadow",
+                shadow=entry.mode == "shadow" or source.shadow,
             )
-            yield rule, names, "*" in entry.tools
+            yield _Judged(
+                rule=rule,
+                tools=names,
+                everything="*" in entry.tools,
+                asks=asks(entry.when) if when is not None and entry.when else frozenset(),
+            )
 
-    def _exceptions(self, source: Source) -> Iterator[tuple[Exception_, set[str]]]:
+    def _exceptions(self, source: Source) -> Iterator[_Judged]:
         floor = settings.exception_floor(self.sources)
         for index, entry in enumerate(source.model.exceptions):
             path: Path = ("exceptions", index)
-            names = self._selected(source, path, entry.tools)
-            when = source.condition((*path, "when"), entry.when, self._shape(names))
+            names = self.selection.named(source, path, entry.tools)
+            when = source.condition((*path, "when"), entry.when, self.selection.shape(names))
             at_most = Level[entry.at_most.upper()]
             if at_most < floor:
                 source.refuse(
@@ -188,21 +230,22 @@ class _Compiler:
             expires = self._expiry(entry, source, path)
             if when is None or expires is None:
                 continue
-            if not _mentions(parse(entry.when), "args"):
+            if not arguments_of(entry.when):
                 source.refuse(
                     (*path, "when"), "an exception is narrow: make it depend on args as well"
                 )
-            yield (
-                Exception_(
+            yield _Judged(
+                exception=Exception_(
                     id=entry.id,
                     when=when,
                     at_most=at_most,
                     owner=entry.owner,
                     reason=entry.reason,
                     expires=expires,
-                    shadow=entry.mode == "shadow",
+                    shadow=entry.mode == "shadow" or source.shadow,
                 ),
-                names,
+                tools=names,
+                asks=asks(entry.when),
             )
 
     def _expiry(self, entry: ExceptionEntry, source: Source, path: Path) -> datetime.date | None:
@@ -226,12 +269,5 @@ def _effect(entry: RuleEntry) -> str:
     return ", ".join([*words, *(["deny"] if entry.deny else [])])
 
 
-def _mentions(node: object, name: str) -> bool:
-    if isinstance(node, Name):
-        return node.name == name
-    if isinstance(node, tuple):
-        return any(_mentions(each, name) for each in node)
-    if isinstance(node, Node):
-        slots = (slot for kind in type(node).__mro__ for slot in getattr(kind, "__slots__", ()))
-        return any(_mentions(getattr(node, slot), name) for slot in slots)
-    return False
+def _asked(judged: Iterable[_Judged | Limited]) -> frozenset[str]:
+    return frozenset().union(*(each.asks for each in judged))

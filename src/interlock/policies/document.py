@@ -1,6 +1,7 @@
 """The policy file as it is written: one frozen, strict pydantic tree.
 
-A key that asks for a safeguard which this version does not enforce is refused, never ignored.
+A key that asks for a safeguard which this version does not enforce is refused, never ignored. The
+reference, with what each part means, is docs/policy.md.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ Text = Annotated[str, Field(max_length=2000)]
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m|h|d)$")]
 
 
-def _refuse(value: object) -> object:
+def _no_digest(value: object) -> object:
     raise PydanticCustomError(
         "unsupported",
-        "is not supported in this version; a policy never asks in vain, so take it out",
+        "is not supported in this version: people are told of each call at once; take it out",
     )
 
 
@@ -40,10 +41,14 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-Unsupported = Annotated[Any, BeforeValidator(_refuse)]
+_OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
+
+NoDigest = Annotated[Any, BeforeValidator(_no_digest)]
 NoHost = Annotated[Any, BeforeValidator(_no_host)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
-Values = Annotated[tuple[Annotated[str, Field(max_length=500)], ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[Name, ...], _OneOrMore]
+Values = Annotated[tuple[Annotated[str, Field(max_length=500)], ...], _OneOrMore]
+Some = Annotated[Names, Field(min_length=1)]
+Steps = Annotated[int, Field(ge=1, le=3)]
 
 
 class Part(BaseModel):
@@ -94,7 +99,7 @@ def _graphql(value: object) -> object:
 
 class HttpEntry(Part):
     upstream: Identifier
-    method: Annotated[Names, Field(min_length=1)]
+    method: Some
     path: Annotated[str, Field(pattern=r"^/", max_length=500)]
     service: str = ""
     header: dict[str, Values] = {}
@@ -109,6 +114,20 @@ class HttpEntry(Part):
     host: NoHost = None
 
 
+class McpEntry(Part):
+    """Tools of an MCP server: a name, a glob (`*`, `{a,b}_*`), or a list of them."""
+
+    server: Identifier
+    tool: Some
+
+
+class AnnotationsEntry(Part):
+    """What the server says of its tools: it may raise, unless a pinned definition is trusted."""
+
+    trust: Literal["raise_only", "full"] = "raise_only"
+    pin: Names = ()
+
+
 class UndoEntry(Part):
     tool: str = ""
     within: Duration | Literal[""] = ""
@@ -118,22 +137,23 @@ class UndoEntry(Part):
 class ToolEntry(Part):
     id: Identifier
     description: Text = ""
-    http: HttpEntry
+    http: HttpEntry | None = None
+    mcp: McpEntry | None = None
+    annotations: AnnotationsEntry | None = None
     args_schema: dict[str, Any] | None = None
     reversibility: ReversibilityWord = "irreversible"
     undo: UndoEntry | None = None
     facets: Annotated[dict[str, str | int | float], Field(min_length=1)]
     egress: bool = False
+    target: Some | None = None
+    taints: tuple[Literal["untrusted_content", "sensitive_data"], ...] = ()
     orphans: Literal["execute", "refuse"] = "execute"
-    mcp: Unsupported = None
-    annotations: Unsupported = None
-    taints: Unsupported = None
 
 
 class RuleEntry(Part):
     id: Identifier
     description: Text = ""
-    tools: Annotated[Names, Field(min_length=1)]
+    tools: Some
     when: str | None = None
     at_least: Literal["notify", "approve", "approve_dual"] | None = None
     stake: StakeWord | None = None
@@ -146,7 +166,7 @@ class RuleEntry(Part):
 class ExceptionEntry(Part):
     id: Identifier
     description: Text = ""
-    tools: Annotated[Names, Field(min_length=1)]
+    tools: Some
     when: str
     at_most: Literal["allow", "notify", "approve"]
     owner: Name
@@ -170,25 +190,125 @@ class ConfidenceEntry(Part):
     raise_below: RaiseBelow
 
 
+class NoveltyEntry(Part):
+    """The first call with this key within the memory raises."""
+
+    key: Names = ("agent.id", "tool", "target")
+    memory: Duration = "30d"
+    raise_: Steps = Field(default=1, alias="raise")
+
+
+Points = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class PointsEntry(Part):
+    low: Points = 1
+    medium: Points = 5
+    high: Points = 20
+    critical: Points = 50
+
+
+class RaiseAt(Part):
+    points: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    raise_: Steps = Field(alias="raise")
+
+
+class SessionRiskEntry(Part):
+    """Points of what a session has sent, by stake, halving every half life."""
+
+    points: PointsEntry = PointsEntry()
+    half_life: Duration = "30m"
+    raise_at: Annotated[tuple[RaiseAt, ...], Field(min_length=1)]
+
+
+class SessionEntry(Part):
+    """What one session is, and how long its state is kept after its latest call."""
+
+    scope: Literal["session", "agent"] | None = None
+    memory: Duration | None = None
+
+
 class Signals(Part):
     confidence: ConfidenceEntry | None = None
-    novelty: Unsupported = None
-    session_risk: Unsupported = None
+    novelty: NoveltyEntry | None = None
+    session_risk: SessionRiskEntry | None = None
+    session: SessionEntry = SessionEntry()
+
+
+class LimitEntry(Part):
+    """A budget: `count`, or `sum` with `max`, within `window`, for each value of `key`."""
+
+    id: Identifier
+    description: Text = ""
+    tools: Some
+    key: Names
+    window: Duration
+    count: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    sum: Annotated[str, Field(min_length=1)] | None = None
+    max: Annotated[float, Field(gt=0, le=9_000_000_000, allow_inf_nan=False)] | None = None
+    then: Literal["notify", "approve", "approve_dual", "deny"]
+    mode: Mode = "enforce"
+
+
+class EscalationEntry(Part):
+    after: Duration
+    to: Some
 
 
 class LevelEntry(Part):
     approvers: Names = ()
     quorum: Annotated[int, Field(ge=1, le=10)] | None = None
+    remind_after: Duration | None = None
+    escalate: tuple[EscalationEntry, ...] = ()
     expire_after: Duration | None = None
     on_expire: Literal["deny"] = "deny"
-    remind_after: Unsupported = None
-    escalate: Unsupported = None
+
+
+class NotifyEntry(Part):
+    to: Names = ()
+    digest: NoDigest = None
 
 
 class LevelsEntry(Part):
+    notify: NotifyEntry = NotifyEntry()
     approve: LevelEntry = LevelEntry()
     approve_dual: LevelEntry = LevelEntry()
-    notify: Unsupported = None
+
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class CapsEntry(Part):
+    """How many calls may wait for people; more are denied."""
+
+    open_per_session: Count | None = None
+    per_agent_per_hour: Count | None = None
+
+
+class RepeatDeniedEntry(Part):
+    """The same call again, soon after a person refused it."""
+
+    same_call_within: Duration
+    then: Literal["approve", "approve_dual", "deny"] = "deny"
+
+
+class GrantsEntry(Part):
+    """What a person may grant ("do not ask again") for these tools."""
+
+    tools: Some
+    at_most: Literal["allow", "notify", "approve"] = "notify"
+    longest: Duration = "7d"
+    uses: Count = 100
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, dict) else value
+
+
+Grants = Annotated[
+    tuple[GrantsEntry, ...],
+    BeforeValidator(_several, json_schema_input_type=GrantsEntry | list[GrantsEntry]),
+]
 
 
 class Approvals(Part):
@@ -196,14 +316,23 @@ class Approvals(Part):
     require_reason: (
         tuple[Literal["approve", "approve_dual", "reject", "edit", "respond"], ...] | None
     ) = None
-    caps: Unsupported = None
-    repeat_denied: Unsupported = None
+    caps: CapsEntry = CapsEntry()
+    repeat_denied: RepeatDeniedEntry | None = None
+    grants: Grants = ()
 
 
 class Edit(Part):
     allow: dict[str, Names] | None = None
-    must: Unsupported = None
+    must: Names = ()
     then: Literal["re_evaluate"] = "re_evaluate"
+
+
+class Redactions(Part):
+    """What is hidden: from approvers until revealed, and from logs and records."""
+
+    approver: Names = ()
+    logs: Names = ()
+    detectors: tuple[Literal["iban", "card_number", "bearer_token"], ...] = ()
 
 
 class UnknownToolEntry(Part):
@@ -246,14 +375,14 @@ class PolicyDocument(Part):
     vars: dict[str, Scalar | tuple[Scalar, ...]] = {}
     tools: tuple[ToolEntry, ...] = ()
     rules: tuple[RuleEntry, ...] = ()
+    limits: tuple[LimitEntry, ...] = ()
     exceptions: tuple[ExceptionEntry, ...] = ()
     signals: Signals = Signals()
     levels: LevelsEntry = LevelsEntry()
     approvals: Approvals = Approvals()
     edit: Edit = Edit()
+    redact: Redactions = Redactions()
     defaults: Defaults = Defaults()
-    limits: Unsupported = None
-    redact: Unsupported = None
 
 
 class PresetDocument(Part):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MAX_LENGTH = 2000
 MAX_NODES = 200
 MAX_DEPTH = 32
+MAX_ITEMS = 500
 
-FUNCTIONS = ("has", "size", "glob", "domain")
+FUNCTIONS = ("has", "size", "glob", "domain", "stated")
 METHODS = ("startsWith", "endsWith", "contains", "matches", "exists", "all")
 
 _TOKEN = re.compile(
@@ -114,13 +118,36 @@ class _Token:
     end: int
 
 
+@lru_cache(maxsize=1024)
 def parse(source: str) -> Node:
-    """Return the tree of *source*.
+    """Return the tree of *source*: at most MAX_NODES parts, nested at most MAX_DEPTH deep.
 
     Raises:
         ConditionError: with the column of what is wrong.
     """
     return _Parser(source).whole()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield *node* and every part of it, parents first, in the order in which they were written."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """Return the parts that *node* is made of."""
+    if isinstance(node, Logic):
+        return node.operands
+    if isinstance(node, Binary):
+        return node.left, node.right
+    if isinstance(node, Unary):
+        return (node.operand,)
+    if isinstance(node, Select):
+        return (node.target,)
+    if isinstance(node, Call):
+        return node.arguments
+    return (node.target, node.condition) if isinstance(node, Loop) else ()
 
 
 def _tokens(source: str) -> list[_Token]:
@@ -351,6 +378,8 @@ class _Parser:
             ):
                 raise ConditionError("a list may hold numbers and strings", token.start)
             values.append(-token.value if negative else token.value)
+            if len(values) > MAX_ITEMS:
+                raise ConditionError(f"a list may have {MAX_ITEMS} items: use vars", token.start)
             if not self.eat(","):
                 self.need("]")
                 break
@@ -358,8 +387,6 @@ class _Parser:
 
 
 def _unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
-    import difflib
-
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
     return f"unknown {kind} {name!r}{hint}"

@@ -64,6 +64,17 @@ CALL = Shape(
         ),
     },
 )
+SESSION = Shape(
+    kind="object",
+    fields={
+        "id": STRING,
+        "untrusted_content": BOOL,
+        "sensitive_data": BOOL,
+        "points": NUMBER,
+        "writes": NUMBER,
+        "calls": NUMBER,
+    },
+)
 
 
 def of_schema(schema: Any) -> Shape:
@@ -156,18 +167,15 @@ class _Checker:
         return shape
 
     def name(self, node: Name) -> Shape:
-        if node.name == "session":
-            raise ConditionError(
-                "session.* is not available in this version: facts about the session come later",
-                node.column,
-            )
+        if node.name == "session" and "session" in self.roots:
+            raise ConditionError("name a fact of it, as in session.writes", node.column)
         if node.name not in self.roots:
             hint = _near(node.name, self.roots)
             raise ConditionError(f"unknown name {node.name!r}{hint}", node.column)
         return self.roots[node.name]
 
     def select(self, node: Select) -> Shape:
-        shape = self.shape(node.target)
+        shape = self.roots["session"] if self.of_session(node) else self.shape(node.target)
         if shape.kind not in ("any", "object"):
             raise ConditionError(
                 f"{node.target.text} is a {shape.kind} and has no fields", node.column
@@ -181,6 +189,10 @@ class _Checker:
         hint = _near(node.field, shape.fields)
         column = node.column + len(node.target.text) + 1
         raise ConditionError(f"no field {node.text!r}{hint}", column)
+
+    def of_session(self, node: Select) -> bool:
+        target = node.target
+        return isinstance(target, Name) and target.name == "session" and "session" in self.roots
 
     def binary(self, node: Binary) -> Shape:
         if node.op in ("+", "-", "*"):
@@ -247,6 +259,8 @@ class _Checker:
                     f"{first.text} is a {shape.kind} and has no size", first.column
                 )
             return NUMBER
+        if node.name == "stated":
+            return self.stated(node, first)
         for argument in node.arguments:
             self.expect(argument, "string", f"{node.name}() takes a string")
         if node.name in ("matches", "glob") and not isinstance(node.arguments[1], Literal):
@@ -259,7 +273,21 @@ class _Checker:
     def has(self, first: Node) -> Shape:
         if not isinstance(first, Select):
             raise ConditionError("has() takes a field, as in has(args.amount)", first.column)
+        if self.of_session(first):
+            # A fact that could not be fetched counts against the call; has() would excuse it.
+            raise ConditionError(f"{first.text} is always there: leave has() out", first.column)
         self.shape(first)
+        return BOOL
+
+    def stated(self, node: Call, first: Node) -> Shape:
+        if "session" not in self.roots:
+            raise ConditionError("stated() is not available here", node.column)
+        shape = self.shape(first)
+        if shape.kind not in ("any", "string", "number", "bool", "list"):
+            raise ConditionError(
+                f"stated() takes a value or a list of them, but {first.text} is a {shape.kind}",
+                first.column,
+            )
         return BOOL
 
 

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..core.provenance import stated
 from ..core.rules import Condition, Environment, Indeterminate, Value
 from . import expression_values as values
 from .expression_syntax import (
@@ -27,8 +28,9 @@ from .expression_syntax import (
     Select,
     Unary,
     parse,
+    walk,
 )
-from .expression_types import AGENT, ANY, CALL, Shape, check, of_value
+from .expression_types import AGENT, ANY, CALL, SESSION, Shape, check, of_value
 from .regexes import compile_glob, compile_regex
 
 _TEXT_METHODS: Mapping[str, Callable[[str, str], bool]] = {
@@ -52,15 +54,33 @@ _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
 def compile_condition(
     source: str, variables: Mapping[str, Any] | None = None, args: Shape = ANY
 ) -> Condition:
-    """Compile a condition over `args`, `agent`, `call` and the constants `vars`.
+    """Compile a condition over `args`, `agent`, `call`, `session` and the constants `vars`.
 
     Raises:
         ConditionError: with the column of a wrong syntax, name or type.
     """
-    node, shape = _checked(source, variables or {}, args)
+    return _condition(source, variables or {}, _roots(variables or {}, args))
+
+
+def compile_edit_condition(
+    source: str, variables: Mapping[str, Any] | None = None, args: Shape = ANY
+) -> Condition:
+    """Compile what an edit has to keep to: over `edited.args`, `original.args` and `vars`.
+
+    Raises:
+        ConditionError: with the column of a wrong syntax, name or type.
+    """
+    call = Shape(kind="object", fields={"args": args})
+    roots = {"edited": call, "original": call, "vars": of_value(variables or {})}
+    return _condition(source, variables or {}, roots)
+
+
+def _condition(source: str, variables: Mapping[str, Any], roots: Mapping[str, Shape]) -> Condition:
+    node = parse(source)
+    shape = check(node, roots)
     if shape.kind not in ("any", "bool"):
         raise ConditionError(f"a condition is true or false; this is a {shape.kind}", node.column)
-    inner = _compile(node, variables or {})
+    inner = compile_node(node, variables)
     if shape.kind == "bool":
         return inner
 
@@ -81,20 +101,37 @@ def compile_value(
     Raises:
         ConditionError: with the column of a wrong syntax, name or type.
     """
-    node, shape = _checked(source, variables or {}, args)
+    node = parse(source)
+    shape = check(node, _roots(variables or {}, args))
     if shape.kind not in ("any", "number"):
         raise ConditionError(f"a number is needed here; this is a {shape.kind}", node.column)
-    return _compile(node, variables or {})
+    return compile_node(node, variables or {})
 
 
-def _checked(source: str, variables: Mapping[str, Any], args: Shape) -> tuple[Node, Shape]:
-    node = parse(source)
-    roots = {"args": args, "agent": AGENT, "call": CALL, "vars": of_value(variables)}
-    return node, check(node, roots)
+def asks(source: str) -> frozenset[str]:
+    """Return what a condition must know of the past: `session`, `task` (for `stated`)."""
+    found = set()
+    for node in walk(parse(source)):
+        if isinstance(node, Name) and node.name == "session":
+            found.add("session")
+        elif isinstance(node, Call) and node.name == "stated":
+            found.add("task")
+    return frozenset(found)
 
 
-def _compile(node: Node, variables: Mapping[str, Any]) -> Value:
+def compile_node(node: Node, variables: Mapping[str, Any]) -> Value:
+    """Compile a part of a condition that was checked."""
     return _Compiler(variables).compile(node)
+
+
+def _roots(variables: Mapping[str, Any], args: Shape) -> dict[str, Shape]:
+    return {
+        "args": args,
+        "agent": AGENT,
+        "call": CALL,
+        "session": SESSION,
+        "vars": of_value(variables),
+    }
 
 
 class _Compiler:
@@ -125,6 +162,8 @@ class _Compiler:
         if isinstance(node.target, Name):
             if node.target.name == "vars":
                 return _constant(self.variables[node.field])
+            if node.target.name == "session":
+                return _fact(node.field, node.text)
             return _field_of_root(node.target.name, node.field, node.text)
         target, field, what, text = (
             self.compile(node.target),
@@ -247,6 +286,8 @@ class _Compiler:
         value, text = self.compile(first), first.text
         if node.name == "size":
             return lambda seen: values.size(value(seen), text)
+        if node.name == "stated":
+            return lambda seen: stated(value(seen), seen.get("task"))
         if node.name == "domain":
             return lambda seen: values.domain(values.text(value(seen), text), text)
         second = node.arguments[1]
@@ -279,6 +320,16 @@ def _field_of_root(root: str, field: str, text: str) -> Value:
             raise Indeterminate(f"{text} is missing") from None
 
     return select
+
+
+def _fact(field: str, text: str) -> Value:
+    def fact(seen: Environment) -> Any:
+        session = seen.get("session")
+        if session is None or field not in session:
+            raise Indeterminate(f"{text} is not known")
+        return session[field]
+
+    return fact
 
 
 def _presence(target: Value, field: str, what: str) -> Value:

@@ -11,7 +11,7 @@ from ..core.rules import Condition, Value
 from .document import PolicyDocument
 from .expression_syntax import ConditionError
 from .expression_types import Shape
-from .expressions import compile_condition, compile_value
+from .expressions import compile_condition, compile_edit_condition, compile_value
 from .positions import Document
 
 
@@ -28,6 +28,10 @@ class Source:
     def name(self) -> str:
         return self.model.metadata.name
 
+    @property
+    def shadow(self) -> bool:
+        return self.model.mode == "shadow"
+
     def refuse(self, path: Sequence[str | int], message: str, *, at_key: bool = False) -> None:
         """Note that something is wrong at *path*."""
         self.problems.append(self.document.problem(path, message, at_key=at_key))
@@ -40,6 +44,16 @@ class Source:
         """Compile the condition at *path*; None, and a problem, where it is wrong."""
         try:
             return compile_condition(source, self.variables, args)
+        except ConditionError as error:
+            self._refuse_condition(path, error)
+            return None
+
+    def edit_condition(
+        self, path: Sequence[str | int], source: str, args: Shape
+    ) -> Condition | None:
+        """Compile what an edit has to keep to; None, and a problem, where it is wrong."""
+        try:
+            return compile_edit_condition(source, self.variables, args)
         except ConditionError as error:
             self._refuse_condition(path, error)
             return None

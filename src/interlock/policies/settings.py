@@ -1,7 +1,8 @@
-"""What holds for all files of a policy: matrix, signals, levels, defaults, identity.
+"""What holds for all files of a policy: matrix, levels, defaults, identity.
 
 Where files may differ, the strictest counts, so that their order does not matter and none loosens
-another; where that has no meaning, differing is a problem.
+another; where that has no meaning, differing is a problem. Files in shadow mode hold nothing: what
+they say here counts only where all files are in shadow mode.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from functools import cache
 from importlib import resources
 from typing import TypeVar
 
-from ..core.decisions import Level, PolicyRef, Reversibility, Stake
-from ..core.rules import Confidence, Levels, LevelSpec, Matrix, UnknownTool
-from .document import LevelEntry, MatrixEntry, PresetDocument, UnknownToolEntry
+from ..core.decisions import Escalation, Level, PolicyRef, Reversibility, Stake
+from ..core.rules import Levels, LevelSpec, Matrix, UnknownTool
+from .document import LevelEntry, MatrixEntry, NotifyEntry, PresetDocument, UnknownToolEntry
 from .positions import load_model
 from .problems import Source
 
@@ -32,13 +33,19 @@ def matrix(sources: Sequence[Source]) -> Matrix:
 
 
 def shadow(sources: Sequence[Source]) -> bool:
-    """Whether the files only decide and count."""
-    return only(sources, "mode", lambda source: source.model.mode == "shadow") or False
+    """Whether all files only decide and count."""
+    return bool(sources) and all(source.shadow for source in sources)
+
+
+def enforcing(sources: Sequence[Source]) -> Sequence[Source]:
+    """Return the files whose settings count: those that are enforced, or all where none is."""
+    return [source for source in sources if not source.shadow] or sources
 
 
 def exception_floor(sources: Sequence[Source]) -> Level:
-    """Return the lowest level that an exception may lower to."""
-    return max(Level[source.model.defaults.exception_floor.upper()] for source in sources)
+    """Return the lowest level that an exception or a grant may lower to."""
+    written = (source.model.defaults.exception_floor for source in enforcing(sources))
+    return max(Level[each.upper()] for each in written)
 
 
 def milliseconds(duration: str) -> int:
@@ -96,37 +103,30 @@ def _matrix_of(source: Source) -> Matrix | None:
     return matrix
 
 
-def confidence(sources: Sequence[Source]) -> Confidence | None:
-    """Return the strictest of all: no file can loosen another's signal."""
-    written = [s.model.signals.confidence for s in sources if s.model.signals.confidence]
-    if not written:
-        return None
-    low, medium, high, critical = (
-        max(getattr(each.raise_below, stake.word) for each in written) for stake in Stake
-    )
-    for source in sources:
-        if source.model.signals.confidence:
-            _check_thresholds(source)
-    return Confidence(
-        missing=min(each.missing for each in written),
-        raise_below=(low, medium, high, critical),
-    )
-
-
 def levels(sources: Sequence[Source]) -> Levels:
-    base = Levels()
-    reasons = only(sources, "approvals", lambda source: source.model.approvals.require_reason)
+    """Return what holding means; groups and times must be the same wherever they are written."""
     for source in sources:
         if set(source.model.approvals.separation) != {"requester", "agent_owner"}:
             source.refuse(
                 ("approvals", "separation"),
                 "the requester and the agent's owner never approve: write both or leave it out",
             )
+        for name in ("approve", "approve_dual"):
+            _check_level(source, name)
+    base, heard = Levels(), enforcing(sources)
+    reasons = only(heard, "approvals", lambda source: source.model.approvals.require_reason)
+    told = only(heard, "levels", _told)
     return Levels(
-        approve=_level(sources, "approve", base.approve),
-        approve_dual=_level(sources, "approve_dual", base.approve_dual),
+        approve=_level(heard, "approve", base.approve),
+        approve_dual=_level(heard, "approve_dual", base.approve_dual),
         require_reason=base.require_reason if reasons is None else frozenset(reasons),
+        notify=told.to if told else (),
     )
+
+
+def _told(source: Source) -> NotifyEntry | None:
+    entry = source.model.levels.notify
+    return None if entry == NotifyEntry() else entry
 
 
 def _level(sources: Sequence[Source], name: str, base: LevelSpec) -> LevelSpec:
@@ -135,22 +135,44 @@ def _level(sources: Sequence[Source], name: str, base: LevelSpec) -> LevelSpec:
         return None if entry == LevelEntry() else entry
 
     entry = only(sources, "levels", written) or LevelEntry()
-    quorum = base.quorum if entry.quorum is None else entry.quorum
-    if quorum < base.quorum:
-        for source in sources:
-            if written(source):
-                source.refuse(("levels", name, "quorum"), f"{name} needs {base.quorum} people")
     return LevelSpec(
         approvers=entry.approvers,
-        quorum=quorum,
+        quorum=base.quorum if entry.quorum is None else entry.quorum,
         hold_ms=milliseconds(entry.expire_after) if entry.expire_after else base.hold_ms,
+        remind_ms=milliseconds(entry.remind_after) if entry.remind_after else 0,
+        escalate=tuple(
+            Escalation(after_ms=milliseconds(each.after), to=each.to) for each in entry.escalate
+        ),
     )
+
+
+def _check_level(source: Source, name: str) -> None:
+    entry: LevelEntry = getattr(source.model.levels, name)
+    base: LevelSpec = getattr(Levels(), name)
+    path = ("levels", name)
+    if entry.quorum is not None and entry.quorum < base.quorum:
+        source.refuse((*path, "quorum"), f"{name} needs {base.quorum} people")
+    hold = milliseconds(entry.expire_after) if entry.expire_after else base.hold_ms
+    if entry.remind_after and milliseconds(entry.remind_after) >= hold:
+        source.refuse((*path, "remind_after"), "the call has expired by then: remind earlier")
+    before = 0
+    for index, step in enumerate(entry.escalate):
+        here, after = (*path, "escalate", index, "after"), milliseconds(step.after)
+        if after <= before:
+            source.refuse(here, f"{step.after} is not later than the step before: list them rising")
+        if after >= hold:
+            source.refuse(here, f"the call has expired after {step.after}: escalate earlier")
+        before = after
+        if entry.escalate[index].to and not entry.approvers:
+            source.refuse(
+                (*path, "escalate"), "every approver may decide already: name `approvers` first"
+            )
 
 
 def unknown_tool(sources: Sequence[Source]) -> UnknownTool:
     written = [
         source.model.defaults.unknown_tool
-        for source in sources
+        for source in enforcing(sources)
         if source.model.defaults.unknown_tool
     ] or [UnknownToolEntry()]
     return UnknownTool(
@@ -182,16 +204,3 @@ def _check_cell(matrix: Matrix, row: Reversibility, stake: Stake, source: Source
             f"oversight falls: {row.word} x {stake.word} is {cell.word}, but its neighbour to the "
             f"left or above is {max(beside, above).word}",
         )
-
-
-def _check_thresholds(source: Source) -> None:
-    confidence = source.model.signals.confidence
-    if confidence is None:
-        return
-    for stake in list(Stake)[1:]:
-        before = getattr(confidence.raise_below, Stake(stake - 1).word)
-        if getattr(confidence.raise_below, stake.word) < before:
-            source.refuse(
-                ("signals", "confidence", "raise_below", stake.word),
-                f"the threshold falls below {before:g} as the stake rises",
-            )
