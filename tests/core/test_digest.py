@@ -13,6 +13,7 @@ from interlock.core.actions import (
     Body,
     Content,
     Context,
+    McpTool,
     Review,
     Reviewer,
     ToolCall,
@@ -40,6 +41,7 @@ OTHERS = {
     "body": b"hello ",
     "service": "iam",
     "region": "us-east-1",
+    "mcp": McpTool(name="x"),
 }
 READINGS = {
     "path": "/other",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from operator import itemgetter
 
 from .actions import Action, Body, Review, ToolCall
+from .facts import Grant
 
 _VERSION = b"interlock-call-1"
 
@@ -26,7 +27,8 @@ def digest(call: ToolCall) -> str:
     """Return the SHA-256 of *call* as 64 hex digits.
 
     Covers who asks, where it goes and every byte that is sent: agent, upstream, signing
-    scope, method, target, forwarded headers, body. Context (confidence, reason ...) is a
+    scope, method, target, forwarded headers, body; of an MCP tool also its name and the definition
+    that it had. Context (confidence, reason ...) is a
     claim about the call, not part of it.
     """
     headers = [part.encode("utf-8", "surrogateescape") for pair in call.headers for part in pair]
@@ -42,8 +44,18 @@ def digest(call: ToolCall) -> str:
             len(call.headers).to_bytes(8, "big"),
             *headers,
             call.body,
+            *_definition(call),
         )
     ).hexdigest()
+
+
+def _tool(call: ToolCall) -> tuple[bytes, ...]:
+    """Return what names an MCP tool; an HTTP call has no such parts, so none can pass for one."""
+    return () if call.mcp is None else (b"mcp", call.mcp.name.encode("utf-8", "surrogatepass"))
+
+
+def _definition(call: ToolCall) -> tuple[bytes, ...]:
+    return () if call.mcp is None else (*_tool(call), call.mcp.definition.encode())
 
 
 def seal(call: ToolCall) -> ToolCall:
@@ -79,6 +91,7 @@ def fingerprint(call: ToolCall) -> str:
             call.path.encode(),
             json.dumps([sorted(call.query, key=itemgetter(0)), headers]).encode(),
             body,
+            *_tool(call),
         )
     ).hexdigest()
 
@@ -107,7 +120,8 @@ def seal_record(action: Action, key: bytes) -> str:
     """Return the MAC of what is decided on and shown: HMAC-SHA256, hex.
 
     It binds the call with its owner and context, as asked and as edited, and policy's decision:
-    quorum, approvers, arguments, description. Who can only write to the store changes none of it.
+    quorum, approvers, arguments, description, what is hidden, who may decide later, what a grant
+    would stand for. Who can only write to the store changes none of it.
     """
     decision = action.decision
     said: list[object] = [action.id, _claims(action.call), action.digest]
@@ -123,9 +137,23 @@ def seal_record(action: Action, key: bytes) -> str:
             [dict(decision.arguments), dict(decision.sources), decision.editable],
             [decision.quorum, decision.approvers, sorted(decision.require_reason)],
             decision.orphans,
+            [[later.after_ms, later.to] for later in decision.escalate],
+            [decision.remind_ms, decision.notify, decision.redacted, decision.limits],
+            [None if decision.target is None else dict(decision.target)],
+            [decision.grant, decision.grants],
         ]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, b"interlock-record-1" + text.encode(), hashlib.sha256).hexdigest()
+
+
+def grant_mac(grant: Grant, key: bytes) -> str:
+    """Return the MAC of a grant: HMAC-SHA256, hex. How often it was used is not covered."""
+    said = [
+        [grant.id, grant.key, grant.agent, grant.tool, dict(grant.target), grant.by],
+        [grant.action_id, grant.created, grant.expires, grant.uses, grant.reason],
+    ]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, b"interlock-grant-1" + text.encode(), hashlib.sha256).hexdigest()
 
 
 def _claims(call: ToolCall) -> list[object]:

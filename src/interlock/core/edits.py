@@ -18,6 +18,7 @@ from .content import parse_content, parse_target, read_fields
 from .decisions import Decision
 from .digest import seal
 from .errors import InvalidEdit, MalformedCall
+from .rules import Indeterminate, Must
 
 _REMOVED = object()
 _SPACE = " \t\r\n"
@@ -56,6 +57,29 @@ def apply_edit(
         raise InvalidEdit(f"The edited call would be refused: {refused.detail}") from None
     _verify(call, edited, changes, template)
     return seal(edited)
+
+
+def check_must(
+    must: tuple[Must, ...], original: Mapping[str, Any], edited: Mapping[str, Any]
+) -> None:
+    """Check what policy asks of every edit: *original* and *edited* are arguments by name.
+
+    *original* are those that the agent sent, however often a person has edited them since.
+
+    Raises:
+        InvalidEdit: a condition does not hold, or cannot be evaluated; it is quoted.
+    """
+    seen = {"original": {"args": original}, "edited": {"args": edited}}
+    for each in must:
+        try:
+            holds, why = each.holds(seen) is True, "is not true of this edit"
+        except Indeterminate as doubt:
+            holds, why = False, f"cannot be told for this edit ({doubt})"
+        if not holds:
+            raise InvalidEdit(
+                f"Policy asks of an edit that `{each.shown}`, which {why}."
+                " Change the edit, or reject the call and say what you would approve."
+            )
 
 
 def _compare(

@@ -127,8 +127,9 @@ def _may_review(action: Action, event: Reviewed) -> None:
         raise Lapsed("The deadline has passed; the call will not be sent.")
     if who.id in (action.call.agent.id, action.call.agent.owner):
         raise Forbidden("You own this agent or are the requester; somebody else has to decide.")
-    if decision.approvers and not who.groups & frozenset(decision.approvers):
-        groups = ", ".join(decision.approvers)
+    entitled = approvers_at(decision, action.created, event.at)
+    if entitled and not who.groups & frozenset(entitled):
+        groups = ", ".join(entitled)
         raise Forbidden(f"Only members of {groups} may decide this; you are in none of them.")
     if review.digest != action.digest:
         raise StaleVersion("The call was edited since you looked at it; look again, then decide.")
@@ -136,6 +137,18 @@ def _may_review(action: Action, event: Reviewed) -> None:
         raise StaleVersion("The call has changed since you looked at it; look again, then decide.")
     if _needs_reason(decision, review) and not review.message.strip():
         raise InvalidEdit(f"A reason is required to {review.verdict.value} this call.")
+
+
+def approvers_at(decision: Decision, created: int, at: int) -> tuple[str, ...]:
+    """Return the groups that may decide at the time *at* on a call of *created*; none: anybody.
+
+    Times in ms. Escalations add groups as time passes; none is ever taken away.
+    """
+    if not decision.approvers:
+        return ()
+    due = [later for later in decision.escalate if created + later.after_ms <= at]
+    added = [group for later in due for group in later.to]
+    return tuple(dict.fromkeys((*decision.approvers, *added)))
 
 
 def _held_under(action: Action) -> Decision:
@@ -157,12 +170,21 @@ def _needs_reason(decision: Decision, review: Review) -> bool:
 
 
 def stricter(held: Decision, now: Decision) -> Decision:
-    """Return the decision with more oversight; neither quorum nor approvers ever shrink."""
+    """Return the decision with more oversight; neither quorum nor approvers ever shrink.
+
+    Escalations belong to the approvers that they add to, so later policy widens them as little.
+    What either hides stays hidden, and the shorter of two reminders counts.
+    """
     chosen = now if now.level > held.level else held
+    approving = held if held.approvers or now.level < Level.APPROVE else now
+    reminders = [each.remind_ms for each in (held, now) if each.remind_ms > 0]
     return replace(
         chosen,
         quorum=max(held.quorum, now.quorum if now.level >= Level.APPROVE else 1),
-        approvers=held.approvers if held.approvers or now.level < Level.APPROVE else now.approvers,
+        approvers=approving.approvers,
+        escalate=approving.escalate,
+        remind_ms=min(reminders, default=0),
+        redacted=tuple(dict.fromkeys((*held.redacted, *now.redacted))),
     )
 
 
@@ -196,6 +218,7 @@ def _edited(action: Action, event: Reviewed) -> Step:
         stricter(held, event.decision),
         arguments=event.decision.arguments,
         sources=event.decision.sources,
+        target=event.decision.target,
     )
     action = replace(
         action,
