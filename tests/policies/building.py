@@ -10,6 +10,7 @@ from interlock.core.content import parse_content, parse_target
 from interlock.core.decisions import Decision
 from interlock.core.errors import InvalidDocument
 from interlock.core.evaluate import evaluate
+from interlock.core.facts import NO_FACTS
 from interlock.core.rules import PolicySet
 from interlock.policies.load import read_policies
 
@@ -91,4 +92,4 @@ def call(
 
 
 def judge(compiled: PolicySet, asked: ToolCall, at: datetime = NOON) -> Decision:
-    return evaluate(asked, compiled, {}, at)
+    return evaluate(asked, compiled, NO_FACTS, at)

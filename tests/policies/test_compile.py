@@ -9,6 +9,7 @@ import pytest
 from interlock.core.decisions import Level
 from interlock.core.errors import InvalidDocument
 from interlock.core.evaluate import evaluate
+from interlock.core.facts import NO_FACTS
 from interlock.policies.load import read_policies
 from interlock.policies.settings import milliseconds
 from tests.policies.building import HEAD, PAY, policy, problems
@@ -219,8 +220,8 @@ tools:
     rules = read_policies([("notes.yaml", text)])
     at = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
 
-    plain = evaluate(a_call("GET", "/notes", b""), rules, {}, at)
-    odd = evaluate(a_call("GET", "/notes", b'{"_method": "DELETE"}'), rules, {}, at)
+    plain = evaluate(a_call("GET", "/notes", b""), rules, NO_FACTS, at)
+    odd = evaluate(a_call("GET", "/notes", b'{"_method": "DELETE"}'), rules, NO_FACTS, at)
 
     assert plain.level is Level.ALLOW
     assert odd.level is Level.APPROVE and odd.reason == "unknown_content_type"

@@ -46,7 +46,10 @@ def test_a_limit_counts_calls_or_sums_an_argument() -> None:
         (COUNT.replace("count: 20", "count: 0"), "greater than or equal to 1"),
         (COUNT.replace("count: 20", "sum: args.amount, max: 0"), "greater than 0"),
         (COUNT.replace("agent.id", "agent.di"), "19:35: unknown part of a key 'agent.di'; did"),
-        (COUNT.replace("agent.id", "args.amont"), "pay has no argument 'amont'; did you mean"),
+        (
+            COUNT.replace("agent.id", "args.amont"),
+            "none of its tools has an argument 'amont'; did you mean",
+        ),
         (COUNT.replace("agent.id", "agent.id, agent.id"), "'agent.id' is already in the key"),
         (COUNT.replace("1h", "91d"), "91d is too long: at most 90d"),
         (COUNT.replace("1h", "10ms"), "10ms is too short: at least 1s"),

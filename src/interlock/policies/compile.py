@@ -16,7 +16,6 @@ from .catalogue import Entry, compile_tools
 from .document import ExceptionEntry, RuleEntry
 from .expressions import asks
 from .limits import Limited, compile_limits
-from .mcp_tools import mcp_clashes
 from .positions import suggestion
 from .problems import Source
 from .selection import Path, Selection, arguments_of
@@ -151,21 +150,20 @@ class _Compiler:
                 )
 
     def _catalogue(self) -> matching.Catalogue:
-        matches = {name: entry.tool.match for name, entry in self.entries.items()}
-        http = {name: match for name, match in matches.items() if isinstance(match, HttpMatch)}
-        catalogue, clashes = matching.build(http)
+        catalogue, clashes = matching.build(
+            {name: entry.tool.match for name, entry in self.entries.items()}
+        )
         for clash in clashes:
-            self._refuse_clash(clash.first, clash.second, "http")
-        for first, second in mcp_clashes(matches):
-            self._refuse_clash(first, second, "mcp")
+            self._refuse_clash(clash)
         return catalogue
 
-    def _refuse_clash(self, one: str, other: str, kind: str) -> None:
-        first, second = self.entries[one], self.entries[other]
+    def _refuse_clash(self, clash: matching.Clash) -> None:
+        first, second = self.entries[clash.first], self.entries[clash.second]
+        kind = "http" if isinstance(second.tool.match, HttpMatch) else "mcp"
         second.source.refuse(
             (*second.path, kind),
-            f"{other} and {one} ({first.source.place((*first.path, kind))}) can match the same "
-            "call and neither is more specific: narrow one of them",
+            f"{clash.second} and {clash.first} ({first.source.place((*first.path, kind))}) can "
+            "match the same call and neither is more specific: narrow one of them",
         )
 
     # -- rules and exceptions ---------------------------------------------------------------

@@ -90,7 +90,7 @@ def check_key(
     selection: Selection,
     tools: frozenset[str],
 ) -> None:
-    """Refuse paths that name nothing, or arguments that a tool has not."""
+    """Refuse paths that name nothing; an argument that a call has not is null in its key."""
     for index, part in enumerate(key):
         here = (*path, index)
         name = part.removeprefix("args.")
@@ -101,8 +101,8 @@ def check_key(
         elif name == part or not name:
             hint = suggestion(part, KEYS) or f"; known: {', '.join(KEYS)}, args.NAME"
             source.refuse(here, f"unknown part of a key {part!r}{hint}")
-        elif lacking := selection.lacking([name], tools):
-            source.refuse(here, f"its calls could never be counted: {lacking}")
+        elif unknown := selection.unknown(name, tools):
+            source.refuse(here, f"none of its tools has an argument {unknown}")
 
 
 def duration(written: str, source: Source, path: Path, shortest_ms: int, longest_ms: int) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import combinations
 
-from ..core.patterns import Discriminator, HttpMatch, McpMatch, Pattern
+from ..core.patterns import Discriminator, McpMatch, Pattern
 from .document import AnnotationsEntry, McpEntry, ToolEntry
 from .problems import Source
 
@@ -72,15 +70,3 @@ def mcp_pins(entry: ToolEntry, source: Source, path: Path) -> frozenset[str]:
                 f"{pin!r} is not the hash of a definition: write sha256: and 64 digits of 0-9a-f",
             )
     return frozenset(annotations.pin)
-
-
-def mcp_clashes(matches: Mapping[str, HttpMatch | McpMatch]) -> Iterator[tuple[str, str]]:
-    """Yield pairs of entries that can match one call where neither is more specific."""
-    servers: dict[str, list[tuple[str, Discriminator]]] = {}
-    for name, match in matches.items():
-        if isinstance(match, McpMatch):
-            servers.setdefault(match.server, []).append((name, match.tool))
-    for entries in servers.values():
-        for (one, a), (other, b) in combinations(entries, 2):
-            if a.overlaps(b) and a.includes(b) == b.includes(a):
-                yield one, other

@@ -164,6 +164,5 @@ def _check_hidden(name: str, source: Source, path: Path, selection: Selection) -
         return
     if any(each.problems for each in selection.sources):
         return
-    shapes = [entry.shape for entry in selection.entries.values()]
-    if all(missing(argument, shape) for shape in shapes):
-        source.refuse(path, f"no tool has an argument {missing(argument, merged(shapes))}")
+    if unknown := selection.unknown(argument, frozenset(selection.entries)):
+        source.refuse(path, f"no tool has an argument {unknown}")

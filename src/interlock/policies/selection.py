@@ -56,6 +56,13 @@ class Selection:
                     return f"{name} has no argument {why}"
         return ""
 
+    def unknown(self, argument: str, names: frozenset[str]) -> str:
+        """Return *argument*, with a suggestion, where certainly none of the tools has it; or ""."""
+        shapes = [self.entries[name].shape for name in sorted(names)]
+        if not shapes or not all(missing(argument, shape) for shape in shapes):
+            return ""
+        return missing(argument, merged(shapes))
+
 
 def arguments_of(source: str, root: str = "args") -> frozenset[str]:
     """Return the names of the arguments that an expression reads; *root*: `args`, or `x.args`."""
