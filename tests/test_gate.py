@@ -24,8 +24,8 @@ from interlock.core.errors import (
     UpstreamLost,
     UpstreamUnreachable,
 )
-from interlock.gate import Timing
 from interlock.ports import Limits
+from interlock.sending import Timing
 from interlock.store.redis import RedisStore
 from tests.support.builders import ANN, BOB, CAT, edited
 from tests.support.fakes import World, a_policy, approved_and_crashed, both, freeze
@@ -260,7 +260,7 @@ async def test_a_call_that_is_being_sent_cannot_be_cancelled_any_more(world: Wor
 
 async def test_an_edit_is_sent_in_place_of_the_call_and_judged_again(world: World) -> None:
     held = await world.held()
-    call, decision = world.gate.preview(held, {"amount": 5, "to": "bob"})
+    call, decision = await world.gate.preview(held, {"amount": 5, "to": "bob"})
     assert decision.level is Level.APPROVE
 
     await world.says(held, verdict=Verdict.EDIT, call=call)
@@ -276,7 +276,7 @@ async def test_an_edit_into_what_policy_denies_is_refused(world: World) -> None:
     world.gate.policy = a_policy(freeze("pay").rstrip() + when)
 
     with pytest.raises(InvalidEdit, match="frozen"):
-        world.gate.preview(held, {"amount": 5, "to": "bob"})
+        await world.gate.preview(held, {"amount": 5, "to": "bob"})
     call = edited(held, b'{"amount": 5}')
     with pytest.raises(InvalidEdit, match="deny"):
         await world.says(held, verdict=Verdict.EDIT, call=call)
@@ -403,7 +403,7 @@ async def test_a_call_whose_answer_was_lost_is_unknown_and_never_sent_again(worl
 
     again = await world.ask()
     await world.gate.sweep()
-    await world.gate.dispatch(lost)
+    await world.gate.sender.dispatch(lost)
     await world.quiet()
 
     assert again.joined and again.action.state is State.UNKNOWN
@@ -436,7 +436,7 @@ async def test_an_answer_that_breaks_off_is_an_answer_and_says_so(world: World) 
 
 async def test_an_upstream_that_is_configured_no_more_is_never_guessed(world: World) -> None:
     held = await world.held()
-    world.gate.upstreams = {}
+    world.gate.sender.upstreams = {}
 
     await world.says(held)
 

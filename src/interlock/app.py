@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,9 @@ from .approvals.identity import OneTimeLinks, Sessions
 from .approvals.page import add_page
 from .core.actions import Agent, Reviewer
 from .core.errors import StoreUnavailable
+from .core.rules import PolicySet
 from .doctor import refuse, weak_ground
-from .gate import Gate, Timing
+from .gate import Gate
 from .health import Health, add_health
 from .ingress.http import AgentsListener, Route, server
 from .ingress.outcomes import Answers
@@ -32,9 +34,10 @@ from .notify.log import Notifier as LogNotifier
 from .observe.log import TransitionLog
 from .observe.logging import configure
 from .observe.metrics import Metrics
-from .policies.load import load_policies
 from .ports import KeyRing, Limits, Notifier
+from .reload import Loaded, PolicyWatch, load_tested
 from .running import Running
+from .sending import Timing
 from .settings import Config, UpstreamSettings
 from .settings_types import Address
 from .store.embedded import EmbeddedStore
@@ -69,6 +72,7 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
     """
     configure(config.log.level, config.log.format)
     async with opened(config) as running:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
         await asyncio.Event().wait()
 
@@ -76,7 +80,8 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Running]:
     """Start everything, and stop it in the reverse order. Raises as `run`."""
-    policy = load_policies(config.policies)
+    loaded = await asyncio.to_thread(load_tested, config.policies)
+    policy = loaded.policy
     keys = derived_keys(config)
     clock, metrics = SystemClock(), Metrics()
     async with AsyncExitStack() as stack:
@@ -114,6 +119,8 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         tasks = Tasks()
         sweeper = tasks.spawn(_sweep(gate), "sweep")
         stack.callback(sweeper.cancel)
+        watch = _watch(config, gate, loaded, store, ring, metrics)
+        stack.callback(tasks.spawn(watch.run(), "policy-watch").cancel)
         yield Running(
             agents=f"http://{agents}",
             people=config.people.url or f"http://{people}",
@@ -124,7 +131,28 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             links=_links(config, links, people),
             weaknesses=weaknesses,
             operator_keys=await ensure_operator_keys(ring, config.people.local, config.data),
+            reload=watch.ask,
         )
+
+
+def _watch(
+    config: Config,
+    gate: Gate,
+    loaded: Loaded,
+    store: RedisStore,
+    ring: RedisKeyRing,
+    metrics: Metrics,
+) -> PolicyWatch:
+    """Watch the policy files; what this installation could not start with is not reloaded."""
+
+    async def unfit(policy: PolicySet) -> tuple[str, ...]:
+        durability, keys = await store.durability(), await ring.records()
+        found = weak_ground(config, durability, policy, keys=keys)
+        return tuple(f"{each.what} {each.cure}" for each in found if each.critical)
+
+    return PolicyWatch(
+        config.policies, gate, loaded, counted=metrics, clock=SystemClock(), unfit=unfit
+    )
 
 
 async def _open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:

@@ -38,10 +38,11 @@ async def _livez(request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """Ready where calls can be recorded; says how durable the record is."""
+    """Ready where calls can be recorded, also by an earlier policy; says how durably."""
     health = request.app[HEALTH]
-    policy = health.gate.policy.ref
-    said = {"policy": {"name": policy.name, "version": policy.version, "sha256": policy.sha256}}
+    state = health.gate.policy_state
+    policy = {"name": state.ref.name, "version": state.ref.version, "sha256": state.ref.sha256}
+    said: dict[str, object] = {"policy": policy | {"stale": bool(state.problems)}}
     try:
         durability = await health.store.durability()
     except StoreUnavailable as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .core.actions import Action, ToolCall
+from .core.decisions import PolicyRef
 from .core.events import Event
 from .core.facts import NO_EFFECTS, Effects, Facts, Grant, Needs
 from .core.identity import KeyRecord, Kind, Principal
@@ -71,6 +72,16 @@ class Limits:
     keep_ms: int = 3_600_000  #: how long a finished call that no person saw is kept
     keep_keyed_ms: int = 86_400_000  #: the same with an Idempotency-Key, which lives as long
     keep_reviewed_ms: int = 2_592_000_000  #: how long a finished call that was held is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyState:
+    """Which policy is in force, and what is wrong with the files where it is not theirs."""
+
+    ref: PolicyRef
+    loaded_at: int  #: ms
+    problems: tuple[str, ...] = ()  #: of the files as they are now; empty: they are in force
+    failed_at: int = 0  #: ms; when they were found to be wrong; 0: they are not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

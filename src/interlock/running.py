@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,3 +24,4 @@ class Running:
     links: Mapping[str, str] = field(default_factory=dict, repr=False)
     weaknesses: tuple[Weakness, ...] = ()
     operator_keys: Mapping[str, Path] = field(default_factory=dict)
+    reload: Callable[[], None] = lambda: None  #: has the policy files read again, soon

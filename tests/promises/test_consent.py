@@ -145,7 +145,7 @@ async def test_promise_01_a_gate_that_does_not_check_would_be_noticed(world: Wor
             return None
 
     trusting = World(world.store, "t")
-    trusting.gate.seals = Trusting(SEAL_KEY)
+    trusting.gate.judging.seals = Trusting(SEAL_KEY)
     approved = await approved_and_crashed(world)
     await other_call(world, approved)
 
@@ -296,7 +296,7 @@ async def test_promise_43_a_gate_that_believes_the_store_would_be_noticed(world:
             return True
 
     believing = World(world.store, "t")
-    believing.gate.seals = Believing(SEAL_KEY)
+    believing.gate.judging.seals = Believing(SEAL_KEY)
     held = await world.held()
     await forge_votes(believing, held, ("ann", ""))
 

@@ -55,7 +55,7 @@ async def many_workers_send_once(store: RedisStore) -> None:
     approved = await approved_and_crashed(world)
     workers = [World(store, f"w{n}", tool=world.tool) for n in range(8)]
     world.tool.free = asyncio.Event()  # the winner is still sending while the others claim
-    tasks = [asyncio.ensure_future(worker.gate.dispatch(approved)) for worker in workers]
+    tasks = [asyncio.ensure_future(worker.gate.sender.dispatch(approved)) for worker in workers]
     while len(world.tool.sent) < 2 and sum(task.done() for task in tasks) < len(tasks) - 1:
         await asyncio.sleep(0)
     world.tool.free.set()
@@ -81,12 +81,12 @@ async def test_promise_13_a_worker_that_stood_still_past_its_lease_does_not_send
     world: World,
 ) -> None:
     approved = await approved_and_crashed(world)
-    claimed = await world.gate._claim(approved)
+    claimed = await world.gate.sender.claim(approved)
     assert claimed is not None
 
     past = asyncio.get_running_loop().time() - 1
     with pytest.raises(UpstreamUnreachable, match="ran out"):
-        await world.gate._send(claimed, past)
+        await world.gate.sender._send(claimed, past)
 
     assert world.tool.sent == []
 
@@ -95,7 +95,7 @@ async def test_promise_13_a_lease_that_ends_means_unknown_and_never_another_send
     world: World,
 ) -> None:
     approved = await approved_and_crashed(world)
-    claimed = await world.gate._claim(approved)
+    claimed = await world.gate.sender.claim(approved)
     assert claimed is not None
     await world.forge(approved, deadline=1)  # the lease is over
 
@@ -196,7 +196,7 @@ async def test_promise_17_an_unknown_outcome_is_not_tried_again_by_anybody(world
 
     again = await world.ask()
     await world.gate.sweep()
-    await world.gate.dispatch(lost)
+    await world.gate.sender.dispatch(lost)
     with pytest.raises(ReviewRefused):
         await world.says(lost, BOB)
 
@@ -246,7 +246,7 @@ async def test_promise_18_a_final_state_is_final(world: World, end: str) -> None
             await world.gate.cancel(done.id, "bot")
     with pytest.raises(IllegalTransition):
         await world.gate.resolve(done.id, "ann", False, "no")
-    await world.gate.dispatch(done)
+    await world.gate.sender.dispatch(done)
     await world.gate.sweep()
 
     assert await world.now(done) == done and len(world.tool.sent) == sent
@@ -261,7 +261,7 @@ async def expired_is_not_sent(world: World) -> None:
 
     approved = await approved_and_crashed(world, body=b'{"amount": 1}')
     await world.forge(approved, deadline=1)
-    await world.gate.dispatch(approved)
+    await world.gate.sender.dispatch(approved)
     await world.gate.sweep()
     assert (await world.now(approved)).state is State.EXPIRED
     assert world.tool.sent == []
@@ -342,7 +342,7 @@ async def test_promise_23_shutdown_loses_no_result_and_starts_no_send(world: Wor
         await world.says(second)
     with pytest.raises(StoreUnavailable):
         await world.ask(Level.ALLOW)
-    await world.gate.dispatch(approved)
+    await world.gate.sender.dispatch(approved)
     await world.gate.sweep()
     world.tool.free.set()
 
@@ -381,7 +381,7 @@ async def test_promise_24_on_a_bad_day_of_the_store_nothing_is_sent(
             await world.ask(level, body=b'{"amount": 2}')
     with pytest.raises(StoreUnavailable):
         await world.says(held)
-    await world.gate.dispatch(approved)
+    await world.gate.sender.dispatch(approved)
 
     assert world.tool.sent == []
     if day == "hanging":

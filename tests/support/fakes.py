@@ -12,8 +12,10 @@ from interlock.core.actions import Action, Review, Reviewer, State, ToolCall, Ve
 from interlock.core.decisions import Level
 from interlock.core.events import Event
 from interlock.core.rules import PolicySet
-from interlock.gate import Gate, Submission, Timing
+from interlock.gate import Gate, Submission
 from interlock.policies.load import read_policies
+from interlock.ports import Notice
+from interlock.sending import Timing
 from interlock.store.redis import RedisStore
 from tests.support.builders import ANN, BOB, NOON, a_call
 
@@ -148,6 +150,7 @@ class Seen:
 
     moves: list[tuple[Action, Event, Action]] = field(default_factory=list)
     told: list[Action] = field(default_factory=list)
+    why: list[Notice] = field(default_factory=list)
 
     def transition(self, before: Action, event: Event, after: Action) -> None:
         self.moves.append((before, event, after))
@@ -155,8 +158,9 @@ class Seen:
     def timed(self, what: str, seconds: float) -> None:
         assert seconds >= 0
 
-    async def notify(self, action: Action) -> None:
+    async def notify(self, action: Action, why: Notice) -> None:
         self.told.append(action)
+        self.why.append(why)
 
 
 class World:
@@ -245,7 +249,7 @@ async def approved_and_crashed(world: World, level: Level = Level.APPROVE, **cal
     async def crash(action: Action) -> None:
         assert action.state is State.APPROVED
 
-    other.gate.dispatch = crash  # type: ignore[method-assign]
+    other.gate.sender.dispatch = crash  # type: ignore[method-assign]
     action = await other.held(level, **call)
     for who in (ANN, BOB)[: 1 if level is Level.APPROVE else 2]:
         action = await other.says(action, who)

@@ -173,7 +173,7 @@ def schema(deps: ApiDeps, action: Action) -> dict[str, object] | None:
 def _edits(deps: ApiDeps, action: Action) -> list[models.Difference]:
     if action.original is None or action.decision is None:
         return []
-    before = (action.original, deps.gate.judge(action.original))
+    before = (action.original, deps.gate.read(action.original))
     return views.differences(before, (action.call, action.decision))
 
 
@@ -205,7 +205,7 @@ async def preview(request: web.Request) -> web.Response:
     action = await _shown(request)
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
-    call, decision = deps.gate.preview(action, asked.edited_args)
+    call, decision = await deps.gate.preview(action, asked.edited_args)
     why = _unacceptable(action, call.digest, decision.level)
     return _json(
         models.Preview(
@@ -236,7 +236,7 @@ async def decide(request: web.Request) -> web.Response:
     version = _version(request)
     check_token(request, visitor, deciding(asked.digest))
     action = await _found(request)
-    review = _review(deps, action, visitor, asked, version)
+    review = await _review(deps, action, visitor, asked, version)
     try:
         after = await deps.gate.review(action.id, review)
     except (IllegalTransition, Lapsed, StaleVersion) as error:
@@ -245,7 +245,7 @@ async def decide(request: web.Request) -> web.Response:
     return _json(_outcome(after), headers={"ETag": f'"{after.version}"'})
 
 
-def _review(
+async def _review(
     deps: ApiDeps, action: Action, visitor: Visitor, asked: models.DecisionRequest, version: int
 ) -> Review:
     if (asked.edited_args is not None) is not (asked.type == "edit"):
@@ -253,7 +253,7 @@ def _review(
     call = None
     # of a call that moved on, the gate says what became of it, or that this is a repeat
     if asked.edited_args is not None and action.digest == asked.digest:
-        call, _ = deps.gate.preview(action, asked.edited_args)
+        call, _ = await deps.gate.preview(action, asked.edited_args)
         if asked.edited_digest is not None and asked.edited_digest != call.digest:
             raise InvalidEdit("The edit is not what the preview showed; preview it again.")
     return Review(

@@ -1,25 +1,23 @@
 """The agents' listener: unmodified HTTP clients in, tools' own answers out.
 
 `ANY /t/{upstream}/{path}` proposes a call; `/v1/calls/{id}` is where a held one is followed,
-fetched and taken back. Requests are routed on the target as received: nothing is decoded,
-normalised or matched by a framework before it is judged.
+fetched and taken back; `PUT /v1/sessions/{id}` states what the user asked for. Requests are
+routed on the target as received: nothing is decoded, normalised or matched by a framework before
+it is judged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from ..core.actions import Action, Agent
 from ..core.errors import (
-    CallTooLarge,
     InterlockError,
     MalformedCall,
     NotFound,
@@ -42,6 +40,8 @@ from .outcomes import (
     replay,
     with_header,
 )
+from .reading import headers_of, hostname, idempotency, invite, read_in_time
+from .sessions import LARGEST_BODY, SESSION_PATH, parse_task, session_named
 from .wire import (
     AWS_SIGV4,
     Prefer,
@@ -56,12 +56,10 @@ from .wire import (
 log = logging.getLogger("interlock.agents")
 
 LONGEST_WAIT = 600  #: seconds; more than any client's patience, less than a proxy's
-BODY_SECONDS = 30.0  #: in which a body must have arrived
 ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
 PRESENCE = 30.0  #: seconds after which a caller that did not come back counts as gone
 _CALL = re.compile(r"/t/([a-z0-9][a-z0-9_.-]{0,63})(/.*|\?.*)?\Z", re.DOTALL)
 _STATUS = re.compile(r"/v1/calls/([a-z0-9]{8,40})(/response)?\Z")
-_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +105,9 @@ class AgentsListener:
             status = _STATUS.match(target)
             if status:
                 return await self._follow(request, status[1], bool(status[2]))
+            session = SESSION_PATH.match(target)
+            if session:
+                return await self._state_task(request, session[1])
             raise NotFound(
                 f"There is nothing at {target[:80]!r}. Call tools at /t/{{upstream}}/{{path}}."
             )
@@ -126,10 +127,10 @@ class AgentsListener:
     def _check_host(self, request: web.BaseRequest) -> None:
         """A web page must not reach a laptop's gate under a name that it chose (DNS rebinding)."""
         host = request.headers.get("Host", "")
-        if self._hosts and _hostname(f"//{host}") not in self._hosts:
+        if self._hosts and hostname(f"//{host}") not in self._hosts:
             raise MalformedCall(f"This gate is not known as {host[:80]!r}; see `agents.hosts`.")
         origin = request.headers.get("Origin")
-        foreign = origin is not None and self._hosts and _hostname(origin) not in self._hosts
+        foreign = origin is not None and self._hosts and hostname(origin) not in self._hosts
         if foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             raise MalformedCall("Web pages may not call tools through this gate.")
 
@@ -158,19 +159,19 @@ class AgentsListener:
     async def _call(
         self, request: web.BaseRequest, route: Route, target: str
     ) -> web.StreamResponse:
-        headers = _headers(request)
+        headers = headers_of(request)
         agent = await self._agent(headers)
-        await _invite(request, route.settings.max_body)
+        await invite(request, route.settings.max_body)
         raw = RawRequest(
             method=request.method,
             target=target,
             version=(request.version.major, request.version.minor),
             headers=headers,
-            body=await _read_in_time(request, route.settings.max_body),
+            body=await read_in_time(request, route.settings.max_body),
         )
         call = parse_call(raw, route.settings, agent=agent, upstream=route.name)
         prefer = parse_prefer(headers)
-        submission = await self._gate.submit(call, key=_idempotency(headers, agent))
+        submission = await self._gate.submit(call, key=idempotency(headers, agent))
         try:
             return await self._answer(request, route, submission, prefer)
         except (InterlockError, ConnectionError, asyncio.CancelledError):
@@ -236,12 +237,26 @@ class AgentsListener:
         _add_headers(response, (*relay.headers, *problems.action_headers(action)))
         return response
 
+    # sessions ------------------------------------------------------------------------------
+
+    async def _state_task(self, request: web.BaseRequest, segment: str) -> web.StreamResponse:
+        headers = headers_of(request)
+        agent = await self._agent(headers)
+        if request.method != "PUT":
+            raise NotFound("Only PUT is possible here.")
+        session = session_named(segment)
+        await invite(request, LARGEST_BODY)
+        body = await read_in_time(request, LARGEST_BODY)
+        task = parse_task(request.headers.get("Content-Type", ""), body)
+        await self._gate.state_task(agent.id, session, task)
+        return web.Response(status=204, headers={"Server": "interlock"})
+
     # following -----------------------------------------------------------------------------
 
     async def _follow(
         self, request: web.BaseRequest, action_id: str, response: bool
     ) -> web.StreamResponse:
-        headers = _headers(request)
+        headers = headers_of(request)
         agent = await self._agent(headers)
         if request.method == "DELETE" and not response:
             cancelled = await self._gate.cancel(action_id, agent.id)
@@ -283,64 +298,6 @@ def _signed_for(authorization: str) -> str:
         return sigv4_scope(authorization)[2]
     except MalformedCall:
         return ""  # that may be the very error that is told
-
-
-def _headers(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-        for name, value in request.raw_headers
-    )
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        return None if parts.username is not None else parts.hostname
-    except ValueError:
-        return None
-
-
-async def _invite(request: web.BaseRequest, limit: int) -> None:
-    """Ask for the body where the client waits to be asked: only after it is known who it is."""
-    expected = request.headers.get("Expect")
-    if expected is None:
-        return
-    if expected.lower() != "100-continue":
-        raise MalformedCall(f"This gate cannot do what `Expect: {expected[:40]}` asks for.")
-    if (request.content_length or 0) > limit:
-        raise CallTooLarge(f"The body is larger than {limit} bytes.")
-    writer = request.writer
-    await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    writer.output_size = 0
-
-
-async def _read_in_time(request: web.BaseRequest, limit: int) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _read(request, limit)
-    except TimeoutError:
-        raise MalformedCall(f"The body did not arrive within {BODY_SECONDS:g} s.") from None
-
-
-async def _read(request: web.BaseRequest, limit: int) -> bytes:
-    declared = request.content_length or 0
-    if declared > limit:
-        raise CallTooLarge(f"The body is larger than {limit} bytes.")
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise CallTooLarge(f"The body is larger than {limit} bytes.")
-    return bytes(body)
-
-
-def _idempotency(headers: tuple[tuple[str, str], ...], agent: Agent) -> str:
-    keys = [value for name, value in headers if name.lower() == "idempotency-key"]
-    if not keys:
-        return ""
-    if not _KEY.match(keys[0]):
-        raise MalformedCall("Idempotency-Key must be 1 to 255 visible ASCII characters.")
-    return hashlib.sha256(f"{agent.id}\0{keys[0]}".encode()).hexdigest()
 
 
 def _patience(usual: float, prefer: Prefer) -> float:

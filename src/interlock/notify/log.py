@@ -6,6 +6,7 @@ import logging
 
 from ..core.actions import Action, State
 from ..core.redaction import visible_text
+from ..ports import Notice
 
 log = logging.getLogger("interlock.notify")
 
@@ -16,7 +17,7 @@ class Notifier:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
 
-    async def notify(self, action: Action) -> None:
+    async def notify(self, action: Action, why: Notice) -> None:
         decision = action.decision
         if decision is None:
             return

@@ -114,9 +114,15 @@ class Metrics:
         )
         self._up = Gauge("interlock_store_up", "1 where the store answers", registry=registry)
         self._policy = Info("interlock_policy", "The policy in force", registry=registry)
-        self._reload = Gauge(
-            "interlock_policy_reload_success",
-            "1 where the latest load of the policy succeeded",
+        self._reloads = Counter(
+            "interlock_policy_reloads",
+            "Times that the policy files were read, by outcome: loaded, refused",
+            ("outcome",),
+            registry=registry,
+        )
+        self._stale = Gauge(
+            "interlock_policy_stale",
+            "1 where the policy files are wrong and an earlier policy stays in force",
             registry=registry,
         )
         self._flight = Gauge(
@@ -164,7 +170,13 @@ class Metrics:
 
     def policy(self, ref: PolicyRef) -> None:
         self._policy.info({"name": ref.name, "version": str(ref.version), "sha256": ref.sha256})
-        self._reload.set(1)
+        self._reloads.labels("loaded").inc()
+        self._stale.set(0)
+
+    def policy_refused(self) -> None:
+        """The files as they are now cannot be used; the policy in force stays."""
+        self._reloads.labels("refused").inc()
+        self._stale.set(1)
 
     def store_truth(self, counts: Mapping[str, int] | None, oldest: float, in_flight: int) -> None:
         """Set the gauges to what the store says; `counts` is None where it does not answer."""

@@ -1,0 +1,119 @@
+"""Writes transitions to the store, and tells observers what was written: every write goes here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+from .core.actions import Action, State, evolve
+from .core.errors import (
+    Forbidden,
+    IllegalTransition,
+    KeyReused,
+    Lapsed,
+    QueueFull,
+    StaleVersion,
+    StoreUnavailable,
+)
+from .core.events import DeadlinePassed, Event, LeaseLost
+from .core.facts import NO_EFFECTS, Effects
+from .core.lifecycle import step
+from .ports import Change, Ids, Observer, Put, Store, Stored
+
+RACES = 8  #: how often something is tried again because others were faster
+
+
+class Recorder:
+    """The one way from a transition to the store and to those who watch."""
+
+    def __init__(self, store: Store, observers: Sequence[Observer], ids: Ids) -> None:
+        self._store = store
+        self._observers = observers
+        self._ids = ids
+
+    async def put(
+        self,
+        before: Action,
+        event: Event,
+        after: Action,
+        nonce: str,
+        effects: Effects = NO_EFFECTS,
+    ) -> Stored:
+        """Write one transition. What the store ended on the way is told to observers."""
+        change = Change(before=before, event=event, after=after, nonce=nonce, effects=effects)
+        stored = await self._store.put(change)
+        if stored.lapsed:
+            ended = replace(before, state=State(stored.state), version=stored.version)
+            self.lapsed(replace(ended, changed=stored.now), stored.lapsed)
+        return stored
+
+    async def apply(self, action: Action, event: Event) -> Action:
+        """Move *action* by *event*, or raise what keeps it from moving."""
+        after, _ = step(action, event)
+        stored = await self.put(action, event, after, self._ids.nonce())
+        if stored.outcome is not Put.OK:
+            raise refusal(stored)
+        return self.told(action, event, after, stored)
+
+    def told(self, before: Action, event: Event, after: Action, stored: Stored) -> Action:
+        """Return *after* as it was stored, once observers know of it."""
+        after = as_stored(after, stored)
+        self.observe(before, event, after)
+        return after
+
+    def lapsed(self, action: Action, before: str) -> None:
+        """The store ended an action because its deadline had passed."""
+        earlier = replace(action, state=State(before), version=action.version - 1)
+        lost = action.state is State.UNKNOWN
+        event = LeaseLost(at=action.changed) if lost else DeadlinePassed(at=action.changed)
+        self.observe(earlier, event, action)
+
+    def observe(self, before: Action, event: Event, after: Action) -> None:
+        for observer in self._observers:
+            observer.transition(before, event, after)
+
+    def timed(self, what: str, began: float) -> None:
+        """Tell how long *what* took since *began* (perf_counter)."""
+        seconds = perf_counter() - began
+        for observer in self._observers:
+            observer.timed(what, seconds)
+
+
+def as_stored(action: Action, stored: Stored) -> Action:
+    """Take over what the store's clock and counter say."""
+    return evolve(
+        action,
+        version=stored.version,
+        deadline=stored.deadline,
+        created=stored.created,
+        changed=stored.now,
+    )
+
+
+def refusal(stored: Stored) -> Exception:
+    """Return what a write that was not taken means for whoever asked for it."""
+    match stored.outcome:
+        case Put.REUSED:
+            return KeyReused(
+                "This Idempotency-Key was used for another call. Use a new key for a new call."
+            )
+        case Put.FULL:
+            return QueueFull(
+                "Too many calls wait for people already. Nothing was sent."
+                " Wait until some are decided, then try again."
+            )
+        case Put.FACTS:
+            return StoreUnavailable(
+                "Nothing was sent: others used the same budget at the same time; try again."
+            )
+        case Put.LAPSED:
+            return Lapsed("The deadline has passed; the call will not be sent.")
+        case Put.SELF:
+            return Forbidden("The requester and its owner may not decide this call.")
+        case Put.DIGEST | Put.QUORUM | Put.STALE:
+            return StaleVersion("The call has changed since you looked at it; look again.")
+        case Put.VOTED:
+            return IllegalTransition("You have already approved this call; another person must.")
+        case _:
+            return IllegalTransition(f"The call is {stored.state}; it cannot be changed any more.")

@@ -1,0 +1,164 @@
+"""People's answers: recorded under the digest and version that they saw, judged again by policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .core.actions import Action, Review, ToolCall, Verdict
+from .core.clearance import TAMPERED
+from .core.commands import Claim
+from .core.decisions import Decision, Level
+from .core.edits import apply_edit
+from .core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion
+from .core.events import Resolved, Reviewed
+from .core.facts import NO_EFFECTS
+from .core.lifecycle import step
+from .core.patterns import HttpMatch
+from .core.patterns import Kind as SegmentKind
+from .granting import GrantAsked, Grants
+from .judge import Judge
+from .ports import Ids, Put, Store
+from .recording import RACES, Recorder, refusal
+from .sending import Sender
+
+
+class Reviews:
+    """Takes what people answer, and starts the sends that they clear."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        recorder: Recorder,
+        judge: Judge,
+        sender: Sender,
+        grants: Grants,
+        ids: Ids,
+    ) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._judge = judge
+        self._sender = sender
+        self._grants = grants
+        self._ids = ids
+
+    async def review(self, action_id: str, review: Review, grant: GrantAsked | None) -> Action:
+        """Record a person's answer and, if it clears the call, send it in the background.
+
+        With *grant*, calls with the same target are not asked about again for a while.
+
+        Raises:
+            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit,
+            StoreUnavailable: nothing has changed, but where StoreUnavailable says that only the
+            grant was not kept.
+        """
+        nonce = self._ids.nonce()
+        for _ in range(RACES):
+            action = await self._store.get(action_id)
+            if action is None:
+                raise NotFound(f"There is no call {action_id}.")
+            repeated = _repeats(action, review)
+            if repeated and grant is None:
+                return action
+            if not self._judge.seals.genuine(action) and review.verdict is not Verdict.REJECT:
+                raise IllegalTransition(TAMPERED)
+            cleared = review.call if review.call is not None else action.call
+            decision = await self._judge.judge(cleared, action_id)
+            if grant is not None:
+                self._grants.check(action, review, grant, decision)
+            after = action if repeated else await self._reviewed(action, review, decision, nonce)
+            if after is None:  # a colleague was faster, or a budget was spent meanwhile
+                continue
+            if grant is not None:
+                await self._grants.give(after, review.reviewer.id, grant, decision)
+            return after
+        raise StaleVersion("Others are deciding this call at the same time; look again.")
+
+    async def _reviewed(
+        self, action: Action, review: Review, decision: Decision, nonce: str
+    ) -> Action | None:
+        """Write *review* and start the send that it clears; None where it has to be tried again."""
+        await self._refuse_orphan(action, review)
+        cleared = review.call if review.call is not None else action.call
+        at = await self._store.now()
+        signed = self._judge.seals.signed(action, review, cleared, decision, at)
+        event = Reviewed(at=at, review=signed, decision=decision)
+        after, commands = step(action, event)
+        after = self._judge.seals.sealed(after)
+        effects = decision.effects if review.verdict is Verdict.EDIT else NO_EFFECTS
+        stored = await self._recorder.put(action, event, after, nonce, effects)
+        if stored.outcome in (Put.STALE, Put.FACTS):
+            return None
+        if stored.outcome is not Put.OK:
+            raise refusal(stored)
+        after = self._recorder.told(action, event, after, stored)
+        if Claim() in commands:
+            self._sender.dispatch_soon(after)
+        return after
+
+    async def preview(
+        self, action: Action, arguments: Mapping[str, Any]
+    ) -> tuple[ToolCall, Decision]:
+        """Return what an edit would send, and what policy says of it. Changes nothing.
+
+        Raises:
+            InvalidEdit: the arguments do not fit the tool, or may not be edited.
+            StoreUnavailable: what policy must know of the past cannot be read.
+        """
+        if action.decision is None:
+            raise IllegalTransition("The call was never decided by policy.")
+        tool = self._judge.policy.tools.get(action.decision.tool)
+        match = tool.match if tool else None
+        template = _template(match) if isinstance(match, HttpMatch) else None
+        call = apply_edit(action.call, action.decision, arguments, template)
+        decision = await self._judge.judge(call, action.id)
+        if decision.level is Level.DENY:
+            said = decision.message or decision.reason or ", ".join(r.id for r in decision.rules)
+            raise InvalidEdit(f"Policy would deny the edited call: {said}")
+        return call, decision
+
+    async def _refuse_orphan(self, action: Action, review: Review) -> None:
+        decision = action.decision
+        if decision is None or decision.orphans != "refuse":
+            return
+        if review.verdict in (Verdict.REJECT, Verdict.RESPOND):
+            return
+        if not (await self._store.attended([action.id]))[0]:
+            raise IllegalTransition(
+                "The caller has gone away, and policy says that this call is not sent without it."
+            )
+
+    async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action:
+        """Settle an unknown outcome with what a person found out.
+
+        Raises:
+            NotFound, IllegalTransition, StoreUnavailable.
+        """
+        action = await self._store.get(action_id)
+        if action is None:
+            raise NotFound(f"There is no call {action_id}.")
+        at = await self._store.now()
+        resolved = Resolved(at=at, by=by, happened=happened, message=message)
+        return await self._recorder.apply(action, resolved)
+
+
+def _template(match: HttpMatch) -> str:
+    """Write a tool's path as edits read it: `{name}` is one segment, `{name...}` the rest."""
+    written = {
+        SegmentKind.LITERAL: "{}",
+        SegmentKind.PARAMETER: "{{{}}}",
+        SegmentKind.TAIL: "{{{}...}}",
+    }
+    return "/" + "/".join(written[part.kind].format(part.text) for part in match.segments)
+
+
+def _repeats(action: Action, review: Review) -> bool:
+    """The same person's same answer again: a repeated click or a lost reply, not a second vote."""
+    return any(
+        past.reviewer.id == review.reviewer.id
+        and past.verdict is review.verdict
+        and past.version == review.version
+        and past.digest == review.digest
+        for past in action.reviews
+    )

@@ -1,0 +1,261 @@
+"""Sends what was cleared, once: claim, send as the owner of the claim, record what came of it.
+
+A claim is written before the first byte leaves; what cannot be claimed or recorded is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .core.actions import Action, Answer, State
+from .core.errors import (
+    IllegalTransition,
+    Lapsed,
+    StaleVersion,
+    StoreUnavailable,
+    UpstreamLost,
+    UpstreamUnreachable,
+)
+from .core.events import Answered, Cancelled, Claimed, ClearanceFailed, Event, Lost, NotSent
+from .core.facts import Effects
+from .core.lifecycle import step
+from .judge import Judge
+from .ports import Clock, Exchange, Ids, Put, Store, Stored, Upstream
+from .recording import Recorder, as_stored
+from .relay import Relay
+from .tasks import Tasks
+
+RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long things may take, in ms."""
+
+    lease_ms: int = (
+        120_000  #: a send that is not reported within this is unknown; more than time-outs
+    )
+    resume_after_ms: int = 5_000  #: approved and not claimed for this long: its worker is gone
+    keep_bytes: int = 8 * 1024 * 1024  #: of an answer that has to be replayed
+
+
+class Sender:
+    """Owns the sends of this process. `closing`, once set, lets no new one start."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        recorder: Recorder,
+        judge: Judge,
+        upstreams: Mapping[str, Upstream],
+        clock: Clock,
+        ids: Ids,
+        timing: Timing,
+        tasks: Tasks,
+        closing: asyncio.Event,
+    ) -> None:
+        self.upstreams = upstreams
+        self._store = store
+        self._recorder = recorder
+        self._judge = judge
+        self._clock = clock
+        self._ids = ids
+        self._timing = timing
+        self._tasks = tasks
+        self._closing = closing
+        self._sent: dict[str, int] = {}  #: what this process sent of approved calls, and when
+
+    def dispatch_soon(self, action: Action) -> None:
+        """Dispatch in the background, where nothing that starts after `close` is lost."""
+        self._tasks.spawn(self.dispatch(action), f"dispatch-{action.id}")
+
+    async def dispatch(self, action: Action) -> None:
+        """Claim and send a call that people approved; one worker wins, the others leave it."""
+        if self._closing.is_set():
+            return  # unclaimed: the next process finds it
+        until = self.lease_end()
+        try:
+            claimed = await self.claim(action)
+        except StoreUnavailable:
+            return  # without a record nothing is sent
+        if claimed is not None:
+            await self._carry_out(claimed, until)
+
+    async def retry(self, action: Action) -> Action | None:
+        """Try a call again that was not sent before; None where another was faster."""
+        until = self.lease_end()
+        claimed = await self.claim(action)
+        if claimed is not None:
+            self._tasks.spawn(self._carry_out(claimed, until), f"dispatch-{action.id}")
+        return claimed
+
+    async def _carry_out(self, claimed: Action, until: float) -> None:
+        try:
+            relay = await self.forward(claimed, True, until)
+        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
+            return  # recorded where it could be; without a record nothing was sent
+        await self._drain(relay)
+
+    # claiming ------------------------------------------------------------------------------
+
+    async def claim(self, action: Action) -> Action | None:
+        """Win the send and return the claimed action; None where another was faster.
+
+        Raises:
+            StoreUnavailable: nothing was claimed.
+        """
+        try:
+            return await self._claimed(action)
+        except (Lapsed, IllegalTransition, StaleVersion):
+            return None
+
+    async def _claimed(self, action: Action) -> Action | None:
+        at = await self._store.now()
+        now = await self._judge.judge(action.call, action.id)
+        refusal = self._judge.seals.refusal(action, now, at)
+        if action.id in self._sent:  # a roll-back in the store must not send it again
+            refusal = ClearanceFailed(at=at, cause="This call was sent already.")
+        if refusal is not None:
+            await self._recorder.apply(action, refusal)
+            return None
+        nonce = self._ids.nonce()
+        event = self.claiming(at, nonce)
+        after, _ = step(action, event)
+        stored = await self._recorder.put(action, event, after, nonce)
+        if stored.outcome is not Put.OK or stored.state != State.FORWARDING.value:
+            return None  # a claim whose reply came late may have lost its lease meanwhile
+        return self._recorder.told(action, event, after, stored)
+
+    def claiming(self, at: int, nonce: str) -> Claimed:
+        return Claimed(at=at, nonce=nonce, lease_ms=self._timing.lease_ms)
+
+    def lease_end(self) -> float:
+        """When a claim asked for now ends at the earliest, by this loop's clock."""
+        return asyncio.get_running_loop().time() + self._timing.lease_ms / 1000
+
+    async def put_whole(
+        self, before: Action, event: Event, after: Action, nonce: str, effects: Effects
+    ) -> Stored:
+        """Write what may be a claim; one whose caller goes away meanwhile is given back unsent."""
+        try:
+            return await self._recorder.put(before, event, after, nonce, effects)
+        except asyncio.CancelledError:
+            if after.state is State.FORWARDING:
+                give_back = self._give_back(before, event, after, nonce, effects)
+                self._tasks.spawn(give_back, f"unsent-{after.id}")
+            raise
+
+    async def _give_back(
+        self, before: Action, event: Event, after: Action, nonce: str, effects: Effects
+    ) -> None:
+        try:  # a repeat: harmless by its nonce
+            stored = await self._recorder.put(before, event, after, nonce, effects)
+        except StoreUnavailable:
+            return
+        if stored.outcome is Put.OK:
+            cause = "The caller went away before the call was sent."
+            not_sent = NotSent(at=self._clock.now_ms(), cause=cause)
+            await self._report(as_stored(after, stored), not_sent)
+
+    # sending -------------------------------------------------------------------------------
+
+    async def forward(self, action: Action, keep: bool, until: float) -> Relay:
+        """Send, as the owner of the claim. The send outlives a caller that goes away.
+
+        *keep*: the answer has to be replayed. *until*: when the lease ends, by this loop's clock.
+
+        Raises:
+            UpstreamUnreachable, UpstreamLost: recorded; nothing is tried again.
+        """
+        send = self._tasks.spawn(self._send(action, until), f"send-{action.id}")
+        try:
+            exchange = await asyncio.shield(send)
+        except asyncio.CancelledError:
+            self._tasks.spawn(self._abandoned(action, send, keep), f"abandoned-{action.id}")
+            raise
+        return self._relay(action, exchange, keep)
+
+    def _relay(self, action: Action, exchange: Exchange, keep: bool) -> Relay:
+        """Record the answer: at its end where it is kept, else as soon as its head is here."""
+
+        def record(answer: Answer) -> None:
+            event = Answered(at=self._clock.now_ms(), answer=answer)
+            self._tasks.spawn(self._report(action, event), f"record-{action.id}")
+
+        if keep:
+            return Relay(exchange, record, self._timing.keep_bytes)
+        record(Answer(status=exchange.status))
+        return Relay(exchange, lambda _: None, 0)
+
+    async def _abandoned(self, action: Action, send: asyncio.Task[Exchange], keep: bool) -> None:
+        try:
+            exchange = await send
+        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
+            return  # `_send` has recorded it
+        relay = self._relay(action, exchange, keep)
+        if not keep:  # nobody reads it any more
+            async with relay:
+                return
+        await self._drain(relay)
+
+    async def _drain(self, relay: Relay) -> None:
+        """Read an answer to its end for the record; an endless one is cut, and recorded as cut."""
+        try:
+            async with asyncio.timeout(self._timing.lease_ms / 1000 * 0.8):
+                await relay.drain()
+        except TimeoutError:
+            return  # the tool did answer
+
+    def _upstream(self, action: Action, until: float) -> Upstream:
+        """Return where to send to, or raise UpstreamUnreachable where nothing may be sent now."""
+        if self._closing.is_set():
+            raise UpstreamUnreachable("Interlock is shutting down; nothing was sent.")
+        if asyncio.get_running_loop().time() >= until:  # this process stood still meanwhile
+            raise UpstreamUnreachable("The time to send this call ran out; nothing was sent.")
+        upstream = self.upstreams.get(action.call.upstream)
+        if upstream is None:
+            name = action.call.upstream
+            raise UpstreamUnreachable(f"There is no upstream `{name}` any more; nothing was sent.")
+        return upstream
+
+    async def _send(self, action: Action, until: float) -> Exchange:
+        if action.votes:
+            self._remember(action)
+        try:
+            return await self._upstream(action, until).send(action.call)
+        except UpstreamUnreachable as error:
+            self._sent.pop(action.id, None)
+            await self._report(action, NotSent(at=self._clock.now_ms(), cause=error.detail))
+            raise
+        except UpstreamLost as error:
+            await self._report(action, Lost(at=self._clock.now_ms(), cause=error.detail))
+            raise
+
+    def _remember(self, action: Action) -> None:
+        if len(self._sent) >= 100_000:  # the oldest approvals have lapsed long ago
+            del self._sent[next(iter(self._sent))]
+        self._sent[action.id] = self._clock.now_ms()
+
+    async def _report(self, action: Action, event: Event) -> None:
+        """Record what became of our send; as its owner we may, however late."""
+        after, _ = step(action, event)
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + RECORD_SECONDS, 0.1
+        while True:
+            try:
+                stored = await self._recorder.put(action, event, after, action.nonce)
+                break
+            except StoreUnavailable:
+                if loop.time() > end:
+                    raise  # its lease ends: the store will say unknown, which is the truth
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+        if stored.outcome is not Put.OK:
+            return
+        after = self._recorder.told(action, event, after, stored)
+        if isinstance(event, NotSent) and not action.votes:
+            cancelled = Cancelled(at=event.at, by="interlock", cause=event.cause)
+            await self._recorder.apply(after, cancelled)
