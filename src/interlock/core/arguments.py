@@ -42,6 +42,9 @@ def read_arguments(call: ToolCall, path: Mapping[str, str], tool: Tool | None) -
     Text from path, query and form becomes a number or a boolean where the tool's schema says so
     and the text is a plain decimal, `true` or `false`.
     """
+    body = call.content.value
+    if type(body) is dict and _only_body(call, path, tool):
+        return Arguments(values=dict(body), sources=dict.fromkeys(body, "json"))
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     ambiguous = ""
@@ -109,6 +112,15 @@ def _session(call: ToolCall, facts: Facts) -> dict[str, Any]:
         "writes": session.writes,
         "calls": session.calls,
     }
+
+
+def _only_body(call: ToolCall, path: Mapping[str, str], tool: Tool | None) -> bool:
+    """Say whether all arguments are members of a JSON body, as of most calls; nothing can clash."""
+    if call.mcp is not None:
+        return True
+    if path or call.query or call.content.kind is not Body.JSON:
+        return False
+    return tool is None or (not tool.constants and Body.JSON in tool.bodies)
 
 
 class _Repeated(list[str]):

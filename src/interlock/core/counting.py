@@ -13,7 +13,7 @@ from typing import Any
 
 from .actions import Body, ToolCall
 from .facts import MILLION, Counter, Counting
-from .rules import Environment, Indeterminate, Limit, PolicySet, Tool
+from .rules import Environment, Indeterminate, Limit, PolicySet, Tool, frame
 
 HOUR_MS = 3_600_000
 HEAVIEST = 2**53 - 1  #: the largest weight that every store counts exactly
@@ -21,7 +21,7 @@ HEAVIEST = 2**53 - 1  #: the largest weight that every store counts exactly
 
 def key_of(*parts: str) -> str:
     """Return the key of *parts*: 32 hex digits of a SHA-256."""
-    framed = "".join([f"{len(part)}:{part}" for part in parts])
+    framed = frame(parts)
     return hashlib.sha256(framed.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -33,13 +33,17 @@ def session_key(agent_id: str, session: str) -> str:
     return key_of("session", agent_id, session)
 
 
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
 def canonical(value: Any) -> str:
     """Return *value* as a text that is equal for equal JSON values: 1 and 1.0 are one number."""
     if type(value) is str:
         return "s" + value
-    if type(value) is int:
-        return f"j{value}"
-    return "j" + json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    if type(value) is dict and _AS_THEY_ARE.issuperset(map(type, value.values())):
+        return "j" + _ENCODE(value)
+    return "j" + _ENCODE(_plain(value))
 
 
 def _plain(value: Any) -> Any:
@@ -85,8 +89,7 @@ class Names:
         return key_of(kind, *paths, *[self.of(path) for path in paths])
 
     def share_of(self, limit: Limit) -> Counter:
-        values = [self.of(path) for path in limit.key]
-        key = key_of("limit", limit.id, str(limit.window_ms), *limit.key, *values)
+        key = key_of("limit", limit.name, *[self.of(path) for path in limit.key])
         return Counter(key=key, counting=Counting.SPENT, window_ms=limit.window_ms)
 
     def session_state(self) -> str:

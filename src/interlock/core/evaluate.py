@@ -94,11 +94,9 @@ def _decide(prepared: Prepared, facts: Facts, at: datetime) -> Decision:
     return _decision(prepared, facts, judging, grants)
 
 
-def _heading(tool: Tool | None, call: ToolCall) -> tuple[str, ...]:
-    name = tool.id if tool else ""
-    if call.mcp is not None:
-        return ("tool %s: %s %s", name, call.upstream, call.mcp.name)
-    return ("tool %s: %s %s %s", name, call.upstream, call.method, call.path)
+def _heading(tool: Tool | None, call: ToolCall) -> str:
+    what = f"{call.method} {call.path}" if call.mcp is None else call.mcp.name
+    return f"tool {tool.id if tool else ''}: {call.upstream} {what}"
 
 
 def _judge_known(
@@ -117,15 +115,9 @@ def _judge_known(
     if not heed_body(call, tool, judging):
         floor = max(floor, Level.APPROVE)
     judging.base = judging.level = max(cell, floor)
-    judging.notes.append(
-        (
-            "matrix %s x %s: %s%s",
-            REVERSIBILITIES[judging.reversibility],
-            STAKES[judging.stake],
-            LEVELS[cell],
-            f"; raised to {LEVELS[floor]}" if floor > cell else "",
-        )
-    )
+    raised = f"; raised to {LEVELS[floor]}" if floor > cell else ""
+    axes = f"{REVERSIBILITIES[judging.reversibility]} x {STAKES[judging.stake]}"
+    judging.notes.append(f"matrix {axes}: {LEVELS[cell]}{raised}")
     heed_confidence(call.context.confidence, policy, judging)
     heed_novelty(facts.familiar, policy, judging)
     heed_risk(facts.session, policy, judging)
@@ -186,7 +178,7 @@ def _decision(prepared: Prepared, facts: Facts, judging: Judging, grants: bool =
         indeterminate=judging.indeterminate,
         reason=judging.reason,
         message=" ".join(judging.denials) or judging.message,
-        trace=judging.trace(),
+        trace=tuple(judging.notes),
         arguments=arguments.values,
         sources=arguments.sources,
         undo=tool.undo if tool else None,

@@ -21,9 +21,6 @@ LEVELS = tuple(level.word for level in Level)
 STAKES = tuple(stake.word for stake in Stake)
 REVERSIBILITIES = tuple(each.word for each in Reversibility)
 
-Note = str | tuple[Any, ...]
-"""A line of the trace, or its format and values: most calls are never looked at."""
-
 
 @dataclass(slots=True)
 class Judging:
@@ -49,7 +46,7 @@ class Judging:
     limits: list[str] = field(default_factory=list)
     #: what the call takes of each budget, and whether it fits in it
     shares: list[tuple[Limit, Counter, int, bool]] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  #: one line per step, for people
 
     @property
     def settled(self) -> bool:
@@ -62,9 +59,6 @@ class Judging:
         """Raise the level by *steps*, to two people at most: signals alone never deny."""
         if self.level is not Level.DENY:
             self.level = Level(min(self.level + max(0, steps), Level.APPROVE_DUAL))
-
-    def trace(self) -> tuple[str, ...]:
-        return tuple([n if type(n) is str else n[0] % n[1:] for n in self.notes])
 
 
 def refuse(judging: Judging, reason: str, message: str) -> None:
@@ -93,7 +87,7 @@ def weigh(facet: Facet, seen: Environment, judging: Judging) -> None:
         except Indeterminate as doubt:
             judging.indeterminate = True
             stake, shown = facet.bands[-1].stake, f"{facet.shown} (indeterminate: {doubt})"
-    judging.notes.append(("facet %s %s: %s", facet.name, shown, STAKES[stake]))
+    judging.notes.append(f"facet {facet.name} {shown}: {STAKES[stake]}")
     if not judging.facet or stake > judging.stake:
         judging.stake, judging.facet = stake, facet.name
 
@@ -118,7 +112,7 @@ def apply_rules(rules: tuple[Rule, ...], seen: Environment, judging: Judging) ->
         except Indeterminate as unclear:
             fires, doubt = True, str(unclear) or "cannot be evaluated"
         if not fires:
-            notes.append(("rule %s: false", rule.id))
+            notes.append(rule.unfired)
         elif rule.shadow:
             notes.append(f"rule {rule.id} (shadow): {_answer(doubt)} -> {rule.effect}")
             judging.shadow.append(rule.id)
@@ -171,9 +165,7 @@ def apply_limits(
             said = f"indeterminate ({doubt})" if doubt else _sum(total, limit.maximum)
             _exceed(limit, said, bool(doubt), judging)
         else:
-            judging.notes.append(
-                ("limit %s: %.15g of %.15g", limit.id, total / 1e6, limit.maximum / 1e6)
-            )
+            judging.notes.append(f"limit {limit.id}: {_sum(total, limit.maximum)}")
 
 
 def _sum(total: int, maximum: int) -> str:

@@ -63,6 +63,12 @@ class _Entry:
     closed_headers: frozenset[str] = frozenset()
     closed_fields: frozenset[str] = frozenset()  #: of a form or a JSON body, dotted
 
+    @property
+    def plain(self) -> bool:
+        """Whether it has no discriminators, as most entries."""
+        match = self.match
+        return not (match.query or match.headers or match.form or match.json)
+
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
@@ -159,11 +165,7 @@ class Catalogue:
         reading = _Reading(call)
         fitting = [entry for entry in self._candidates(reading) if _fits(entry, reading)]
         # A laxer entry never takes what a more specific one refuses for its query parameters.
-        closest = [
-            each
-            for each in fitting
-            if not any(other is not each and within(other.match, each.match) for other in fitting)
-        ]
+        closest = fitting if len(fitting) == 1 else _closest(fitting)
         because = ""
         for entry in closest:
             undeclared = _undeclared(entry.match, reading)
@@ -184,6 +186,14 @@ class Catalogue:
                 value = reading.value(probe)
                 if isinstance(value, str):
                     yield from bucket.exact.get((*probe, value), ())
+
+
+def _closest(fitting: list[_Entry]) -> list[_Entry]:
+    return [
+        each
+        for each in fitting
+        if not any(other is not each and within(other.match, each.match) for other in fitting)
+    ]
 
 
 def build(matches: Mapping[str, HttpMatch | McpMatch]) -> tuple[Catalogue, tuple[Clash, ...]]:
@@ -264,14 +274,20 @@ def _fits(entry: _Entry, reading: _Reading) -> bool:
     return (
         (not match.service or match.service == reading.call.service)
         and _path_fits(match.segments, reading.segments)
-        and all(each.matches(reading.query.get(each.name)) for each in match.query)
+        and (entry.plain or _discriminators_fit(match, reading))
+        and (match.graphql is None or _operation_fits(match.graphql, reading.graphql()))
+        and not (entry.closed_headers and any(map(reading.has_header, entry.closed_headers)))
+        and not (match.absent_headers and any(map(reading.has_any_header, match.absent_headers)))
+        and (not entry.closed_fields or _fields_fit(entry.closed_fields, reading))
+    )
+
+
+def _discriminators_fit(match: HttpMatch, reading: _Reading) -> bool:
+    return (
+        all(each.matches(reading.query.get(each.name)) for each in match.query)
         and all(each.matches(reading.header(each.name)) for each in match.headers)
         and all(each.matches(reading.field(Body.FORM, each.name)) for each in match.form)
         and all(each.matches(reading.field(Body.JSON, each.name)) for each in match.json)
-        and (match.graphql is None or _operation_fits(match.graphql, reading.graphql()))
-        and not any(reading.has_header(name) for name in entry.closed_headers)
-        and not any(reading.has_any_header(pattern) for pattern in match.absent_headers)
-        and (not entry.closed_fields or _fields_fit(entry.closed_fields, reading))
     )
 
 

@@ -76,6 +76,7 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
             misfit=unfit,
         )
     names = Names(call, tool, arguments.values, policy)
+    session = names.session_state() if policy.tracks_session or tool.asks else ""
     shares = tuple([(limit, names.share_of(limit)) for limit in tool.limits])
     caps = names.caps()
     return Prepared(
@@ -84,11 +85,11 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
         tool=tool,
         arguments=arguments,
         reversibility=reversibility,
-        needs=_needs(names, policy, tool, tool.asks, shares, caps, own),
+        needs=_needs(names, policy, tool, session, shares, caps, own),
         target=names.target if tool.grants or policy.repeat_denied else None,
         shares=shares,
         caps=caps,
-        session=names.session_state() if policy.tracks_session else "",
+        session=session if policy.tracks_session else "",
     )
 
 
@@ -97,6 +98,7 @@ def _prepare_unknown(
 ) -> Prepared:
     arguments = read_arguments(call, {}, None)
     names = Names(call, None, arguments.values, policy)
+    session = names.session_state() if policy.tracks_session or policy.unknown_asks else ""
     shares = tuple([(limit, names.share_of(limit)) for limit in policy.unknown_limits])
     caps = names.caps()
     return Prepared(
@@ -104,10 +106,10 @@ def _prepare_unknown(
         policy=policy,
         arguments=arguments,
         reversibility=policy.unknown_tool.reversibility,
-        needs=_needs(names, policy, None, policy.unknown_asks, shares, caps, own),
+        needs=_needs(names, policy, None, session, shares, caps, own),
         shares=shares,
         caps=caps,
-        session=names.session_state() if policy.tracks_session else "",
+        session=session if policy.tracks_session else "",
         unknown=word,
         because=because,
     )
@@ -117,7 +119,7 @@ def _needs(
     names: Names,
     policy: PolicySet,
     tool: Tool | None,
-    asks: frozenset[str],
+    session: str,
     shares: tuple[tuple[Limit, Counter], ...],
     caps: tuple[Counter | None, Counter | None],
     own: str,
@@ -126,13 +128,14 @@ def _needs(
     counters = [counter for _, counter in shares]
     counters += [counter for counter in caps if counter is not None]
     remembers = policy.repeat_denied is not None or (tool is not None and tool.grants is not None)
-    asks_session = bool(asks) or risk is not None
-    if not (counters or novelty or remembers or asks_session):
+    asks = tool.asks if tool else policy.unknown_asks
+    asked = session if asks or risk else ""
+    if not (counters or novelty or remembers or asked):
         return NO_NEEDS
     return Needs(
         counters=tuple(counters),
         familiar=names.keyed("familiar", novelty.key) if novelty and tool else "",
-        session=names.session_state() if asks_session else "",
+        session=asked,
         half_life_ms=risk.half_life_ms if risk else 0,
         task="task" in asks,
         target=names.target_key() if remembers else "",

@@ -38,6 +38,11 @@ Validator = Callable[[Mapping[str, Any]], str]
 """Answers why the arguments do not fit the tool's schema, or an empty string."""
 
 
+def frame(parts: tuple[str, ...]) -> str:
+    """Join *parts* with their lengths, so that no two lists of parts share one text."""
+    return "".join([f"{len(part)}:{part}" for part in parts])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """A budget: how much of something may happen within a window, by `key`.
@@ -54,6 +59,10 @@ class Limit:
     maximum: int
     then: Level
     shadow: bool = False
+    name: str = field(init=False, repr=False, compare=False)  #: of its counters, values apart
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", frame((self.id, str(self.window_ms), *self.key)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +163,10 @@ class Rule:
     deny: str | None = None  #: the message for the agent
     effect: str = ""  #: in words
     shadow: bool = False  #: counted, not enforced
+    unfired: str = field(init=False, repr=False, compare=False)  #: line of the trace
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unfired", f"rule {self.id}: false")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
