@@ -121,7 +121,7 @@ def asks(source: str) -> frozenset[str]:
 
 def compile_node(node: Node, variables: Mapping[str, Any]) -> Value:
     """Compile a part of a condition that was checked."""
-    return _Compiler(variables).compile(node)
+    return Compiler(variables).compile(node)
 
 
 def _roots(variables: Mapping[str, Any], args: Shape) -> dict[str, Shape]:
@@ -134,7 +134,9 @@ def _roots(variables: Mapping[str, Any], args: Shape) -> dict[str, Shape]:
     }
 
 
-class _Compiler:
+class Compiler:
+    """Turns the tree of a checked condition into closures, one for each part."""
+
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self.variables = variables
 
