@@ -27,7 +27,7 @@ from .core.errors import (
     UpstreamUnreachable,
 )
 from .core.events import Cancelled, Claimed, Decided
-from .core.facts import Grant
+from .core.facts import NO_FACTS, Grant
 from .core.lifecycle import step
 from .core.rules import PolicySet
 from .granting import GrantAsked, Grants
@@ -192,7 +192,9 @@ class Gate:
         """Write down what was decided; where nobody has to be asked, together with the claim."""
         nonce, action_id = identity
         at = self._clock.now_ms()
-        joinable = bool(key) or decision.level >= Level.APPROVE
+        # what the past decides about may be decided otherwise when it is asked again
+        past = decision.facts is not NO_FACTS
+        joinable = bool(key) or past or decision.level >= Level.APPROVE
         proposed = Action(
             id=action_id,
             call=call,

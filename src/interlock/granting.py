@@ -46,7 +46,8 @@ class Grants:
             raise IllegalTransition("A grant goes with an approval of the call as it is.")
         held = action.decision
         spec = self._spec(now)
-        if held is None or not held.grants or not now.grants or spec is None:
+        lowers = now.grants or bool(now.grant)  # one that holds already may be given anew
+        if held is None or not held.grants or not lowers or spec is None:
             raise IllegalTransition(
                 "Policy lets nobody grant calls like this one (`approvals.grants.tools`);"
                 " approve it without a grant."

@@ -9,7 +9,7 @@ from .core.actions import Action, Review, ToolCall, Verdict
 from .core.clearance import TAMPERED
 from .core.commands import Claim
 from .core.decisions import Decision, Level
-from .core.edits import apply_edit
+from .core.edits import apply_edit, check_must
 from .core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion
 from .core.events import Resolved, Reviewed
 from .core.facts import NO_EFFECTS
@@ -81,6 +81,8 @@ class Reviews:
         """Write *review* and start the send that it clears; None where it has to be tried again."""
         await self._refuse_orphan(action, review)
         cleared = review.call if review.call is not None else action.call
+        if review.verdict is Verdict.EDIT:
+            self._check_must(action, decision)
         at = await self._store.now()
         signed = self._judge.seals.signed(action, review, cleared, decision, at)
         event = Reviewed(at=at, review=signed, decision=decision)
@@ -116,7 +118,17 @@ class Reviews:
         if decision.level is Level.DENY:
             said = decision.message or decision.reason or ", ".join(r.id for r in decision.rules)
             raise InvalidEdit(f"Policy would deny the edited call: {said}")
+        self._check_must(action, decision)
         return call, decision
+
+    def _check_must(self, action: Action, edited: Decision) -> None:
+        """Hold an edit to what policy asks of edits, against what the agent itself sent."""
+        tools = self._judge.policy.tools
+        names = dict.fromkeys((action.decision.tool if action.decision else "", edited.tool))
+        must = tuple(each for name in names if name in tools for each in tools[name].must)
+        if must:
+            original = self._judge.read(action.original or action.call)
+            check_must(must, original.arguments, edited.arguments)
 
     async def _refuse_orphan(self, action: Action, review: Review) -> None:
         decision = action.decision

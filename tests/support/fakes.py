@@ -55,12 +55,17 @@ TOOLS = {
 OF_LEVEL = dict(zip(Level, TOOLS, strict=True))
 
 
-def a_policy(more: str = "", *, orphans: str = "execute") -> PolicySet:
-    """Return a policy with one tool for each level; *more* is YAML put at its end."""
+def a_policy(more: str = "", *, orphans: str = "execute", target: str = "") -> PolicySet:
+    """Return a policy with one tool for each level; *more* is YAML put at its end.
+
+    *target*: the argument that grants and refusals are bound to; else all of them.
+    """
     tools = "".join(
         TOOL.format(name=name, reversibility=how, data=data, orphans=orphans)
         for name, (how, data) in TOOLS.items()
     )
+    if target:
+        tools = tools.replace("    facets:", f"    target: [{target}]\n    facets:")
     if orphans == "execute":
         tools = tools.replace("    orphans: execute\n", "")
     return read_policies([("bank.yaml", POLICY + tools + more)])
