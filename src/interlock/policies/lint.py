@@ -140,7 +140,8 @@ def _check_covered(
 
 def _covers(strong: Rule, weak: Rule) -> bool:
     return strong.deny is not None or (
-        strong.at_least >= weak.at_least
+        weak.deny is None
+        and strong.at_least >= weak.at_least
         and strong.stake >= weak.stake
         and strong.reversibility >= weak.reversibility
     )

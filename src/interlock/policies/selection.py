@@ -21,17 +21,14 @@ class Selection:
         self.sources = sources
         self.entries = entries
         self.written = frozenset(tool.id for each in sources for tool in each.model.tools)
+        self._found: dict[str, frozenset[str]] = {}
         self._shapes: dict[frozenset[str], Shape] = {}
 
     def named(self, source: Source, path: Path, patterns: Sequence[str]) -> frozenset[str]:
         """Return the tools that *patterns* name; one that names none is a problem."""
         selected: set[str] = set()
         for index, text in enumerate(patterns):
-            pattern = Pattern(text)
-            if pattern.exact:
-                found = {text} & self.written
-            else:
-                found = {name for name in self.written if pattern.matches(name)}
+            found = self._matching(text)
             if not found and text != "*":
                 source.refuse(
                     (*path, "tools", index),
@@ -39,6 +36,13 @@ class Selection:
                 )
             selected |= found
         return frozenset(selected & self.entries.keys())
+
+    def _matching(self, text: str) -> frozenset[str]:
+        if text not in self._found:
+            pattern = Pattern(text)
+            names = {text} if pattern.exact else filter(pattern.matches, self.written)
+            self._found[text] = self.written.intersection(names)
+        return self._found[text]
 
     def shape(self, names: frozenset[str]) -> Shape:
         """Return what a condition may assume of the arguments of these tools."""
