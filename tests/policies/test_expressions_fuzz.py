@@ -20,7 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.policies import expression_values, expressions
-from interlock.policies.expression_syntax import Logic
+from interlock.policies.expression_syntax import ConditionError, Logic
+from interlock.policies.expression_trace import explain_condition
+from interlock.policies.expression_types import ANY
 from interlock.policies.regexes import compile_glob, compile_regex
 
 from .cel_oracle import (
@@ -37,7 +39,7 @@ from .cel_oracle import (
     table,
     verdict,
 )
-from .cel_writer import CONSTANTS, ODD_TEXTS, TEXTS
+from .cel_writer import CONSTANTS, ODD_TEXTS, TEXTS, Writer
 from .test_docs_conditions import PAGE, SEEN
 
 SEEDS = range(8)
@@ -60,6 +62,56 @@ def test_it_does_under_seeds_that_nobody_chose(seed: int) -> None:
     counts = count(compare(seed, conditions=60, inputs=6))
 
     assert compared(counts) > 100, counts
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=5)
+    | st.sampled_from(["\ud800", "a\udfff", "a@b\ud800.c"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["k", "a-b", "\ud800"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    args=st.dictionaries(st.sampled_from(["a", "b", "c", "d", "a-b"]), JSON, max_size=5),
+    session=st.none() | st.dictionaries(st.sampled_from(["writes", "points"]), JSON),
+    task=st.none() | st.text(max_size=9),
+    seed=st.integers(min_value=1000),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_json_value_makes_a_condition_raise(
+    args: Any, session: Any, task: Any, seed: int
+) -> None:
+    writer = Writer(seed)
+    own = ["stated(args.a)", 'domain(args.b) == "a"', 'glob(args.b, "a.*")', "stated(args.d.k)"]
+    seen = {"args": args, "agent": {}, "call": {}, "session": session, "task": task}
+    for source in (*own, *(writer.truth(2) for _ in range(20))):
+        try:
+            condition = expressions.compile_condition(source, CONSTANTS)
+        except ConditionError:
+            continue
+        assert answer(condition, seen) in ("true", "false", "indeterminate")
+
+
+def test_an_explanation_says_what_the_condition_answered() -> None:
+    explained = 0
+    for each in compare(99, conditions=400, inputs=4):
+        if each.refused or each.source.strip("()! ") in ("true", "false"):
+            continue
+        parts = explain_condition(each.source, CONSTANTS, ANY, each.seen)
+        whole = "indeterminate" if parts[0].doubt else str(parts[0].value).lower()
+        # A whole that is no bool has a value, and no answer.
+        assert each.mine == (whole if whole in ("true", "false") else "indeterminate"), each
+        assert all(part.shown for part in parts)
+        explained += 1
+    assert explained > 1000
 
 
 # -- the documented differences ---------------------------------------------------------------
@@ -132,15 +184,15 @@ def _forgiving(target: Any, field: str, what: str) -> Any:
     return present
 
 
-_loop = expressions._Compiler.loop
+_loop = expressions.Compiler.loop
 FAULTS: dict[str, tuple[Any, str, Any]] = {
     "< for <=": (expressions._ORDER, "<=", operator.lt),
     ">= for >": (expressions._ORDER, ">", operator.ge),
     "- for +": (expressions._ARITHMETIC, "+", operator.sub),
     "endsWith for startsWith": (expressions._TEXT_METHODS, "startsWith", str.endswith),
-    "&& and || stop at doubt": (expressions._Compiler, "logic", _eager),
+    "&& and || stop at doubt": (expressions.Compiler, "logic", _eager),
     "exists for all": (
-        *(expressions._Compiler, "loop"),
+        *(expressions.Compiler, "loop"),
         lambda self, node: _loop(self, replace(node, name="exists")),
     ),
     "integers meet decimals exactly": (expression_values, "comparable", _careless),
