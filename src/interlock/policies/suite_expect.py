@@ -62,12 +62,23 @@ def known_tool(entry: CallEntry, expect: Expect, policy: PolicySet) -> bool:
     Raises:
         BadCall: it names one that is not there, and the case does not say that it means that.
     """
-    if entry.tool is None or entry.tool in policy.tools:
-        return entry.tool is not None
-    if expect.reason != "unknown_tool":
-        hint = suggestion(entry.tool, policy.tools)
-        raise BadCall(f"there is no tool {entry.tool!r}{hint} (expect reason: unknown_tool?)")
-    return False
+    if expect.reason == "unknown_tool" and entry.tool not in policy.tools:
+        return False
+    try:
+        known_call(entry, policy)
+    except BadCall as error:
+        raise BadCall(f"{error} (expect reason: unknown_tool?)") from None
+    return entry.tool is not None
+
+
+def known_call(entry: CallEntry, policy: PolicySet) -> None:
+    """Make sure that the tool which *entry* names is one of the policy.
+
+    Raises:
+        BadCall: it is none.
+    """
+    if entry.tool is not None and entry.tool not in policy.tools:
+        raise BadCall(f"there is no tool {entry.tool!r}{suggestion(entry.tool, policy.tools)}")
 
 
 def differences(expect: Expect, decision: Decision) -> Iterator[str]:

@@ -1,0 +1,121 @@
+"""Recorded calls: one as JSON, or many with one JSON object per line.
+
+A line is `{"call": {...}, "agent": {...}, "facts": {...}, "task": "...", "at": "2026-..."}`, each
+part as in a suite; only `call` has to be there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from ..core.errors import InvalidDocument, Problem
+from .document import Part
+from .positions import Document, load_yaml, problems_from_pydantic
+from .suite_document import AgentEntry, CallEntry, FactsEntry
+
+NOON = "2026-01-01T12:00:00Z"
+
+
+class CorpusEntry(Part):
+    """One call with what was known when it was judged. Left out: as in a suite."""
+
+    call: CallEntry
+    agent: AgentEntry = AgentEntry()
+    facts: FactsEntry = FactsEntry()
+    task: str | None = None
+    at: str = NOON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A call of a corpus; `place` says where it comes from."""
+
+    entry: CorpusEntry
+    place: str
+
+
+def read_call(text: str, file: str) -> CorpusEntry:
+    """Read one call: the parts of a suite's call, and beside them agent, facts, task and now.
+
+    Raises:
+        InvalidDocument: it is not JSON, or not such a call.
+    """
+    data = _parsed(text, file, 1)
+    if not isinstance(data, dict):
+        raise InvalidDocument((_problem(file, 1, 1, "a call is one JSON object: {...}"),))
+    if "call" in data:
+        return _entry(data, text, file, 0)
+    beside = {name: data.pop(name) for name in ("agent", "facts", "task", "at") if name in data}
+    if "now" in data:
+        beside["at"] = data.pop("now")
+    return _entry({"call": data, **beside}, text, file, 0)
+
+
+def read_corpus(lines: Iterable[str], file: str) -> Iterator[Recorded]:
+    """Yield the calls of a JSONL file; empty lines are passed over.
+
+    Raises:
+        InvalidDocument: at the first line that is no call.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            data = _parsed(line, file, number)
+            yield Recorded(entry=_entry(data, line, file, number), place=f"{file}:{number}")
+
+
+def _parsed(text: str, file: str, line: int) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_without_duplicates)
+    except json.JSONDecodeError as error:
+        place = line + error.lineno - 1, error.colno
+        message = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+    except _Duplicate as error:
+        place, message = (line, 1), f"the key {error} occurs twice: keep one of them"
+    except RecursionError:
+        place, message = (line, 1), "nested too deeply"
+    raise InvalidDocument((_problem(file, *place, message),)) from None
+
+
+class _Duplicate(ValueError):
+    pass
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _Duplicate(repr(key))
+        found[key] = value
+    return found
+
+
+def _entry(data: Any, text: str, file: str, line: int) -> CorpusEntry:
+    try:
+        return CorpusEntry.model_validate_json(json.dumps(data), strict=True)
+    except pydantic.ValidationError as error:
+        found = problems_from_pydantic(error, _places(text, file, line), CorpusEntry)
+        raise InvalidDocument(
+            tuple(
+                _problem(file, line, each.column, f"{each.path}: {each.message}", each.path)
+                if line
+                else each
+                for each in found
+            )
+        ) from None
+
+
+def _places(text: str, file: str, line: int) -> Document:
+    """Return where things stand in JSON, which is YAML nearly always; else only the file."""
+    try:
+        return load_yaml(text, file)
+    except InvalidDocument:
+        return Document(file=file, positions={(): (max(line, 1), 1)})
+
+
+def _problem(file: str, line: int, column: int, message: str, path: str = "") -> Problem:
+    return Problem(file=file, line=line, column=column, message=message, path=path)
