@@ -225,3 +225,46 @@ tools:
 
     assert plain.level is Level.ALLOW
     assert odd.level is Level.APPROVE and odd.reason == "unknown_content_type"
+
+
+def test_a_file_in_shadow_mode_holds_nothing_and_the_others_do() -> None:
+    limit = "limits: [{id: l, tools: [pay], key: [], window: 1h, count: 1, then: deny}]\n"
+    refund = "tools:\n" + PAY[PAY.index("  - id") :].replace("pay", "refund")
+    refund = refund.replace("amount: args.amount", "blast: external")
+    trial = "mode: shadow\n" + refund + RULE + EXCEPTION + limit
+
+    compiled = policy(PAY, trial)
+
+    assert [compiled.tools[name].shadow for name in ("pay", "refund")] == [False, True]
+    assert compiled.shadow is False
+    assert all(each.shadow for each in compiled.tools["pay"].rules)
+    assert all(each.shadow for each in compiled.tools["pay"].exceptions)
+    assert all(each.shadow for each in compiled.tools["pay"].limits)
+
+
+def test_a_policy_is_in_shadow_mode_where_all_its_files_are() -> None:
+    assert policy("mode: shadow\n" + PAY, "mode: shadow\n").shadow is True
+    assert policy(PAY, "mode: shadow\n").shadow is False
+
+
+def test_the_order_of_files_does_not_matter() -> None:
+    one = "signals: {novelty: {memory: 3d}}\napprovals: {caps: {open_per_session: 3}}\n"
+    files = [("a", HEAD.replace("NAME", "a") + PAY + one), ("b", HEAD.replace("NAME", "b") + RULE)]
+
+    forth, back = read_policies(files), read_policies(files[::-1])
+
+    assert (forth.ref, forth.novelty, forth.caps) == (back.ref, back.novelty, back.caps)
+    assert list(forth.tools) == list(back.tools)
+
+
+def test_a_tool_asks_for_what_its_rules_and_exceptions_read_of_the_past() -> None:
+    rule = RULE.replace("args.amount > 1", "session.writes > 1")
+    stated = EXCEPTION.replace('args.to == "x"', "stated(args.to)")
+    everything = "rules: [{id: all, tools: ['*'], when: session.points > 1, at_least: approve}]\n"
+
+    assert policy(PAY + RULE + EXCEPTION).tools["pay"].asks == frozenset()
+    assert policy(PAY + rule).tools["pay"].asks == {"session"}
+    assert policy(PAY + rule).unknown_asks == frozenset()
+    assert policy(PAY + rule + stated).tools["pay"].asks == {"session", "task"}
+    assert policy(PAY, everything).unknown_asks == {"session"}
+    assert policy(PAY.replace("args.amount}", "session.points}")).tools["pay"].asks == {"session"}

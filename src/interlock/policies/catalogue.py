@@ -76,7 +76,6 @@ def _compile(entry: ToolEntry, tables: Tables, source: Source, path: Path) -> En
     outside = _outside(entry, match)
     shape = _shape(entry, outside, source, path)
     pins = mcp_pins(entry, source, path)
-    editable = source.model.edit.allow
     tool = Tool(
         id=entry.id,
         description=entry.description,
@@ -91,7 +90,7 @@ def _compile(entry: ToolEntry, tables: Tables, source: Source, path: Path) -> En
         undo=_undo(entry, source, path),
         facets=tuple(_facets(entry, tables, shape, source, path)),
         egress=entry.egress,
-        editable=None if editable is None else plain(editable.get(entry.id, ())),
+        editable=_editable(entry, shape, source),
         orphans=entry.orphans,
         target=_target(entry, shape, source, path),
         taints=frozenset(entry.taints),
@@ -128,6 +127,18 @@ def _target(entry: ToolEntry, shape: Shape, source: Source, path: Path) -> tuple
         if why := missing(name, shape):
             source.refuse((*path, "target", index), f"{entry.id} has no argument {why}")
     return tuple(dict.fromkeys(names))
+
+
+def _editable(entry: ToolEntry, shape: Shape, source: Source) -> tuple[str, ...] | None:
+    allowed = source.model.edit.allow
+    if allowed is None:
+        return None
+    names = plain(allowed.get(entry.id, ()))
+    for index, name in enumerate(names):
+        if why := missing(name, shape):
+            path = ("edit", "allow", entry.id, index)
+            source.refuse(path, f"{entry.id} has no argument {why}")
+    return names
 
 
 def missing(name: str, shape: Shape) -> str:

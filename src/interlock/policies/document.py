@@ -302,7 +302,9 @@ class GrantsEntry(Part):
 
 
 def _several(value: object) -> object:
-    return (value,) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
 
 
 Grants = Annotated[

@@ -101,9 +101,7 @@ def musts(source: Source, entries: Mapping[str, Entry]) -> Mapping[str, tuple[Mu
         if condition is None:
             continue
         if not fields:
-            source.refuse(
-                path, "it compares no argument: write edited.args.NAME, original.args.NAME"
-            )
+            source.refuse(path, "it is about no argument: compare edited.args.NAME with something")
         elif not having:
             source.refuse(path, f"no tool of this file that may be edited has {_listed(fields)}")
         for name in having:

@@ -155,6 +155,10 @@ def _check_level(source: Source, name: str) -> None:
     hold = milliseconds(entry.expire_after) if entry.expire_after else base.hold_ms
     if entry.remind_after and milliseconds(entry.remind_after) >= hold:
         source.refuse((*path, "remind_after"), "the call has expired by then: remind earlier")
+    if entry.escalate and not entry.approvers:
+        source.refuse(
+            (*path, "escalate"), "every approver may decide already: name `approvers` first"
+        )
     before = 0
     for index, step in enumerate(entry.escalate):
         here, after = (*path, "escalate", index, "after"), milliseconds(step.after)
@@ -163,10 +167,6 @@ def _check_level(source: Source, name: str) -> None:
         if after >= hold:
             source.refuse(here, f"the call has expired after {step.after}: escalate earlier")
         before = after
-        if entry.escalate[index].to and not entry.approvers:
-            source.refuse(
-                (*path, "escalate"), "every approver may decide already: name `approvers` first"
-            )
 
 
 def unknown_tool(sources: Sequence[Source]) -> UnknownTool:
