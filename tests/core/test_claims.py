@@ -72,7 +72,7 @@ def decision(definition: str, tool: Tool = PINNED) -> Decision:
 
 @pytest.mark.parametrize("definition", ["", "sha256:bb", "sha256:AA"])
 def test_a_changed_definition_is_an_unknown_tool(definition: str) -> None:
-    """Fault caught: judging a tool whose text was swapped after it was reviewed by its old entry."""
+    """Fault caught: judging a tool by its old entry after its text was swapped."""
     assert not accepted(asked(definition), PINNED)
     judged = decision(definition)
     assert (judged.level, judged.reason, judged.tool) == (Level.APPROVE, "definition_changed", "")
