@@ -218,13 +218,10 @@ class PolicyWatch:
         state, ref = self._gate.policy_state, self._gate.policy.ref
         self._counted.policy_refused()
         if problems != state.problems:
-            told = "\n  ".join(problems)
-            log.error(
-                "the policy files cannot be used; %s version %d stays in force:\n  %s",
-                ref.name,
-                ref.version,
-                told,
-            )
+            stays = f"{ref.name} version {ref.version} stays in force"
+            log.error("the policy files cannot be used; %s (%d problems)", stays, len(problems))
+            for problem in problems:
+                log.error("%s", problem)
         self._gate.policy_state = replace(state, problems=problems, failed_at=self._clock.now_ms())
         return False
 
