@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import InvalidDocument, Problem
 from ..core.rules import PolicySet
 from .compile import compile_set
 from .document import PolicyDocument
-from .positions import load_model
+from .positions import Document, load_model
 from .problems import Source
 
 SUITE_SUFFIXES = ("_test.yaml", "_test.yml", ".policy_test.yaml")
@@ -47,6 +48,7 @@ def read_policies(
         except InvalidDocument as error:
             problems += error.problems
             continue
+        problems += _empty(document)
         raw = text if isinstance(text, bytes) else text.encode()
         sources.append(Source(raw=raw, document=document, model=model))
     if not problems:
@@ -67,6 +69,22 @@ def policy_files(paths: Sequence[Path]) -> list[Path]:
 def is_suite(path: Path) -> bool:
     """Whether *path* is named as a test suite."""
     return path.name.endswith(SUITE_SUFFIXES)
+
+
+def _empty(document: Document) -> Iterator[Problem]:
+    """Yield keys without a value: whether they ask for something, nobody can tell."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), document.data)]
+    while pending:
+        path, value = pending.pop()
+        if path and path[-1] == "args_schema":
+            continue  # JSON Schema has uses for null
+        if value is None and path:
+            message = f"{path[-1]!r} has no value: write one, or take it out"
+            yield document.problem(path, message, at_key=True)
+        elif isinstance(value, dict):
+            pending += [((*path, key), each) for key, each in value.items()]
+        elif isinstance(value, list):
+            pending += [((*path, index), each) for index, each in enumerate(value)]
 
 
 def _read(file: Path) -> bytes:

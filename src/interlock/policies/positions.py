@@ -130,6 +130,8 @@ def load_yaml(text: str | bytes, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context or "this is not YAML"
+        if mark is not None and decoded[mark.index : mark.index + 1] == "\t":
+            what = "a tab: indent with spaces"
         raise InvalidDocument((_at(mark, file, f"not valid YAML: {what}"),)) from None
     except yaml.YAMLError as error:
         raise InvalidDocument((_unreadable(decoded, file, error),)) from None
