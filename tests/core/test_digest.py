@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.core.actions import (
+    Action,
     Agent,
     Body,
     Content,
@@ -20,7 +21,16 @@ from interlock.core.actions import (
     Verdict,
 )
 from interlock.core.content import parse_content, parse_target
-from interlock.core.digest import clearance, digest, fingerprint, seal
+from interlock.core.decisions import (
+    Decision,
+    Escalation,
+    Level,
+    PolicyRef,
+    Reversibility,
+    RuleHit,
+    Stake,
+)
+from interlock.core.digest import clearance, digest, fingerprint, seal, seal_record
 
 CALL = ToolCall(
     agent=Agent(id="bot", owner="ann"),
@@ -169,3 +179,83 @@ def test_a_retry_written_differently_has_the_same_fingerprint():
 )
 def test_another_call_has_another_fingerprint(other):
     assert other() != mark("POST", "/a", JSON)
+
+
+def test_the_digest_of_an_http_call_never_changes():
+    """Fault caught: a new part that voids every approval that is waiting."""
+    assert digest(CALL) == "708b0124747d600dffc930c465b1b6b9cc10c7ceeb8185e9a37ba104dab9dd4b"
+    assert fingerprint(CALL) == "56f157642a9c453760713296beb5300663c6227349b5f7fbe7f9158ea0d34103"
+
+
+TOOL = replace(CALL, mcp=McpTool(name="send", definition="sha256:aa"))
+
+
+@pytest.mark.parametrize(
+    "mcp", [None, McpTool(name="drop", definition="sha256:aa"), McpTool(name="send")]
+)
+def test_another_tool_or_another_definition_of_it_is_another_digest(mcp):
+    """Fault caught: a tool that is redefined between its approval and its send."""
+    assert digest(replace(TOOL, mcp=mcp)) != digest(TOOL)
+
+
+def test_what_the_server_claims_of_a_tool_is_no_part_of_the_digest():
+    claimed = replace(TOOL, mcp=replace(TOOL.mcp, annotations={"readOnlyHint": True}))
+
+    assert digest(claimed) == digest(TOOL)
+
+
+def test_calls_of_two_tools_are_never_joined():
+    assert fingerprint(TOOL) != fingerprint(CALL)
+    assert fingerprint(replace(TOOL, mcp=McpTool(name="drop"))) != fingerprint(TOOL)
+    assert fingerprint(replace(TOOL, mcp=McpTool(name="send"))) == fingerprint(TOOL)
+
+
+DECIDED = Decision(level=Level.APPROVE, policy=PolicyRef(name="p", version=1, sha256="0" * 64))
+UNSEALED = {"effects", "facts", "shadow", "would_be", "undo", "egress", "hold_ms", "indeterminate"}
+"""What is shown of the judgement, or has its own guard; nothing here says who decides on what."""
+SAID = {
+    "level": Level.APPROVE_DUAL,
+    "policy": PolicyRef(name="q", version=1, sha256="0" * 64),
+    "tool": "t",
+    "description": "d",
+    "stake": Stake.LOW,
+    "reversibility": Reversibility.READ_ONLY,
+    "facet": "f",
+    "rules": (RuleHit(id="r", effect="e"),),
+    "signals": ("novelty",),
+    "exceptions": ("x",),
+    "reason": "unknown_tool",
+    "message": "m",
+    "trace": ("t",),
+    "arguments": {"a": 1},
+    "sources": {"a": "json"},
+    "quorum": 2,
+    "approvers": ("ops",),
+    "editable": (),
+    "require_reason": frozenset(),
+    "orphans": "refuse",
+    "limits": ("l",),
+    "target": {},
+    "grant": "g",
+    "grants": True,
+    "remind_ms": 1,
+    "escalate": (Escalation(after_ms=1, to=("leads",)),),
+    "notify": ("ops",),
+    "redacted": ("a",),
+}
+
+
+def sealed(decision):
+    return seal_record(
+        Action(id="a1", call=seal(CALL), digest=digest(CALL), decision=decision), b""
+    )
+
+
+def test_every_field_of_a_decision_is_sealed_or_decides_nothing():
+    assert {field.name for field in fields(Decision)} == SAID.keys() | UNSEALED
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_whoever_writes_to_the_store_changes_nothing_that_people_decide_on(name):
+    """Fault caught: widening who may decide, or showing what was hidden, in the store."""
+    assert sealed(replace(DECIDED, **{name: SAID[name]})) != sealed(DECIDED)

@@ -12,8 +12,9 @@ from interlock.core.actions import Agent, Body, ToolCall
 from interlock.core.content import parse_content, parse_target
 from interlock.core.decisions import Decision, Level, PolicyRef
 from interlock.core.digest import digest, seal
-from interlock.core.edits import apply_edit
+from interlock.core.edits import apply_edit, check_must
 from interlock.core.errors import InvalidEdit
+from interlock.core.rules import Indeterminate, Must
 
 POLICY = PolicyRef(name="p", version=1, sha256="0" * 64)
 TEMPLATE = "/v1/accounts/{account}/transfers"
@@ -236,3 +237,34 @@ def test_any_edit_of_text_places_reads_back_exactly_or_is_refused(account, query
         return
     assert edited.path == f"/v1/accounts/{account}/transfers"
     assert (edited.query, edited.content.value) == ((("q", query),), {"f": form})
+
+
+def smaller(seen):
+    if "amount" not in seen["edited"]["args"]:
+        raise Indeterminate("edited.args.amount is missing")
+    return seen["edited"]["args"]["amount"] <= seen["original"]["args"]["amount"]
+
+
+MUST = (Must(shown="edited.args.amount <= original.args.amount", holds=smaller),)
+
+
+def test_an_edit_that_keeps_to_the_policy_passes():
+    check_must(MUST, {"amount": 10}, {"amount": 9})
+    check_must((), {"amount": 10}, {"amount": 11})
+
+
+def test_an_edit_that_does_not_is_refused_with_the_condition():
+    with pytest.raises(
+        InvalidEdit, match=r"`edited.args.amount <= original.args.amount`.*not true"
+    ):
+        check_must(MUST, {"amount": 10}, {"amount": 11})
+
+
+def test_an_edit_of_which_that_cannot_be_told_is_refused():
+    with pytest.raises(InvalidEdit, match="cannot be told.*edited.args.amount is missing"):
+        check_must(MUST, {"amount": 10}, {})
+
+
+def test_a_condition_that_answers_anything_but_true_does_not_hold():
+    with pytest.raises(InvalidEdit):
+        check_must((Must(shown="x", holds=lambda seen: 1),), {}, {})

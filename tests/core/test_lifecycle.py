@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from interlock.core import events
 from interlock.core.actions import Action, Answer, Review, Reviewer, State, Verdict
 from interlock.core.commands import Claim, Forward, Notify, Reply
-from interlock.core.decisions import Decision, Level
+from interlock.core.decisions import Decision, Escalation, Level
 from interlock.core.errors import (
     Forbidden,
     IllegalTransition,
@@ -37,7 +37,14 @@ from interlock.core.events import (
     Resolved,
     Reviewed,
 )
-from interlock.core.lifecycle import APPROVAL_MS, FINAL, TRANSITIONS, step, stricter
+from interlock.core.lifecycle import (
+    APPROVAL_MS,
+    FINAL,
+    TRANSITIONS,
+    approvers_at,
+    step,
+    stricter,
+)
 from tests.support.builders import (
     ANN,
     BOB,
@@ -278,6 +285,72 @@ def test_an_edit_that_cannot_be_taken_says_why(call: str, now: Decision, why: st
 
     with pytest.raises(InvalidEdit, match=why):
         step(action, says(action, verdict=Verdict.EDIT, now=now, call=calls[call]))
+
+
+ESCALATING = a_decision(
+    approvers=("ops",),
+    escalate=(
+        Escalation(after_ms=1000, to=("leads",)),
+        Escalation(after_ms=5000, to=("cfo", "ops")),
+    ),
+)
+LEA = Reviewer(id="lea", groups=frozenset({"leads"}))
+
+
+def test_more_people_may_decide_the_longer_a_call_is_held() -> None:
+    def groups(after: int) -> tuple[str, ...]:
+        return approvers_at(ESCALATING, NOON, NOON + after)
+
+    assert groups(999) == ("ops",)
+    assert groups(1000) == groups(4999) == ("ops", "leads")
+    assert groups(5000) == ("ops", "leads", "cfo")
+
+
+def test_an_escalation_counts_from_its_moment_and_by_time_alone() -> None:
+    """Fault caught: letting the group of a later escalation decide at once, or never."""
+    action = held(ESCALATING)
+
+    with pytest.raises(Forbidden, match="Only members of ops may"):
+        step(action, says(action, LEA, now=ESCALATING, at=NOON + 999))
+    after, _ = step(action, says(action, LEA, now=ESCALATING, at=NOON + 1000))
+    assert after.state is State.APPROVED
+
+
+def test_where_anybody_may_decide_an_escalation_narrows_nothing() -> None:
+    open_ = a_decision(escalate=ESCALATING.escalate)
+
+    assert approvers_at(open_, NOON, NOON + 10_000) == ()
+
+
+def test_no_later_policy_widens_who_may_decide_on_a_held_call() -> None:
+    """Fault caught: taking the escalations of a policy that was loaded after the hold."""
+    wide = a_decision(
+        Level.APPROVE_DUAL, approvers=("all",), escalate=(Escalation(after_ms=0, to=("all",)),)
+    )
+
+    merged = stricter(ESCALATING, wide)
+
+    assert (merged.level, merged.quorum) == (Level.APPROVE_DUAL, 2)
+    assert (merged.approvers, merged.escalate) == (("ops",), ESCALATING.escalate)
+    assert stricter(a_decision(), ESCALATING).escalate == ESCALATING.escalate
+
+
+def test_the_shorter_reminder_counts_and_what_either_hides_stays_hidden() -> None:
+    one = a_decision(remind_ms=9, redacted=("to",))
+    other = a_decision(remind_ms=5, redacted=("memo", "to"))
+
+    assert stricter(one, other).remind_ms == stricter(other, one).remind_ms == 5
+    assert stricter(one, a_decision()).remind_ms == 9
+    assert set(stricter(one, other).redacted) == {"to", "memo"}
+
+
+def test_an_edited_call_shows_the_target_that_it_has_now() -> None:
+    action = held(a_decision(target={"to": "bob"}))
+    now = a_decision(target={"to": "eve"})
+
+    after, _ = step(action, says(action, verdict=Verdict.EDIT, now=now, call=edited(action)))
+
+    assert after.decision is not None and after.decision.target == {"to": "eve"}
 
 
 def test_policy_beats_an_approval() -> None:
