@@ -29,6 +29,7 @@ from interlock.core.decisions import (
     Reversibility,
     RuleHit,
     Stake,
+    Undo,
 )
 from interlock.core.digest import clearance, digest, fingerprint, seal, seal_record
 
@@ -211,8 +212,8 @@ def test_calls_of_two_tools_are_never_joined():
 
 
 DECIDED = Decision(level=Level.APPROVE, policy=PolicyRef(name="p", version=1, sha256="0" * 64))
-UNSEALED = {"effects", "facts", "shadow", "would_be", "undo", "egress", "hold_ms", "indeterminate"}
-"""What is shown of the judgement, or has its own guard; nothing here says who decides on what."""
+UNSEALED = {"effects", "facts", "shadow", "would_be", "hold_ms"}
+"""What nobody decides by; the store's clock and scripts guard how long a call is held."""
 SAID = {
     "level": Level.APPROVE_DUAL,
     "policy": PolicyRef(name="q", version=1, sha256="0" * 64),
@@ -242,6 +243,9 @@ SAID = {
     "escalate": (Escalation(after_ms=1, to=("leads",)),),
     "notify": ("ops",),
     "redacted": ("a",),
+    "egress": True,
+    "indeterminate": True,
+    "undo": Undo(reason="Ask for it back."),
 }
 
 

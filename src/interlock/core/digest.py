@@ -9,6 +9,7 @@ from dataclasses import replace
 from operator import itemgetter
 
 from .actions import Action, Body, Review, ToolCall
+from .decisions import Undo
 from .facts import Grant
 
 _VERSION = b"interlock-call-1"
@@ -141,9 +142,14 @@ def seal_record(action: Action, key: bytes) -> str:
             [decision.remind_ms, decision.notify, decision.redacted, decision.limits],
             [None if decision.target is None else dict(decision.target)],
             [decision.grant, decision.grants],
+            [decision.egress, decision.indeterminate, _undo(decision.undo)],
         ]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, b"interlock-record-1" + text.encode(), hashlib.sha256).hexdigest()
+
+
+def _undo(undo: Undo | None) -> list[str] | None:
+    return None if undo is None else [undo.tool, undo.within, undo.reason]
 
 
 def grant_mac(grant: Grant, key: bytes) -> str:
