@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from interlock.core.actions import (
     Action,
     Agent,
     Answer,
+    Content,
     Context,
     McpTool,
     Review,
@@ -242,7 +244,7 @@ def test_a_decision_that_nobody_looks_at_one_by_one_is_stored_small() -> None:
 
 @pytest.mark.parametrize("more", [{"limits": ("daily",)}, {"grant": "g1"}])
 def test_a_call_that_a_limit_or_a_grant_had_a_part_in_is_recorded_in_full(
-    more: dict[str, object],
+    more: dict[str, Any],
 ) -> None:
     action = replace(an_action(), decision=a_decision(Level.ALLOW, trace=("why",), **more))
 
@@ -281,8 +283,16 @@ def test_a_record_from_before_there_were_budgets_reads_as_one_without() -> None:
 
 
 SEALED = an_action().digest
-CLAIMS = {"agent": Agent(id="bot"), "context": Context(), "digest": ""}
-"""What is not sent: the owner, the agent's claims, and the digest as it was stored."""
+CLAIMS: dict[str, Any] = {
+    "agent": Agent(id="bot"),
+    "context": Context(),
+    "content": Content(),
+    "digest": "",
+}
+"""What is not sent: the owner, the agent's claims, how the body is read, the stored digest.
+
+The seal on the record covers those.
+"""
 SOUND = fields_of(replace(an_action(), state=State.HELD, decision=a_decision()))
 
 

@@ -98,8 +98,8 @@ local function create(a, c)
                'lapses', ms(NOW + a.ttl))
   end
   if effects then
-    keep(c, take(effects, NOTHING, held, sent))
-    if sent then carry(c, effects, 'approved', 'forwarding') end
+    take(effects, NOTHING, held, sent)
+    if sent then carry(c, effects, 'approved', 'forwarding') else keep(c, effects) end
   end
   if a.to == 'denied' then settle(a.id, c, 'denied') end
   return nil, ver
