@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -282,3 +284,18 @@ def test_a_hostile_regex_takes_no_time() -> None:
     condition = compile_condition('args.x.matches("^(a+)+$")')
 
     assert condition({"args": {"x": "a" * 100_000 + "!"}, "agent": {}, "call": {}}) is False
+
+
+def test_the_deepest_condition_is_far_from_the_depth_of_python() -> None:
+    """Fault caught: a condition within its bounds that only fails under a deep stack."""
+    source = "args" + ".a" * 196 + " == 1"
+    before = sys.getrecursionlimit()
+    depth = len(inspect.stack(0))
+
+    try:
+        sys.setrecursionlimit(depth + 650)
+        condition = compile_condition(source)
+        with pytest.raises(Indeterminate):
+            condition({"args": {"a": {}}})
+    finally:
+        sys.setrecursionlimit(before)
