@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from interlock.core.decisions import Level, PolicyRef
-from interlock.core.errors import InvalidDocument, StoreUnavailable
+from interlock.core.errors import StoreUnavailable
 from interlock.core.rules import PolicySet
-from interlock.reload import PolicyWatch, contents, load_tested
+from interlock.reload import PolicyWatch
 from interlock.store.redis import RedisStore
+from interlock.tryout import Loaded, load_tested
 from tests.support.builders import NOON
 from tests.support.fakes import NoonClock, World
 
@@ -64,6 +65,10 @@ class Counts:
         self.refused += 1
 
 
+async def _load(paths: Sequence[Path]) -> Loaded:
+    return load_tested(paths)
+
+
 class Bank:
     """A gate, the folder of its policy files, and who watches them."""
 
@@ -80,6 +85,7 @@ class Bank:
             loaded,
             counted=self.counts,
             clock=NoonClock(),
+            load=_load,
             unfit=self._unfit,
         )
 
@@ -274,32 +280,3 @@ async def test_a_held_call_keeps_its_policy_and_is_judged_again_by_the_new_one(b
     assert found.decision is not None and found.decision.policy.version == 2
     assert (await bank.world.says(held)).cause == "Accounts are frozen."
     assert bank.world.tool.sent == []
-
-
-async def test_files_that_change_while_they_are_read_are_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "bank.yaml"
-    path.write_text(BANK.format(version=1))
-    looks = 0
-
-    def restless(paths: list[Path]) -> str:
-        nonlocal looks
-        looks += 1
-        if looks == 2:  # between reading the policy and being sure of it
-            path.write_text(BANK.format(version=2))
-        return contents(paths)
-
-    monkeypatch.setattr("interlock.reload.contents", restless)
-
-    assert load_tested([path]).policy.ref.version == 2 and looks == 4
-
-
-def test_files_that_never_rest_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "bank.yaml"
-    path.write_text(BANK.format(version=1))
-    looks = iter(range(100))
-    monkeypatch.setattr("interlock.reload.contents", lambda _: str(next(looks)))
-
-    with pytest.raises(InvalidDocument, match="change while they are read"):
-        load_tested([path])

@@ -35,7 +35,7 @@ from .observe.log import TransitionLog
 from .observe.logging import configure
 from .observe.metrics import Metrics
 from .ports import KeyRing, Limits, Notifier
-from .reload import Loaded, PolicyWatch, load_tested
+from .reload import PolicyWatch
 from .running import Running
 from .sending import Timing
 from .settings import Config, UpstreamSettings
@@ -45,6 +45,7 @@ from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
 from .system import RandomIds, SystemClock
 from .tasks import Tasks
+from .tryout import Loaded, load_once_tested
 from .upstream.credentials import (
     AwsCredential,
     BasicCredential,
@@ -60,6 +61,7 @@ log = logging.getLogger("interlock")
 
 SWEEP = 1.0  #: seconds between two looks for what has lapsed
 AWS_HEADERS = frozenset({"x-amz-*", "content-md5"})  #: they say what an AWS call does
+TESTED = "policy.tested"  #: in the data directory: which policy files passed their suites
 GRACE = 25.0  #: seconds that sends under way get at shutdown; containers usually grant 30
 
 
@@ -80,7 +82,8 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Running]:
     """Start everything, and stop it in the reverse order. Raises as `run`."""
-    loaded = await asyncio.to_thread(load_tested, config.policies)
+    note = config.data / TESTED
+    loaded = await asyncio.to_thread(load_once_tested, config.policies, note)
     policy = loaded.policy
     keys = derived_keys(config)
     clock, metrics = SystemClock(), Metrics()
@@ -151,7 +154,13 @@ def _watch(
         return tuple(f"{each.what} {each.cure}" for each in found if each.critical)
 
     return PolicyWatch(
-        config.policies, gate, loaded, counted=metrics, clock=SystemClock(), unfit=unfit
+        config.policies,
+        gate,
+        loaded,
+        counted=metrics,
+        clock=SystemClock(),
+        unfit=unfit,
+        note=config.data / TESTED,
     )
 
 

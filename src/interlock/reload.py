@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from .core.decisions import PolicyRef
-from .core.errors import InvalidDocument, Problem, StoreUnavailable
+from .core.errors import InvalidDocument, StoreUnavailable
 from .core.rules import PolicySet
 from .gate import Gate
-from .policies.load import is_suite, load_policies, policy_files
-from .policies.suite import policies_of, read_suite, run
 from .ports import Clock
+from .tryout import Loaded, Stamp, contents, load_apart, stamped, write_note
 
 log = logging.getLogger("interlock.policy")
 
 EVERY = 1.0  #: seconds between two looks at the files
-TRIES = 5  #: how often files are read again that change while they are read
 
-Stamp = tuple[tuple[str, int, int], ...]
-"""Name, time of change (ns) and size of every file: cheap to look at."""
+Load = Callable[[Sequence[Path]], Awaitable[Loaded]]
+"""Tries policy files out, wherever that may be; raises InvalidDocument."""
 
 Unfit = Callable[[PolicySet], Awaitable[tuple[str, ...]]]
 """Answers why this installation cannot keep what a policy asks for; nothing where it can."""
@@ -42,92 +38,6 @@ class Counted(Protocol):
     def policy(self, ref: PolicyRef) -> None: ...
 
     def policy_refused(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A valid policy whose suites pass, and the files that it was read from."""
-
-    policy: PolicySet
-    stamp: Stamp
-    digest: str  #: of the contents of all files, the suites' too
-
-
-def load_tested(paths: Sequence[Path]) -> Loaded:
-    """Read *paths* as one policy and run the suites beside them that name one of its files.
-
-    Raises:
-        InvalidDocument: with every problem of every file, or every case that fails.
-    """
-    for _ in range(TRIES):
-        stamp, digest = stamped(paths), contents(paths)
-        policy = load_policies(paths)
-        about = frozenset(file.resolve() for file in policy_files(paths))
-        failures = [
-            problem for suite in _suites(paths) for problem in _failures(suite, policy, about)
-        ]
-        if contents(paths) != digest:
-            continue  # somebody is writing: what was tried out is not what was read
-        if failures:
-            raise InvalidDocument(tuple(failures))
-        return Loaded(policy=policy, stamp=stamp, digest=digest)
-    raise InvalidDocument((_problem(paths, "the files change while they are read; try again"),))
-
-
-def _suites(paths: Sequence[Path]) -> Iterator[Path]:
-    """Find the suites in the folders of the policy files."""
-    folders = dict.fromkeys(file.parent for file in policy_files(paths))
-    for folder in folders:
-        yield from sorted(file for file in folder.glob("*.y*ml") if is_suite(file))
-
-
-def _failures(file: Path, policy: PolicySet, loaded: frozenset[Path]) -> Iterator[Problem]:
-    """Run one suite; one that is about none of the loaded files says nothing about them."""
-    try:
-        suite, document = read_suite(file)
-        named = policies_of(suite, file)
-    except InvalidDocument:
-        if _mentions(file, loaded):
-            raise
-        return
-    about = frozenset(each.resolve() for each in policy_files(named))
-    if not about & loaded:
-        return
-    judged = policy if about == loaded else load_policies(named)
-    for failure in run(suite, document, judged).failures:
-        yield failure.problem
-
-
-def _mentions(suite: Path, loaded: frozenset[Path]) -> bool:
-    """Whether a suite that cannot be read seems to be about one of the loaded files."""
-    try:
-        text = suite.read_bytes()
-    except OSError:
-        return True
-    return any(os.fsencode(file.name) in text for file in loaded)
-
-
-def stamped(paths: Sequence[Path]) -> Stamp:
-    """Look at names, times and sizes of the policy files and the suites beside them."""
-    stamp = []
-    for file in (*policy_files(paths), *_suites(paths)):
-        with contextlib.suppress(OSError):  # a file that is gone is not in the stamp: a change
-            found = file.stat()
-            stamp.append((str(file), found.st_mtime_ns, found.st_size))
-    return tuple(stamp)
-
-
-def contents(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 over names and bytes of the policy files and the suites beside them."""
-    whole = hashlib.sha256()
-    for file in (*policy_files(paths), *_suites(paths)):
-        try:
-            text = file.read_bytes()
-        except OSError:
-            text = b"\0cannot be read"
-        for part in (str(file).encode("utf-8", "surrogateescape"), text):
-            whole.update(len(part).to_bytes(8, "big") + part)
-    return whole.hexdigest()
 
 
 def _seen(paths: Sequence[Path]) -> tuple[Stamp, str]:
@@ -149,13 +59,17 @@ class PolicyWatch:
         *,
         counted: Counted,
         clock: Clock,
+        load: Load = load_apart,
         unfit: Unfit = _always_fit,
+        note: Path | None = None,
     ) -> None:
         self._paths = tuple(paths)
         self._gate = gate
         self._counted = counted
         self._clock = clock
+        self._load = load
         self._unfit = unfit
+        self._note = note
         self._stamp = loaded.stamp
         self._digest = loaded.digest  #: of the files as they were last tried
         self._asked = asyncio.Event()
@@ -191,7 +105,7 @@ class PolicyWatch:
         # as they are before they are read: what changes meanwhile is seen at the next look
         self._stamp, self._digest = await asyncio.to_thread(_seen, self._paths)
         try:
-            loaded = await asyncio.to_thread(load_tested, self._paths)
+            loaded = await self._load(self._paths)
             problems = await self._unfit(loaded.policy)
         except InvalidDocument as error:
             return self._refused(tuple(map(str, error.problems)))
@@ -199,7 +113,11 @@ class PolicyWatch:
             self._stamp, self._digest = (), ""
             return self._refused((error.detail,))
         self._stamp, self._digest = loaded.stamp, loaded.digest
-        return self._refused(problems) if problems else self._taken(loaded.policy)
+        if problems:
+            return self._refused(problems)
+        if self._note is not None:
+            await asyncio.to_thread(write_note, self._note, loaded.digest)
+        return self._taken(loaded.policy)
 
     def _taken(self, policy: PolicySet) -> bool:
         ref, before = policy.ref, self._gate.policy.ref
@@ -224,7 +142,3 @@ class PolicyWatch:
                 log.error("%s", problem)
         self._gate.policy_state = replace(state, problems=problems, failed_at=self._clock.now_ms())
         return False
-
-
-def _problem(paths: Sequence[Path], message: str) -> Problem:
-    return Problem(file=", ".join(map(str, paths)), line=1, column=1, message=message)
