@@ -14,11 +14,13 @@ import pytest
 from interlock.core.decisions import Level, PolicyRef
 from interlock.core.errors import StoreUnavailable
 from interlock.core.rules import PolicySet
+from interlock.policies.load import load_policies
 from interlock.reload import PolicyWatch
 from interlock.store.redis import RedisStore
 from interlock.tryout import Loaded, load_tested
 from tests.support.builders import NOON
 from tests.support.fakes import NoonClock, World
+from tests.support.faults import noticed
 
 BANK = """
 apiVersion: interlock/v1
@@ -280,3 +282,25 @@ async def test_a_held_call_keeps_its_policy_and_is_judged_again_by_the_new_one(b
     assert found.decision is not None and found.decision.policy.version == 2
     assert (await bank.world.says(held)).cause == "Accounts are frozen."
     assert bank.world.tool.sent == []
+
+
+async def failing_tests_change_nothing(bank: Bank) -> None:
+    bank.suite("allow")
+    bank.write(2, HELD)
+    await bank.watch.look()
+    assert bank.version == 1 and bank.problems
+
+
+async def test_promise_27_a_policy_that_its_tests_do_not_pass_changes_nothing(bank: Bank) -> None:
+    await failing_tests_change_nothing(bank)
+
+
+async def test_promise_27_a_watch_that_does_not_try_policies_out_would_be_noticed(
+    bank: Bank,
+) -> None:
+    async def careless(paths: Sequence[Path]) -> Loaded:
+        return Loaded(policy=load_policies(paths), stamp=(), digest="")
+
+    bank.watch._load = careless
+    with noticed():
+        await failing_tests_change_nothing(bank)

@@ -39,7 +39,11 @@ PROMISES: tuple[Promise, ...] = (
         "A person counts once; the requester and the agent's owner never count.",
         (HISTORIES, EXPLORER),
     ),
-    Promise(9, "Nobody can widen the approvers or lower the level of a waiting call."),
+    Promise(
+        9,
+        "Nobody can widen the approvers or lower the level of a waiting call.",
+        note="who can write to the store can bring an escalation that policy names forward",
+    ),
     Promise(10, "Another site's page cannot decide."),
     Promise(11, "Step-up signatures fit one decision and one use.", later=True, note="no step-up"),
     Promise(12, "Break-glass is its own role, recorded, alarmed.", later=True, note="no such role"),
@@ -110,8 +114,11 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         27,
         "A broken policy file changes nothing; start-up without a valid one fails.",
-        ("tests/acceptance/test_bad_days.py::test_a_broken_policy_keeps_interlock_from_starting",),
-        note="reload is not built: policy is read at start-up",
+        (
+            "tests/acceptance/test_bad_days.py::test_a_broken_policy_keeps_interlock_from_starting",
+            "tests/test_reload.py::test_a_broken_file_changes_nothing_and_is_told_with_every_place",
+            "tests/test_reload.py::test_a_policy_whose_companion_tests_fail_is_not_taken",
+        ),
     ),
     Promise(
         28,
@@ -199,7 +206,11 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(41, "Metrics never lie: outcomes add up to calls; gauges equal the store."),
     Promise(42, "This list, the tests and the planted faults agree."),
-    Promise(43, "Writing to the store forges nothing."),
+    Promise(
+        43,
+        "Writing to the store forges nothing.",
+        note="how often a grant was used is the store's word, and that it was taken back",
+    ),
     Promise(
         44,
         "Cancelling is confirmed.",
@@ -207,6 +218,6 @@ PROMISES: tuple[Promise, ...] = (
     ),
 )
 
-FAULTED = frozenset({1, 5, 13, 15, 19, 25, 37, 43})
+FAULTED = frozenset({1, 5, 13, 15, 19, 24, 25, 27, 37, 43})
 """Promises whose tests are run against a planted fault, in `test_promise_NN_..._would_be_noticed`;
 the explorer plants more (`tests/store/explorer.py`, FAULTS)."""

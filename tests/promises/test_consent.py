@@ -14,7 +14,9 @@ from interlock.core.clearance import Seals
 from interlock.core.content import parse_content
 from interlock.core.decisions import Level
 from interlock.core.digest import clearance, digest, seal
-from interlock.core.errors import IllegalTransition, StaleVersion, StoreUnavailable
+from interlock.core.errors import Forbidden, IllegalTransition, StaleVersion, StoreUnavailable
+from interlock.core.facts import Grant
+from interlock.granting import GrantAsked
 from interlock.store.codec import encode_call
 from interlock.store.redis import RedisStore
 from interlock.upstream.http import HttpSettings, HttpUpstream
@@ -381,3 +383,109 @@ async def test_promise_09_only_a_stricter_policy_applies_to_a_call_that_waits(
     world.gate.policy = a_policy(both("pay"))
     assert (await world.says(other)).state is State.HELD, "stricter now: two people"
     assert world.tool.sent == []
+
+
+ESCALATING = """
+levels:
+  approve: {approvers: [clerks], escalate: [{after: 15m, to: [chiefs]}]}
+"""
+CLEO = Reviewer(id="cleo", groups=frozenset({"chiefs"}))
+
+
+async def test_promise_09_only_the_escalation_that_policy_named_widens_the_approvers(
+    world: World,
+) -> None:
+    world.gate.policy = a_policy(ESCALATING)
+    held = await world.held()
+    world.gate.policy = a_policy(ESCALATING.replace("clerks", "chiefs"))
+    for who in (CLEO, BOB, Reviewer(id="olga", groups=frozenset({"clerks"}))):
+        with pytest.raises(Forbidden):
+            await world.says(held, who)
+
+    at = await world.store.now()
+    await world.forge(held, created=at - 15 * 60_000)
+    later = await world.now(held)
+    for who in (BOB, Reviewer(id="olga", groups=frozenset({"chiefs"}))):
+        with pytest.raises(Forbidden):
+            await world.says(later, who)
+    assert (await world.says(later, CLEO)).state is State.APPROVED
+
+
+async def test_promise_09_groups_that_are_slipped_into_the_record_decide_nothing(
+    world: World,
+) -> None:
+    world.gate.policy = a_policy(ESCALATING)
+    held = await world.held()
+    record = json.loads((await world.raw(held))[b"rec"])
+    text = json.dumps(record).replace("chiefs", "guests").replace("clerks", "guests")
+    assert text.count("guests") >= 2
+    await world.forge(held, rec=text)
+    guest = Reviewer(id="gus", groups=frozenset({"guests"}))
+
+    with pytest.raises(IllegalTransition, match="changed outside Interlock"):
+        await world.says(await world.now(held), guest)
+    assert world.tool.sent == []
+
+
+# 43, grants: nobody lowers a level by writing to the store ---------------------------------------
+
+GRANTS = "\napprovals: {grants: {tools: [bank.pay], at_most: notify, longest: 1h, uses: 3}}\n"
+TO_BOB = GrantAsked(uses=3, seconds=3600)
+
+
+async def a_grant(world: World) -> Grant:
+    """Let a person give a grant, and take it out of the store again: an intruder has seen it."""
+    world.gate.policy = a_policy(GRANTS, target="to")
+    held = await world.held()
+    vote = a_review(held, message="fine")
+    await world.gate.review(held.id, vote, grant=TO_BOB)
+    (grant,) = await world.gate.grants()
+    await world.gate.take_back(grant.id, "ann")
+    await world.quiet()
+    world.tool.sent.clear()
+    return grant
+
+
+FORGED: dict[str, dict[str, object]] = {
+    "nothing signed": {"mac": ""},
+    "signed with another key": {"mac": "0" * 64},
+    "no text": {"mac": "\u00e9"},
+    "used more often": {"uses": 1000},
+    "for longer": {"expires": 2_000_000_000_000},
+    "for another agent": {"agent": "eve"},
+}
+
+
+async def forged_grants_let_nothing_through(world: World, lies: dict[str, object]) -> None:
+    grant = replace(await a_grant(world), id="forged", **lies)
+    await world.store.give(grant)
+
+    asked = await world.ask(body=b'{"amount": 1}', agent=grant.agent)
+
+    assert asked.action.state is State.HELD and world.tool.sent == []
+    assert await world.gate.grants() == ()
+
+
+@pytest.mark.parametrize("lie", FORGED)
+async def test_promise_43_a_grant_written_into_the_store_lets_nothing_through(
+    world: World, lie: str
+) -> None:
+    await forged_grants_let_nothing_through(world, FORGED[lie])
+
+
+async def test_promise_43_a_grant_put_in_the_place_of_another_target_is_none(world: World) -> None:
+    grant = await a_grant(world)
+    other = replace(world.call(body=b'{"amount": 1}'), target="/pay?to=eve", query=(("to", "eve"),))
+    key = world.gate.judging.target_key(other)
+    assert key and key != grant.key
+    await world.store.give(replace(grant, key=key))
+
+    assert (await world.gate.submit(seal(other))).action.state is State.HELD
+
+
+async def test_promise_43_a_gate_that_believes_grants_would_be_noticed(world: World) -> None:
+    world.gate.judging.genuine_grant = lambda grant: True  # type: ignore[method-assign]
+
+    with noticed():
+        await forged_grants_let_nothing_through(world, FORGED["nothing signed"])
+    assert world.tool.sent, "without the check it is sent"

@@ -389,6 +389,57 @@ async def test_promise_24_on_a_bad_day_of_the_store_nothing_is_sent(
     await store.close()
 
 
+NEVER_MORE = """
+limits:
+  - {id: money, tools: [bank.read, bank.note], key: [agent.id], window: 1h, sum: args.amount,
+     max: 1000, then: approve}
+approvals: {caps: {open_per_session: 5}}
+"""
+
+
+@pytest.mark.parametrize("day", BAD_DAYS)
+async def test_promise_24_where_the_past_cannot_be_read_nothing_is_sent(
+    own_server: Server, day: str
+) -> None:
+    store = RedisStore(own_server.url)
+    store._client.connection_pool.connection_kwargs["socket_timeout"] = 0.05
+    world = World(store, policy=a_policy(NEVER_MORE))
+    held = await world.held(body=b'{"amount": 1}')
+    BAD_DAYS[day](own_server)
+
+    for level in (Level.ALLOW, Level.NOTIFY, Level.APPROVE):
+        with pytest.raises(StoreUnavailable, match="(?i)nothing was sent"):
+            await world.ask(level, body=b'{"amount": 2}')
+    with pytest.raises(StoreUnavailable):
+        await world.says(held)
+
+    assert world.tool.sent == []
+    if day == "hanging":
+        own_server.resume()
+    await store.close()
+
+
+async def budgets_are_never_overdrawn(store: RedisStore) -> None:
+    world = World(store, policy=a_policy(NEVER_MORE))
+    asked = (world.ask(Level.ALLOW, body=b'{"amount": %d}' % (300 + n)) for n in range(20))
+    await asyncio.gather(*asked)
+    assert 0 < sum(int(call.body[11:-1]) for call in world.tool.sent) <= 1000
+
+
+async def test_promise_24_calls_at_the_same_time_never_overdraw_a_budget(
+    store: RedisStore,
+) -> None:
+    await budgets_are_never_overdrawn(store)
+
+
+async def test_promise_24_a_store_that_reserves_without_looking_would_be_noticed(
+    broken: RedisStore,
+) -> None:
+    blind = ("if effects and not fits(effects, NOTHING, held)", "if false")
+    with noticed():
+        await budgets_are_never_overdrawn(plant(broken, blind))
+
+
 async def no_record_no_send(world: World, lossy: Proxy) -> None:
     await world.store.now()
     lossy.lose_command(b'"Decided"', 3)
