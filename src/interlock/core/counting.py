@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from .actions import Body, ToolCall
@@ -21,8 +22,11 @@ HEAVIEST = 2**53 - 1  #: the largest weight that every store counts exactly
 
 def key_of(*parts: str) -> str:
     """Return the key of *parts*: 32 hex digits of a SHA-256."""
-    framed = frame(parts)
-    return hashlib.sha256(framed.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(frame(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+_repeated_key = lru_cache(maxsize=4096)(key_of)
+"""Keys of agents and sessions come again with every call; those of targets hardly do."""
 
 
 def session_key(agent_id: str, session: str) -> str:
@@ -30,7 +34,7 @@ def session_key(agent_id: str, session: str) -> str:
 
     *session* is empty for the agent's unnamed session, and where all its calls are one session.
     """
-    return key_of("session", agent_id, session)
+    return _repeated_key("session", agent_id, session)
 
 
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -89,7 +93,7 @@ class Names:
         return key_of(kind, *paths, *[self.of(path) for path in paths])
 
     def share_of(self, limit: Limit) -> Counter:
-        key = key_of("limit", limit.name, *[self.of(path) for path in limit.key])
+        key = _repeated_key("limit", limit.name, *[self.of(path) for path in limit.key])
         return Counter(key=key, counting=Counting.SPENT, window_ms=limit.window_ms)
 
     def session_state(self) -> str:
@@ -104,9 +108,11 @@ class Names:
         caps, agent = self._policy.caps, self._call.agent.id
         waiting = holds = None
         if caps.open_per_session is not None:
-            waiting = Counter(key=key_of("open", agent, self.session), counting=Counting.OPEN)
+            waiting = Counter(
+                key=_repeated_key("open", agent, self.session), counting=Counting.OPEN
+            )
         if caps.per_agent_per_hour is not None:
-            key = key_of("holds", agent)
+            key = _repeated_key("holds", agent)
             holds = Counter(key=key, counting=Counting.HOLDS, window_ms=HOUR_MS)
         return waiting, holds
 
