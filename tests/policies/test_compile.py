@@ -126,6 +126,27 @@ def test_all_problems_come_at_once() -> None:
     assert len(problems(body.replace("2026-12-31", "2026-02-31"))) == 3
 
 
+def test_a_mistake_in_one_rule_hides_none_in_another() -> None:
+    body = """rules:
+  - {id: a, tools: [pay], when: args.amont > 1, at_least: approve}
+  - {id: b, tools: [pya], at_least: approve}
+  - {id: c, tools: [pay], when: args.too == 'x', at_least: approve}
+limits: [{id: l, tools: [pay], key: [args.tooo], window: 1h, count: 1, then: deny}]
+redact: {logs: [args.memmo]}
+"""
+
+    found = problems(PAY + body)
+
+    assert [line.split(": ")[0] for line in found] == ["19:38", "20:21", "21:38", "22:38", "23:17"]
+
+
+def test_a_broken_tool_is_not_reported_twice() -> None:
+    """Fault caught: rules about a tool that does not compile, reported for its arguments."""
+    found = problems(PAY.replace("{account}", "..") + RULE.replace("amount", "amont"))
+
+    assert len(found) == 1 and "neither a literal" in found[0]
+
+
 def test_files_merge_and_rules_reach_tools_of_other_files() -> None:
     compiled = policy(PAY, RULE, "rules: [{id: all, tools: ['*'], at_least: notify}]\n")
 

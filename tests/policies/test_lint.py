@@ -86,6 +86,17 @@ def test_a_condition_that_is_none_is_seen(source: str, answer: bool | None) -> N
             rules("id: r, tools: [pay], when: args.to == 'x', reversibility: reversible"),
             "'r' changes nothing",
         ),
+        (
+            rules("id: r, tools: [mail, pay], at_least: approve_dual")
+            + "approvals: {grants: {tools: [mail]}}\n",
+            "nothing is lowered here: 'r' (0.yaml:",
+        ),
+        (
+            rules("id: r, tools: ['*'], stake: critical")
+            + "exceptions:\n  - {id: e, tools: [mail], when: args.to == 'y', at_most: notify,"
+            " owner: a, reason: b, expires: '2030-01-01'}\n",
+            "nothing is lowered here: 'r' (0.yaml:",
+        ),
         ("edit: {must: ['edited.args.amount == 1 || 1 < 2']}\n", "it is always true: say what"),
     ],
 )
@@ -141,3 +152,10 @@ def test_a_rule_of_another_file_counts_too() -> None:
 
     assert "'r' is never what decides: 's' (1.yaml:" in problems(MAIL + one, other)[0]
     assert policy(MAIL + one, "mode: shadow\n" + other).tools["pay"].rules
+
+
+def test_a_rule_is_what_holds_the_tools_of_a_file_in_shadow_mode() -> None:
+    rule = rules("id: r, tools: [mail], when: args.to == 'x', at_least: approve")
+
+    assert problems("mode: shadow\n" + MAIL, rule) == []
+    assert "'r' changes nothing" in problems(MAIL, rule)[0]

@@ -39,6 +39,8 @@ def check(sources: Sequence[Source], policy: PolicySet, selection: Selection) ->
     for index, each in enumerate(rules):
         _check_covered(each, always, rules, index)
         _check_effect(each, policy)
+    for source in sources:
+        _check_lowering(source, selection, always)
 
 
 def _written(
@@ -138,6 +140,25 @@ def _check_covered(
         return
 
 
+def _check_lowering(source: Source, selection: Selection, always: Sequence[_Written]) -> None:
+    """Refuse exceptions and grants that can never lower, because a rule always fires."""
+    exceptions, grants = source.model.exceptions, source.model.approvals.grants
+    entries: list[tuple[Path, tuple[str, ...]]] = [
+        *((("exceptions", index), each.tools) for index, each in enumerate(exceptions)),
+        *((("approvals", "grants", index), each.tools) for index, each in enumerate(grants)),
+    ]
+    for path, patterns in entries:
+        tools = selection.named(source, path, patterns)
+        for rule in always:
+            if tools and tools <= rule.tools and not rule.rule.shadow:
+                source.refuse(
+                    (*path, "tools"),
+                    f"nothing is lowered here: {rule.rule.id!r} ({rule.source.place(rule.path)}) "
+                    "always fires, and nothing lowers where a rule fires",
+                )
+                break
+
+
 def _covers(strong: Rule, weak: Rule) -> bool:
     return strong.deny is not None or (
         weak.deny is None
@@ -170,7 +191,8 @@ def _check_effect(each: _Written, policy: PolicySet) -> None:
 
 def _idle(rule: Rule, tool: Tool, policy: PolicySet) -> bool:
     return (
-        rule.stake <= _stake(tool)
+        not tool.shadow  # what the matrix asks for is not enforced there; the rule is
+        and rule.stake <= _stake(tool)
         and rule.reversibility <= tool.reversibility
         and rule.at_least <= _least(tool, policy)
     )

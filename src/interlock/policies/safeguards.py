@@ -160,7 +160,5 @@ def _check_hidden(name: str, source: Source, path: Path, selection: Selection) -
         also = " or request.headers.NAME" if path[1] == "logs" else ""
         source.refuse(path, f"{name!r} is not an argument: write args.NAME{also}")
         return
-    if any(each.problems for each in selection.sources):
-        return
     if unknown := selection.unknown(argument, frozenset(selection.entries)):
         source.refuse(path, f"no tool has an argument {unknown}")

@@ -21,6 +21,7 @@ class Selection:
         self.sources = sources
         self.entries = entries
         self.written = frozenset(tool.id for each in sources for tool in each.model.tools)
+        self.broken = not self.written <= entries.keys()
         self._found: dict[str, frozenset[str]] = {}
         self._shapes: dict[frozenset[str], Shape] = {}
 
@@ -46,7 +47,7 @@ class Selection:
 
     def shape(self, names: frozenset[str]) -> Shape:
         """Return what a condition may assume of the arguments of these tools."""
-        if any(source.problems for source in self.sources):
+        if self.broken:
             return ANY  # a broken tool's arguments are unknown: do not report names in vain
         if names not in self._shapes:
             self._shapes[names] = merged(self.entries[name].shape for name in sorted(names))
@@ -54,7 +55,7 @@ class Selection:
 
     def lacking(self, arguments: Iterable[str], names: frozenset[str]) -> str:
         """Return which tool certainly has not all of *arguments*, in words; or an empty string."""
-        for argument in arguments:
+        for argument in arguments if not self.broken else ():
             for name in sorted(names):
                 if why := missing(argument, self.entries[name].shape):
                     return f"{name} has no argument {why}"
@@ -63,7 +64,7 @@ class Selection:
     def unknown(self, argument: str, names: frozenset[str]) -> str:
         """Return *argument*, with a suggestion, where certainly none of the tools has it; or ""."""
         shapes = [self.entries[name].shape for name in sorted(names)]
-        if not shapes or not all(missing(argument, shape) for shape in shapes):
+        if self.broken or not shapes or not all(missing(argument, shape) for shape in shapes):
             return ""
         return missing(argument, merged(shapes))
 
