@@ -326,7 +326,9 @@ class Config(Node):
         default=Retention(), description="How long finished calls are kept."
     )
     policies: tuple[FilePath, ...] = Field(
-        default=(), description="Policy files; together they are one policy."
+        default=(),
+        description="Policy files; together they are one policy. Read again when they change, and "
+        "taken once the suites beside them pass.",
     )
     upstreams: dict[Name, UpstreamSettings] = Field(
         default={}, description="The tools, by the name that agents use in `/t/NAME/`."

@@ -84,6 +84,7 @@ def serve(file: Path, store: str | None, agents: str | None, people: str | None)
     Two listeners, so that a network rule can keep agents away from decisions. Without `--store`
     and `store:`, it starts a store of its own under the data directory, and stops it with itself.
     Stop it with Ctrl-C or SIGTERM: calls in flight are finished, held ones wait in the store.
+    Policy files are read again when they change, and on SIGHUP; wrong ones change nothing.
 
     \b
     Examples:
