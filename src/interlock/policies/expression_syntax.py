@@ -130,9 +130,11 @@ def parse(source: str) -> Node:
 
 def walk(node: Node) -> Iterator[Node]:
     """Yield *node* and every part of it, parents first, in the order in which they were written."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += reversed(children(node))
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -40,7 +40,9 @@ _AMBIGUOUS = re.compile(
       | \+[0-9.]+ | [-+]?[0-9]+e[-+]?[0-9]+ | [-+]?\.[0-9]+ | [-+]?[0-9]+\. ) \Z""",
     re.IGNORECASE | re.VERBOSE,
 )
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What a plain value means is said below, so nothing of YAML's own guesses is asked.
+_LOADER: Any = type("_Loader", (_SAFE,), {"yaml_implicit_resolvers": {}})
 _WORDS: Mapping[str, bool | None] = {
     "": None,
     "~": None,
