@@ -11,6 +11,7 @@ import click
 from ..core.errors import InvalidDocument, Problem
 from ..core.rules import PolicySet
 from ..policies.load import load_policies
+from .draft import draft
 from .policy_ask import diff, explain
 from .policy_output import PATHS, echo_json, rows, show_problems
 from .policy_schema import schema
@@ -25,6 +26,7 @@ def policy() -> None:
     Exit codes, beside 0 for done and 2 for wrong usage:
       check    1 where there are problems
       test     1 where something fails, or there is nothing to run
+      draft    1 where nothing can be drafted
       mutate   1 where mutants survive, 2 where a document is invalid
       explain  2 where a document is invalid
       diff     3 where the new policy asks for less, 2 where a document is invalid
@@ -56,7 +58,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
     raise SystemExit(1 if problems else 0)
 
 
-for _command in (test, mutate, explain, diff, schema):
+for _command in (test, mutate, explain, diff, draft, schema):
     policy.add_command(_command)
 
 
