@@ -10,8 +10,10 @@ import pytest
 from interlock.core.actions import Body, Content, McpTool, ToolCall
 from interlock.core.claims import accepted, egress, reversibility
 from interlock.core.decisions import Decision, Level, Reversibility
-from interlock.core.rules import Rule, Tool
-from tests.core.building import judge, mcp, mcp_call, policy
+from interlock.core.evaluate import decide, prepare
+from interlock.core.facts import Facts, Grant
+from interlock.core.rules import GrantSpec, Rule, Tool
+from tests.core.building import NOON, judge, mcp, mcp_call, policy
 
 READ = Tool(id="read", match=mcp("mail", "get_*"), reversibility=Reversibility.READ_ONLY)
 PINNED = replace(READ, trusted=True, pins=frozenset({"sha256:aa"}))
@@ -76,7 +78,39 @@ def test_a_changed_definition_is_an_unknown_tool(definition: str) -> None:
     assert not accepted(asked(definition), PINNED)
     judged = decision(definition)
     assert (judged.level, judged.reason, judged.tool) == (Level.APPROVE, "definition_changed", "")
-    assert "is not the one that policy has pinned" in judged.message
+    assert "is not one that policy has pinned for read" in judged.message
+
+
+@pytest.mark.parametrize("rule", [Rule(id="r", deny="No."), Rule(id="r", at_least=Level(3))])
+def test_a_tool_frees_itself_from_nothing_by_changing_its_definition(rule: Rule) -> None:
+    """Fault caught: a server whose tool is denied, and that redefines it to be merely unknown."""
+    tool = replace(PINNED, rules=(rule,))
+
+    before, after = decision("sha256:aa", tool), decision("sha256:bb", tool)
+
+    assert after.level >= before.level >= Level.APPROVE_DUAL
+    assert (after.reason, after.tool, after.editable) == ("definition_changed", "", ())
+
+
+def test_a_grant_for_a_tool_does_not_outlive_its_definition() -> None:
+    tool = replace(PINNED, grants=GrantSpec(), rules=())
+    prepared = prepare(asked("sha256:bb"), policy(tool))
+    grant = Grant(
+        id="g",
+        key=prepared.needs.target,
+        agent="bot",
+        tool="read",
+        target={},
+        by="ann",
+        action_id="a",
+        created=0,
+        expires=2**60,
+        uses=1,
+    )
+
+    judged = decide(prepared, Facts(grant=grant), NOON)
+
+    assert (judged.level, judged.grant, judged.grants) == (Level.APPROVE, "", False)
 
 
 def test_a_pinned_definition_is_the_tool() -> None:

@@ -133,6 +133,16 @@ def test_others_may_overtake_only_a_budget_that_would_have_changed_nothing() -> 
     assert (anyway.room, matters.room) == (None, 3 * MILLION)
 
 
+def test_a_budget_matters_to_a_tool_on_trial_that_only_it_would_hold() -> None:
+    held = replace(COUNT, then=Level.APPROVE)
+    dear = call(amount=100)
+
+    (tried,) = spent(0, held, asked=dear, facets=PAY.facets, shadow=True).effects.reservations
+    (enforced,) = spent(0, held, asked=dear, facets=PAY.facets).effects.reservations
+
+    assert (tried.room, enforced.room) == (3 * MILLION, None)
+
+
 def test_two_limits_are_two_shares() -> None:
     decision = spent(0, MONEY, COUNT)
 

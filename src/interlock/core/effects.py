@@ -42,8 +42,8 @@ def effects_of(prepared: Prepared, judging: Judging) -> Effects:
     risk, tool = policy.session_risk, prepared.tool
     return Effects(
         reservations=_reservations(prepared, judging),
-        familiar=needs.familiar,
-        familiar_ms=policy.novelty.memory_ms if policy.novelty and needs.familiar else 0,
+        familiar=needs.familiar if tool else "",
+        familiar_ms=policy.novelty.memory_ms if policy.novelty and tool else 0,
         session=prepared.session,
         session_ms=policy.session_memory_ms if prepared.session else 0,
         # What an unknown tool reads is not known either.
@@ -58,11 +58,12 @@ def effects_of(prepared: Prepared, judging: Judging) -> Effects:
 
 
 def _reservations(prepared: Prepared, judging: Judging) -> tuple[Reservation, ...]:
+    # Others may overtake a budget that would have changed nothing.
     lowered = bool(judging.exceptions or judging.grant)
+    anyway = Level.ALLOW if lowered else min(judging.base, judging.level)
     taken = []
     for limit, counter, weight, fits in judging.shares:
-        # Others may overtake a budget that would have changed nothing.
-        matters = fits and not limit.shadow and (lowered or limit.then > judging.base)
+        matters = fits and not limit.shadow and limit.then > anyway
         room = limit.maximum if matters else None
         taken.append(Reservation(counter=counter, weight=weight, room=room))
     return (*taken, *_queued(prepared, judging))

@@ -130,17 +130,24 @@ def _judge_known(
 
 def _judge_unknown(prepared: Prepared, facts: Facts, seen: Environment, judging: Judging) -> None:
     call, policy, unknown = prepared.call, prepared.policy, prepared.policy.unknown_tool
-    judging.stake, judging.reason = unknown.stake, prepared.unknown
     where = call.mcp.name if call.mcp else f"{call.method} {call.path}"
-    where = f"{where} on {call.upstream!r}"
     because = f" ({prepared.because})" if prepared.because else ""
-    judging.notes.append(f"no entry for {where}{because}: {unknown.level.word}")
-    apply_rules(policy.unknown_rules, seen, judging)
-    apply_limits(prepared.shares, facts.used, seen, judging)
-    # Unknown is never allow, whatever a compiled policy says.
-    judging.base = judging.level = max(unknown.level, judging.floor, Level.NOTIFY)
-    judging.message = f"No policy entry covers {where}{because}."
-    heed_risk(facts.session, policy, judging)
+    said = f"{where} on {call.upstream!r}{because}"
+    judging.notes.append(f"no entry for {said}: {unknown.level.word}")
+    if prepared.former is not None:
+        # Changing its definition frees a tool from nothing that its entry asks for.
+        _judge_known(prepared, prepared.former, facts, seen, judging)
+        judging.stake = max(judging.stake, unknown.stake)
+        judging.reversibility = max(judging.reversibility, unknown.reversibility)
+    else:
+        judging.stake = unknown.stake
+        apply_rules(policy.unknown_rules, seen, judging)
+        apply_limits(prepared.shares, facts.used, seen, judging)
+        # Unknown is never allow, whatever a compiled policy says.
+        judging.base = judging.level = max(unknown.level, judging.floor, Level.NOTIFY)
+        heed_risk(facts.session, policy, judging)
+    judging.level = max(judging.level, unknown.level, Level.NOTIFY)
+    judging.reason, judging.message = prepared.unknown, f"No policy entry covers {said}."
 
 
 def _shadow(prepared: Prepared, judging: Judging) -> None:

@@ -27,6 +27,7 @@ class Prepared:
     policy: PolicySet
     needs: Needs = NO_NEEDS
     tool: Tool | None = None
+    former: Tool | None = None  #: the entry of a tool whose definition changed since it was pinned
     arguments: Arguments
     reversibility: Reversibility = Reversibility.IRREVERSIBLE
     target: Mapping[str, Any] | None = None
@@ -58,14 +59,12 @@ def told(error: Exception) -> str:
 def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
     found = policy.catalogue.find(call)
     if not isinstance(found, Found):
-        return _prepare_unknown(call, policy, own, "unknown_tool", found.because)
+        return _prepare_unknown(call, policy, own, found.because)
     tool = policy.tools[found.tool]
-    if not claims.accepted(call, tool):
-        because = f"the definition of {tool.id} is not the one that policy has pinned"
-        return _prepare_unknown(call, policy, own, "definition_changed", because)
     arguments = read_arguments(call, found.path, tool)
     reversibility = claims.reversibility(call, tool)
-    unfit = misfit(tool, arguments)
+    accepted = claims.accepted(call, tool)
+    unfit = misfit(tool, arguments) if accepted else ("", "")
     if unfit[0]:  # denied, whatever the past says
         return Prepared(
             call=call,
@@ -82,7 +81,8 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
     return Prepared(
         call=call,
         policy=policy,
-        tool=tool,
+        tool=tool if accepted else None,
+        former=None if accepted else tool,
         arguments=arguments,
         reversibility=reversibility,
         needs=_needs(names, policy, tool, session, shares, caps, own),
@@ -90,12 +90,14 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
         shares=shares,
         caps=caps,
         session=session if policy.tracks_session else "",
+        unknown="" if accepted else "definition_changed",
+        because=""
+        if accepted
+        else f"its definition is not one that policy has pinned for {tool.id}",
     )
 
 
-def _prepare_unknown(
-    call: ToolCall, policy: PolicySet, own: str, word: str, because: str
-) -> Prepared:
+def _prepare_unknown(call: ToolCall, policy: PolicySet, own: str, because: str) -> Prepared:
     arguments = read_arguments(call, {}, None)
     names = Names(call, None, arguments.values, policy)
     session = names.session_state() if policy.tracks_session or policy.unknown_asks else ""
@@ -110,7 +112,7 @@ def _prepare_unknown(
         shares=shares,
         caps=caps,
         session=session if policy.tracks_session else "",
-        unknown=word,
+        unknown="unknown_tool",
         because=because,
     )
 
