@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -150,7 +151,7 @@ def _counted(counts: Any) -> str:
 
 def _call(change: Change) -> str:
     written = change.entry.model_dump(by_alias=True, exclude_defaults=True)
-    return f"{written} ({change.place})"
+    return f"{json.dumps(written)} ({change.place})"
 
 
 def _diff_as_json(found: Difference) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.facts import MILLION
 from ..core.rules import PolicySet, Tool
 from .corpus import NOON, CorpusEntry, Recorded
 from .explain_conditions import Written
-from .expression_syntax import ListLiteral, Literal, parse, walk
+from .expression_syntax import Binary, Call, ListLiteral, Literal, Node, Select, parse, walk
 from .suite_document import AgentEntry, FactsEntry, SessionEntry
 from .suite_properties import sample
 
@@ -24,6 +25,9 @@ def generated(
 ) -> Iterator[Recorded]:
     """Yield calls for every tool of *policies*: samples, then each number and text that matters.
 
+    Calls are also made to fit what each rule and exception of a tool asks for, as far as equality,
+    `in` and `startsWith` say what that is, so that what stands beside it in a condition matters.
+
     What matters is what the policies compare with: bounds of bands, constants of conditions,
     thresholds of confidence and session risk, the size of limits. Always the same calls.
     """
@@ -33,7 +37,8 @@ def generated(
         tools = {**policy.tools, **tools}
     for tool in tools.values():
         versions = [policy.tools[tool.id] for policy in policies if tool.id in policy.tools]
-        for count, entry in enumerate(_entries(tool, versions, constants, policies)):
+        wishes = [wish for texts in written for wish in _wishes(versions, texts)]
+        for count, entry in enumerate(_entries(tool, versions, constants, policies, wishes)):
             yield Recorded(entry=entry, place=f"generated {tool.id} #{count + 1}")
 
 
@@ -49,18 +54,69 @@ def _constants(written: Sequence[Mapping[str, Written]]) -> Iterator[Any]:
                 yield from value if isinstance(value, list) else [value]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """Arguments and an agent that fit a condition, as far as it says so plainly."""
+
+    args: Mapping[str, Any]
+    agent: Mapping[str, Any]
+
+
+def _wishes(versions: Sequence[Tool], texts: Mapping[str, Written]) -> Iterator[_Wish]:
+    ids = {rule.id for tool in versions for rule in tool.rules}
+    ids |= {each.id for tool in versions for each in tool.exceptions}
+    for name in sorted(ids & set(texts)):
+        found: dict[str, dict[str, Any]] = {"args": {}, "agent": {}}
+        when = texts[name].when
+        for node in walk(parse(when)) if when else ():
+            place, value = _wanted(node, texts[name].variables)
+            root, _, field = place.partition(".")
+            if root in found and field and "." not in field:
+                found[root].setdefault(field, value)
+        if any(found.values()):
+            yield _Wish(args=found["args"], agent=found["agent"])
+
+
+def _wanted(node: Node, variables: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return a field and a value that makes this part of a condition true, or an empty name."""
+    if isinstance(node, Binary) and isinstance(node.left, Select):
+        other = node.right
+        if node.op == "==" and isinstance(other, Literal):
+            return node.left.text, other.value
+        if node.op == "in":
+            items = other.values if isinstance(other, ListLiteral) else None
+            if isinstance(other, Select) and other.text.startswith("vars."):
+                items = variables.get(other.field)
+            if items:
+                return node.left.text, items[0]
+    if isinstance(node, Call) and node.name in ("startsWith", "endsWith", "contains"):
+        field, text = node.arguments
+        if isinstance(text, Literal):
+            return field.text, text.value
+    return "", None
+
+
 def _entries(
-    tool: Tool, versions: Sequence[Tool], constants: Sequence[Any], policies: Sequence[PolicySet]
+    tool: Tool,
+    versions: Sequence[Tool],
+    constants: Sequence[Any],
+    policies: Sequence[PolicySet],
+    wishes: Sequence[_Wish],
 ) -> Iterator[CorpusEntry]:
     calls = [call for call, _ in sample(tool, _SAMPLES)]
     for call in calls:
         yield CorpusEntry(call=call, agent=_SURE)
     first = calls[0]
-    for name, schema in _properties(versions).items():
-        for value in _values(schema, versions, constants):
-            args = {**first.args, name: value}
-            call = first.model_copy(update={"args": args})
-            yield CorpusEntry(call=call, agent=_SURE)
+    properties = _properties(versions)
+    for wish in (_Wish(args={}, agent={}), *wishes):
+        agent = _SURE.model_copy(update=dict(wish.agent))
+        known = {name: value for name, value in wish.args.items() if name in properties}
+        base = first.model_copy(update={"args": {**first.args, **known}})
+        yield CorpusEntry(call=base, agent=agent)
+        for name, schema in properties.items():
+            for value in _values(schema, versions, constants):
+                call = base.model_copy(update={"args": {**base.args, name: value}})
+                yield CorpusEntry(call=call, agent=agent)
     for agent, facts, at in _circumstances(versions, policies):
         yield CorpusEntry(call=first, agent=agent, facts=facts, at=at)
 

@@ -168,9 +168,10 @@ def _edited(
     call: ToolCall, decision: Decision, tool: Tool, name: str, value: float
 ) -> ToolCall | None:
     free = replace(decision, editable=None)
+    written = value if decision.sources.get(name) == "json" else f"{value}"
     template = getattr(tool.match, "template", None)
     try:
-        return apply_edit(call, free, {**decision.arguments, name: value}, template)
+        return apply_edit(call, free, {**decision.arguments, name: written}, template)
     except InvalidEdit:
         return None
 

@@ -10,10 +10,11 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import InvalidDocument, Problem
+from ..core.patterns import Pattern
 from ..core.rules import PolicySet
 from .compile import compile_set
 from .document import PolicyDocument
@@ -49,6 +50,7 @@ class Laboratory:
 
     documents: dict[str, Document]
     suites: tuple[_Suite, ...]
+    unchanged: dict[str, PolicySet] = field(default_factory=dict)  #: by suite, once compiled
 
     def mutants(self) -> list[Mutant]:
         """Return all mutants of all files."""
@@ -61,7 +63,8 @@ class Laboratory:
             changed = replace(document, data=mutated(document.data, mutant))
             policies = [(each, self._policy(each, changed)) for each in self._about(mutant)]
             for each, policy in policies:
-                failure = first_failure(each.suite, each.document, policy)
+                within = self._affected(mutant, policy)
+                failure = first_failure(each.suite, each.document, policy, within)
                 if failure is not None:
                     return Outcome(mutant=mutant, state=KILLED, by=str(failure.problem))
         except InvalidDocument as error:
@@ -72,8 +75,7 @@ class Laboratory:
         """Return why *mutant* certainly decides as before, in every suite's policy, or nothing."""
         document = self.documents[mutant.file]
         proofs = [
-            equivalent(mutant, document, self._policy(each, document))
-            for each in self._about(mutant)
+            equivalent(mutant, document, self._unchanged(each)) for each in self._about(mutant)
         ]
         return proofs[0] if proofs and all(proofs) else ""
 
@@ -85,7 +87,7 @@ class Laboratory:
         """
         problems: list[Problem] = []
         for each in self.suites:
-            policy = self._policy(each, None)
+            policy = self._unchanged(each)
             failure = first_failure(each.suite, each.document, policy)
             if failure is not None:
                 message = (
@@ -95,8 +97,25 @@ class Laboratory:
         if problems:
             raise InvalidDocument(tuple(problems))
 
+    def _affected(self, mutant: Mutant, policy: PolicySet) -> frozenset[str] | None:
+        """Return the only tools that *mutant* can decide differently; None: any."""
+        section, *rest = mutant.path
+        if section not in ("tools", "rules", "limits", "exceptions"):
+            return None
+        entry = self.documents[mutant.file].data[section][rest[0]]
+        if section == "tools":
+            return frozenset([entry["id"]])
+        named = [entry["tools"]] if isinstance(entry["tools"], str) else entry["tools"]
+        patterns = [Pattern(text) for text in named]
+        return frozenset(name for name in policy.tools if any(p.matches(name) for p in patterns))
+
     def _about(self, mutant: Mutant) -> Iterator[_Suite]:
         return (each for each in self.suites if mutant.file in each.files)
+
+    def _unchanged(self, suite: _Suite) -> PolicySet:
+        if suite.document.file not in self.unchanged:
+            self.unchanged[suite.document.file] = self._policy(suite, None)
+        return self.unchanged[suite.document.file]
 
     def _policy(self, suite: _Suite, changed: Document | None) -> PolicySet:
         sources = []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..core.decisions import Decision, Level
 from ..core.errors import InvalidDocument, Problem
+from ..core.evaluate import decide, prepare
 from ..core.rules import PolicySet
 from .load import load_policies
 from .positions import Document, load_model
@@ -17,8 +18,8 @@ from .suite_calls import BadCall, make_call, setting
 from .suite_coverage import Coverage, Seen
 from .suite_document import AgentEntry, CallEntry, Case, Expect, FactsEntry, Property, SuiteDocument
 from .suite_expect import differences, known_tool, named, unknown_names
-from .suite_facts import judged, past
-from .suite_properties import check_property
+from .suite_facts import facts_of, judged, past
+from .suite_properties import Item, check_property
 
 Place = tuple[str | int, ...]
 
@@ -72,6 +73,7 @@ class _Run:
     failures: list[Failure] = field(default_factory=list)
     passed: int = 0
     seen: Seen = field(default_factory=Seen)
+    within: frozenset[str] | None = None
 
     def fail(self, path: Place, message: str, trace: Iterable[str] = ()) -> None:
         self.failures.append(
@@ -169,9 +171,17 @@ def run(suite: SuiteDocument, document: Document, policy: PolicySet, only: str =
     )
 
 
-def first_failure(suite: SuiteDocument, document: Document, policy: PolicySet) -> Failure | None:
-    """Run a suite until something fails; coverage is not asked for."""
-    running = _Run(policy=policy, document=document, suite=suite)
+def first_failure(
+    suite: SuiteDocument,
+    document: Document,
+    policy: PolicySet,
+    within: frozenset[str] | None = None,
+) -> Failure | None:
+    """Run a suite until something fails; coverage is not asked for.
+
+    *within*: properties look at these tools only, where nothing else can have changed.
+    """
+    running = _Run(policy=policy, document=document, suite=suite, within=within)
     for check in _checks(running, ""):
         check()
         if running.failures:
@@ -256,20 +266,39 @@ def _run_property(running: _Run, claim: Property, path: Place) -> None:
     if claim.level_at_least is None and claim.for_.vary is None:
         running.fail(path, "say what varies: for: {vary: args.NAME}")
         return
-    quiet = _Run(policy=running.policy, document=running.document, suite=running.suite)
+    at = moment(running.suite.now)
 
-    def judge(call: CallEntry, agent: AgentEntry, facts: FactsEntry) -> Level | None:
-        decision = quiet.judge(call, agent, facts, {})
-        return None if decision.reason == "args_schema_mismatch" else decision.level
+    def judge(row: Sequence[Item]) -> list[Level | None]:
+        return _levels(row, running.policy, at)
 
     try:
-        _, broken = check_property(claim, running.policy, judge)
+        _, broken = check_property(claim, running.policy, judge, running.within)
     except BadCall as error:
         broken = [str(error)]
     if broken:
         running.fail(path, f"property {claim.name!r}: " + "; ".join(broken))
     else:
         running.passed += 1
+
+
+def _levels(row: Sequence[Item], policy: PolicySet, at: datetime) -> list[Level | None]:
+    """Judge a row of calls; what they have in common is prepared once."""
+    nothing = setting({})
+    levels: list[Level | None] = []
+    before: CallEntry | None = None
+    for entry, agent, facts in row:
+        if entry is not before:
+            before, call = entry, make_call(entry, agent, nothing, policy)
+            prepared = prepare(call, policy)
+        context = replace(call.context, confidence=agent.confidence)
+        decision = decide(
+            replace(prepared, call=replace(call, context=context)), facts_of(prepared, facts), at
+        )
+        if decision.reason == "evaluation_error":
+            raise BadCall(f"the call could not be judged: {'; '.join(decision.trace)}")
+        fits = decision.reason != "args_schema_mismatch"
+        levels.append(decision.level if fits else None)
+    return levels
 
 
 def _check_coverage(running: _Run, coverage: Coverage) -> None:

@@ -155,7 +155,7 @@ def _from_http(entry: CallEntry) -> ToolCall:
         upstream=entry.upstream,
         method=entry.method,
         target=target,
-        headers=tuple(entry.headers.items()),
+        headers=_headers(entry.headers, media_type if body else ""),
         body=body,
         service=entry.service,
         region=entry.region,
@@ -163,6 +163,13 @@ def _from_http(entry: CallEntry) -> ToolCall:
         query=query,
         content=parse_content(media_type, body),
     )
+
+
+def _headers(written: Mapping[str, str], media_type: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers with the body's type, as every client sends it."""
+    if media_type and "content-type" not in {name.lower() for name in written}:
+        return (*written.items(), ("Content-Type", media_type))
+    return tuple(written.items())
 
 
 def _body(entry: CallEntry) -> tuple[bytes, str]:
@@ -178,7 +185,7 @@ def _from_arguments(match: HttpMatch, args: Mapping[str, Any], entry: CallEntry)
     left = dict(args)
     path = _path(match, left)
     query = _constants(match.query)
-    headers = tuple(_constants(match.headers).items())
+    headers = {**_constants(match.headers), **entry.headers}
     method = min(match.methods)
     content, body = Content(), b""
     if match.form:
@@ -198,7 +205,7 @@ def _from_arguments(match: HttpMatch, args: Mapping[str, Any], entry: CallEntry)
         upstream=match.upstream,
         method=method,
         target=target,
-        headers=(*headers, *entry.headers.items()),
+        headers=_headers(headers, content.media_type),
         body=body,
         service=match.service or entry.service,
         region=entry.region,

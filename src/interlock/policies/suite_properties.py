@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.decisions import Level
@@ -16,8 +16,8 @@ from .suite_calls import BadCall, assigned
 from .suite_document import AgentEntry, CallEntry, FactsEntry, Property, SessionEntry
 
 Item = tuple[CallEntry, AgentEntry, FactsEntry]
-Judge = Callable[[CallEntry, AgentEntry, FactsEntry], Level | None]
-"""Answers the level of a call, or None where its arguments do not fit the tool's schema."""
+Judge = Callable[[Sequence[Item]], list[Level | None]]
+"""Answers the level of each call, or None where its arguments do not fit the tool's schema."""
 
 SAMPLES = 60
 _NUMBERS = (0, 1, 2.5, 49.99, 50, 50.01, 100, 499, 500, 501, 9999.5, 10_000, 10_001, 1_000_000)
@@ -34,23 +34,30 @@ _SESSION: Mapping[str, tuple[Any, ...]] = {
 _WAYS = "use args.NAME, a facet such as amount, agent.confidence or session.FIELD"
 
 
-def check_property(claim: Property, policy: PolicySet, judge: Judge) -> tuple[int, list[str]]:
-    """Return how many calls were judged, and how the claim failed (at most three examples)."""
+def check_property(
+    claim: Property, policy: PolicySet, judge: Judge, within: Container[str] | None = None
+) -> tuple[int, list[str]]:
+    """Return how many calls were judged, and how the claim failed (at most three examples).
+
+    *within*: the tools to look at, where nothing else can have changed.
+    """
     tools = [tool for tool in policy.tools.values() if _in_scope(claim, tool)]
     if not tools:
         hint = suggestion(claim.for_.tool, policy.tools)
         return 0, [f"no tool is in its scope (tool: {claim.for_.tool}){hint}"]
     failures: list[str] = []
     count = 0
+    if within is not None:
+        tools = [tool for tool in tools if tool.id in within]
     for tool in tools:
         for row in _rows(claim, tool):
-            judged = [(item, judge(*item)) for item in row]
-            fitting = [(item, level) for item, level in judged if level is not None]
+            levels = zip(row, judge(row), strict=True)
+            fitting = [(item, level) for item, level in levels if level is not None]
             count += len(fitting)
             failures += _broken(claim, tool, fitting)
             if len(failures) >= 3:
                 return count, failures[:3]
-    if not count and not failures:
+    if tools and not count and not failures:
         failures.append("no generated call fits the schema of its tool")
     return count, failures
 
