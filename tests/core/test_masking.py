@@ -53,7 +53,7 @@ def test_where_nothing_is_hidden_everything_stays_as_it_is() -> None:
         '{"recipient": "B\\u00e4cker \\/ S\\u00F6hne", "memo": "May"}',
         '{"recipient": "B\\u00e4cker \\u002f Söhne", "memo": "May"}',
         "recipient=" + quote_plus("Bäcker / Söhne") + "&memo=May",
-        "recipient=" + quote("Bäcker / Söhne", safe="").lower() + "&memo=May",
+        "recipient=" + quote("Bäcker / Söhne", safe="").replace("C3", "c3") + "&memo=May",
         "recipient=B%C3%A4cker+/%20S\u00f6hne&memo=May",
     ],
 )
