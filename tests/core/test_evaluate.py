@@ -100,7 +100,8 @@ def test_a_shadow_rule_is_counted_and_changes_nothing() -> None:
 
 
 def test_a_denying_rule_wins_with_its_message_over_everything() -> None:
-    denying = EXCEPTION + "rules: [{id: never, tools: [pay], when: args.amount > 0, deny: Ask first.}]\n"
+    never = "rules: [{id: never, tools: [pay], when: args.amount > 0, deny: Ask first.}]\n"
+    denying = EXCEPTION + never
 
     decision = judge(policy(PAY + denying), pay(amount=1, to="landlord"))
 
