@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from interlock.core.decisions import Level
-from interlock.notify.log import Notifier
+from interlock.core.decisions import Escalation, Level
+from interlock.notify.log import Notifier, told
+from interlock.ports import Notice
 from interlock.store.redis import RedisStore
+from tests.support.builders import a_call, a_decision, an_action
 from tests.support.fakes import World
+
+URL = "http://127.0.0.1:8081"
 
 
 async def test_people_are_told_what_waits_and_where_to_decide_it(
@@ -22,3 +27,43 @@ async def test_people_are_told_what_waits_and_where_to_decide_it(
     waits, passed = (record.getMessage() for record in caplog.records)
     assert f"http://127.0.0.1:8081/review/{held.id}" in waits and "by 2 people" in waits
     assert "for your notice" in passed
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (Notice.HELD, "bank.pay waits for approval of ops, leads (high stake, compensable): "),
+        (Notice.REMINDER, "bank.pay still waits for approval of ops, leads"),
+        (Notice.ESCALATED, "more people may decide (high stake, compensable; after 15 min cfo)"),
+        (Notice.SENT, "bank.pay was let through, for the notice of desk"),
+    ],
+)
+def test_each_line_says_why_and_to_whom(why: Notice, said: str) -> None:
+    decision = a_decision(
+        approvers=("ops", "leads"),
+        notify=("desk",) if why is Notice.SENT else ("ops", "leads"),
+        escalate=(Escalation(after_ms=900_000, to=("cfo",)),),
+    )
+    assert said in told(an_action(), decision, why, URL)
+
+
+@pytest.mark.parametrize("why", Notice)
+def test_no_line_shows_an_argument(why: Notice) -> None:
+    call = a_call(target="/pay?to=canary-one", body=b'{"amount": 900, "memo": "canary-two"}')
+    arguments = {"to": "canary-one", "memo": "canary-two"}
+    decision = a_decision(
+        arguments=arguments, sources={"to": "query", "memo": "json"}, redacted=("to", "memo")
+    )
+    assert "canary" not in told(an_action(call), decision, why, URL)
+
+
+def test_a_call_in_no_entry_is_named_by_its_path_as_far_as_that_may_be_shown() -> None:
+    action = an_action(a_call(target="/to/DE4711471147/pay"))
+    unknown = a_decision(tool="", arguments={}, sources={})
+    assert "POST /to/DE4711471147/pay waits" in told(action, unknown, Notice.HELD, URL)
+    hidden = replace(
+        unknown, arguments={"a": "DE4711471147"}, sources={"a": "path"}, redacted=("a",)
+    )
+    assert "POST /to/…1147/pay waits" in told(action, hidden, Notice.HELD, URL)
+    elsewhere = replace(hidden, arguments={"a": "written otherwise"})
+    assert "POST (hidden) waits" in told(action, elsewhere, Notice.HELD, URL)

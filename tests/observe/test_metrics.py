@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from interlock.core.actions import Verdict
+from interlock.core.actions import Review, Verdict
 from interlock.core.decisions import Level
 from interlock.core.errors import UpstreamLost, UpstreamUnreachable
+from interlock.granting import GrantAsked
 from interlock.observe.metrics import Metrics
 from interlock.store.redis import RedisStore
-from tests.support.builders import BOB
-from tests.support.fakes import World
+from tests.support.builders import ANN, BOB
+from tests.support.fakes import World, a_policy
 
 
 class Counted(World):
     """A world whose gate is observed by real metrics."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisStore, **gate: Any) -> None:
         self.metrics = Metrics()
-        super().__init__(store, observers=[self.metrics])
+        super().__init__(store, observers=[self.metrics], **gate)
 
     def total(self, name: str, **labels: str) -> float:
         """Sum the series of *name* whose labels include *labels*."""
@@ -119,3 +121,39 @@ def test_every_metric_is_documented() -> None:
         name for name in names if name.removesuffix("_total").removesuffix("_info") not in text
     }
     assert names and not missing
+
+
+TRIED = """
+rules:
+  - {id: night, description: Trial., tools: [bank.note], mode: shadow, at_least: approve}
+limits:
+  - {id: few, tools: [bank.read], key: [agent.id], window: 1h, count: 1, then: deny}
+approvals:
+  grants: [{tools: [bank.pay], at_most: notify, longest: 1h, uses: 9}]
+"""
+
+
+async def test_what_policy_tried_limited_and_lowered_is_counted(store: RedisStore) -> None:
+    world = Counted(store, policy=a_policy(TRIED))
+    for _ in range(2):
+        await world.ask(Level.NOTIFY)
+    for number in range(3):
+        await world.ask(Level.ALLOW, body=b'{"amount": %d}' % number)
+    held = await world.held()
+    review = Review(reviewer=ANN, verdict=Verdict.APPROVE, digest=held.digest, version=held.version)
+    await world.gate.review(held.id, review, grant=GrantAsked(uses=1, seconds=60))
+    await world.quiet()
+    await world.ask(key="another time")
+    await world.quiet()
+
+    shadowed = {"rule": "night", "level": "approve"}
+    assert world.total("interlock_shadow_decisions_total", **shadowed) == 2
+    assert world.metrics.shadowed() == {("night", "approve"): (2, 2)}
+    assert world.total("interlock_limits_fired_total", limit="few") == 2
+    assert world.total("interlock_grants_used_total", tool="bank.pay") == 1
+
+
+def test_reveals_are_counted() -> None:
+    metrics = Metrics()
+    metrics.revealed()
+    assert b"interlock_reveals_total 1.0" in metrics.render()

@@ -1,10 +1,12 @@
-"""Tell people through the log: what waits for them, and where to decide it."""
+"""Tell people through the log: what waits for them, why they hear of it, where to decide it."""
 
 from __future__ import annotations
 
 import logging
 
-from ..core.actions import Action, State
+from ..core.actions import Action
+from ..core.decisions import Decision, Escalation
+from ..core.masking import Masks
 from ..core.redaction import visible_text
 from ..ports import Notice
 
@@ -18,14 +20,38 @@ class Notifier:
         self._url = url.rstrip("/")
 
     async def notify(self, action: Action, why: Notice) -> None:
-        decision = action.decision
-        if decision is None:
-            return
-        what = visible_text(decision.tool or f"{action.call.method} {action.call.path}")
-        stake = f"{decision.stake.word} stake, {decision.reversibility.word}"
-        if action.state is State.HELD:
-            votes = "" if decision.quorum == 1 else f" by {decision.quorum} people"
-            link = f"{self._url}/review/{action.id}"
-            log.warning("%s waits for approval%s (%s): %s", what, votes, stake, link)
-        else:
-            log.warning("%s was let through, for your notice (%s): %s", what, stake, action.id)
+        if action.decision is not None:
+            log.warning("%s", told(action, action.decision, why, self._url))
+
+
+def told(action: Action, decision: Decision, why: Notice, url: str) -> str:
+    """Return the line that tells people of *action*. It holds none of its arguments."""
+    masks = Masks(decision.arguments, decision.sources, decision.redacted)
+    # of a call in no entry there is nothing better to say than its path
+    path = masks.target(action.call.path)
+    called = decision.tool or f"{action.call.method} {'(hidden)' if path is None else path}"
+    what = visible_text(called)
+    stake = f"{decision.stake.word} stake, {decision.reversibility.word}"
+    votes = "" if decision.quorum == 1 else f" by {decision.quorum} people"
+    link = f"{url}/review/{action.id}"
+    match why:
+        case Notice.SENT:
+            to = f"the notice of {_of(decision.notify)}" if decision.notify else "your notice"
+            return f"{what} was let through, for {to} ({stake}): {action.id}"
+        case Notice.HELD:
+            to = _of(decision.approvers)
+            return f"{what} waits for approval{votes}{to and ' of '}{to} ({stake}): {link}"
+        case Notice.REMINDER:
+            to = _of(decision.approvers)
+            return f"{what} still waits for approval{votes}{to and ' of '}{to} ({stake}): {link}"
+        case Notice.ESCALATED:
+            more = "; ".join(_later(later) for later in decision.escalate)
+            return f"{what} still waits, and more people may decide ({stake}; {more}): {link}"
+
+
+def _later(later: Escalation) -> str:
+    return f"after {later.after_ms / 60_000:g} min {_of(later.to)}"
+
+
+def _of(groups: tuple[str, ...]) -> str:
+    return ", ".join(map(visible_text, dict.fromkeys(groups)))

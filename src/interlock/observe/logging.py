@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable, Collection
 
+from ..core.masking import without_secrets
 from ..core.redaction import visible_text
 
 
@@ -38,6 +40,25 @@ def _harmless(record: logging.LogRecord) -> bool:
         record.msg, record.args = "aiohttp refused a request: %s", (kind.__name__ if kind else "",)
         record.exc_info, record.exc_text = None, None
     return True
+
+
+class _Masked(logging.Formatter):
+    """Any formatter's lines, without the secrets that policy's detectors find in them."""
+
+    def __init__(self, inner: logging.Formatter, detectors: Callable[[], Collection[str]]) -> None:
+        super().__init__()
+        self._inner, self._detectors = inner, detectors
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(self._inner.format(record), self._detectors())
+
+
+def hide_secrets(detectors: Callable[[], Collection[str]]) -> None:
+    """Have every line from now on go through *detectors*, as the policy in force names them."""
+    for handler in logging.getLogger().handlers:
+        inner = handler.formatter or logging.Formatter()
+        inner = inner._inner if isinstance(inner, _Masked) else inner
+        handler.setFormatter(_Masked(inner, detectors))
 
 
 def configure(level: str, format: str) -> None:

@@ -22,8 +22,9 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ..core.actions import Action, State
-from ..core.decisions import PolicyRef
+from ..core.decisions import Decision, PolicyRef
 from ..core.events import Answered, Decided, Event, LeaseLost, Lost, NotSent, Reviewed
+from .shadow import asked
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _CALL = ("upstream", "tool", "level")
@@ -128,6 +129,28 @@ class Metrics:
         self._flight = Gauge(
             "interlock_tasks_in_flight", "Sends and records under way", registry=registry
         )
+        self._limits = Counter(
+            "interlock_limits_fired",
+            "Calls that a limit or a cap of policy raised or denied",
+            ("limit",),
+            registry=registry,
+        )
+        self._grants = Counter(
+            "interlock_grants_used",
+            "Calls that a person's grant let through",
+            ("tool",),
+            registry=registry,
+        )
+        self._shadow = Counter(
+            "interlock_shadow_decisions",
+            "What fired in shadow mode, by the level that it asked for",
+            ("rule", "level"),
+            registry=registry,
+        )
+        self._shadowed: dict[tuple[str, str], tuple[int, int]] = {}
+        self._reveals = Counter(
+            "interlock_reveals", "Times that a person had hidden values shown", registry=registry
+        )
 
     # ports.Observer ------------------------------------------------------------------------
 
@@ -139,6 +162,7 @@ class Metrics:
         level = labels[2]
         if isinstance(event, Decided):
             self._child(self._calls, *labels).inc()
+            self._decided(event.decision)
         if isinstance(event, Reviewed):
             self._reviews.labels(event.review.verdict.value, level).inc()
         if isinstance(event, Answered | NotSent | Lost | LeaseLost):
@@ -152,6 +176,17 @@ class Metrics:
             if after.state is State.EXPIRED:
                 self._expirations.labels(level).inc()
 
+    def _decided(self, decision: Decision) -> None:
+        """Count what raised and lowered the call; labels are ids of policy."""
+        for limit in decision.limits:
+            self._limits.labels(limit).inc()
+        if decision.grant:
+            self._grants.labels(decision.tool).inc()
+        for each in asked(decision):
+            self._shadow.labels(each.rule, each.level).inc()
+            fired, more = self._shadowed.get((each.rule, each.level), (0, 0))
+            self._shadowed[each.rule, each.level] = fired + 1, more + each.more
+
     def _child(self, family: Counter, *labels: str) -> Counter:
         """Return one series; looking it up each time would cost more than counting."""
         key = (family, labels)
@@ -164,6 +199,13 @@ class Metrics:
 
     def refused(self, kind: str) -> None:
         self._refusals.labels(kind).inc()
+
+    def revealed(self) -> None:
+        self._reveals.inc()
+
+    def shadowed(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return, by rule and level asked for, how often: at all, and for more than was given."""
+        return dict(self._shadowed)
 
     def store_failed(self) -> None:
         self._store_errors.inc()
