@@ -240,9 +240,12 @@ async def test_large_sums_are_exact_and_no_sum_is_too_large(calls: Calls) -> Non
         share(Counter(key="a b", counting=Counting.OPEN)),
         Effects(familiar="a\nb x 1 s 1 1 1", familiar_ms=1),
         Effects(grant="g 1"),
+        Effects(session="s", session_ms=DAY, points=-1),
+        Effects(session="s", session_ms=DAY, points=1.5),  # type: ignore[arg-type]
+        Effects(familiar="f", familiar_ms=2**60),
     ],
 )
 async def test_effects_that_could_not_be_kept_are_refused(calls: Calls, effects: Effects) -> None:
-    with pytest.raises(ValueError, match="key|counted"):
+    with pytest.raises(ValueError, match="key|count"):
         await calls.proposed("a1", effects)
     assert await calls.store.get("a1") is None

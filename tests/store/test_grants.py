@@ -145,3 +145,13 @@ async def test_a_damaged_grant_hides_no_other_one_and_lowers_nothing(store: Redi
     assert [one.id for one in await store.grants(10)] == ["g0"]
     with pytest.raises(StoreUnavailable, match="damaged"):
         await granted(store)
+
+
+async def test_a_lost_answer_to_a_taking_back_is_asked_for_again(store: RedisStore) -> None:
+    grant = await a_grant(store)
+    await store.give(grant)
+    past = store._past
+
+    answers = [await past._run(past._grants, "take", "g1", nonce) for nonce in ("n", "n", "m")]
+
+    assert [len(rows) for rows in answers] == [1, 1, 0]

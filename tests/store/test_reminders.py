@@ -35,7 +35,7 @@ async def aged(store: RedisStore, name: str, by_ms: int) -> None:
 async def following(store: RedisStore, name: str) -> int:
     """Return the next moment, in ms since the call was created."""
     at = await store.client.zscore(f"{store._prefix}:remind", name)
-    return int(at) - (await Calls(store).read(name)).created if at else 0  # type: ignore[arg-type]
+    return int(at) - (await Calls(store).read(name)).created if at else 0
 
 
 ESCALATE = (Escalation(after_ms=90_000, to=("ops",)),)
@@ -113,3 +113,15 @@ async def test_an_expired_hold_is_ended_and_not_reminded_of(calls: Calls) -> Non
     assert await calls.store.remind(10) == ()
     assert (await calls.read("a1")).state.value == "expired"
     assert (await calls.used())["budget"] == 0
+
+
+async def test_a_lost_answer_names_the_same_calls_when_it_is_asked_for_again(
+    calls: Calls,
+) -> None:
+    await calls.proposed("a1", remind_ms=60_000)
+    await aged(calls.store, "a1", 60_000)
+    past = calls.store._past
+
+    answers = [await past._run(past._remind, nonce, 5) for nonce in ("n", "n", "m")]
+
+    assert answers == [[b"a1"], [b"a1"], []]

@@ -29,6 +29,17 @@ def word(text: str) -> str:
     return text
 
 
+def _whole(number: int) -> int:
+    """Return *number*, which Lua reads as digits and counts exactly.
+
+    Raises:
+        ValueError: it is negative, no integer, or too large.
+    """
+    if not isinstance(number, int) or not 0 <= number <= HEAVIEST:
+        raise ValueError(f"{number!r} cannot be counted exactly: give an integer from 0 to 2^53-1")
+    return int(number)
+
+
 def encode_effects(effects: Effects) -> str:
     """Return what `effects_of` in effects.lua reads; nothing for no effects.
 
@@ -43,26 +54,23 @@ def encode_effects(effects: Effects) -> str:
             int(name in effects.taints) for name in ("untrusted_content", "sensitive_data")
         )
         lines.append(
-            f"s {word(effects.session)} {effects.session_ms} {untrusted} {sensitive}"
-            f" {effects.points} {effects.half_life_ms} {int(effects.write)}"
+            f"s {word(effects.session)} {_whole(effects.session_ms)} {untrusted} {sensitive}"
+            f" {_whole(effects.points)} {_whole(effects.half_life_ms)} {int(effects.write)}"
         )
     if effects.familiar and effects.familiar_ms > 0:
-        lines.append(f"n {word(effects.familiar)} {effects.familiar_ms}")
+        lines.append(f"n {word(effects.familiar)} {_whole(effects.familiar_ms)}")
     if effects.target and effects.repeat_ms > 0:
-        lines.append(f"x {word(effects.target)} {effects.repeat_ms}")
+        lines.append(f"x {word(effects.target)} {_whole(effects.repeat_ms)}")
     if effects.grant:
         lines.append(f"g {word(effects.grant)}")
     return "\n".join(lines)
 
 
 def _share(one: Reservation) -> str:
-    counter = one.counter
-    if not 0 < one.weight <= HEAVIEST:
-        raise ValueError(f"a share of {one.weight} millionths cannot be counted exactly")
+    counter, weight = one.counter, _whole(one.weight)
     room = "-" if one.room is None else max(one.room, 0)
-    return (
-        f"b {word(counter.key)} {_KIND[counter.counting]} {counter.window_ms} {one.weight} {room}"
-    )
+    window = _whole(counter.window_ms)
+    return f"b {word(counter.key)} {_KIND[counter.counting]} {window} {weight} {room}"
 
 
 def encode_needs(needs: Needs) -> str:
@@ -73,8 +81,9 @@ def encode_needs(needs: Needs) -> str:
     """
     keys = (needs.familiar, needs.session, needs.target)
     named = " ".join(word(key) if key else "-" for key in keys)
-    lines = [f"{needs.own or '-'} {needs.half_life_ms} {int(needs.task)} {named}"]
-    lines += [f"{word(one.key)} {one.window_ms}" for one in needs.counters]
+    own = word(needs.own) if needs.own else "-"
+    lines = [f"{own} {_whole(needs.half_life_ms)} {int(needs.task)} {named}"]
+    lines += [f"{word(one.key)} {_whole(one.window_ms)}" for one in needs.counters]
     return "\n".join(lines)
 
 
