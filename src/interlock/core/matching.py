@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from .actions import Body, ToolCall
-from .graphql import Operation, read_operation
+from .graphql import Operation
 from .naming import Names, named
 from .neighbours import Group, neighbours, pairs, probes
 from .patterns import (
@@ -23,13 +22,13 @@ from .patterns import (
     HttpMatch,
     Kind,
     McpMatch,
-    Pattern,
     Segment,
     fields,
     names,
     operations_apart,
     within,
 )
+from .reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,74 +71,48 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """Entries that share upstream, method and first segment, found by their exact values."""
+    """Entries whose paths have one form, found by their exact values."""
 
     probes: tuple[tuple[str, str], ...]
     exact: Mapping[tuple[str, str, str], tuple[_Entry, ...]]
     rest: tuple[_Entry, ...]
 
 
-class _Reading:
-    """What the matcher needs to know of a call, read at most once."""
+class _Node:
+    """What may follow the segments so far: the catalogue's paths as a tree."""
 
-    __slots__ = ("body", "call", "headers", "operation", "query", "segments")
+    __slots__ = ("ends", "literals", "parameter", "tails")
 
-    def __init__(self, call: ToolCall) -> None:
-        self.call = call
-        path = call.path.removeprefix("/")
-        self.segments = path.split("/") if path else []
-        self.query: dict[str, str | None] = {}
-        for name, value in call.query:
-            self.query[name] = None if name in self.query else value
-        self.headers: dict[str, str | None] | None = None
-        self.body = call.content.value if isinstance(call.content.value, Mapping) else None
-        self.operation: Operation | None | bool = False
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.ends: _Bucket | None = None
+        self.tails: _Bucket | None = None
 
-    def header(self, name: str) -> str | None:
-        return self._all_headers().get(name)
+    def place(self, segments: tuple[Segment, ...]) -> _Node:
+        """Return the node of a template's segments, made where there is none."""
+        node = self
+        for segment in segments:
+            if segment.kind is Kind.LITERAL:
+                node = node.literals.setdefault(segment.text, _Node())
+            else:
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+        return node
 
-    def has_header(self, name: str) -> bool:
-        return name in self._all_headers()
-
-    def has_any_header(self, pattern: Pattern) -> bool:
-        return any(pattern.matches(name) for name in self._all_headers())
-
-    def _all_headers(self) -> dict[str, str | None]:
-        if self.headers is None:
-            self.headers = {}
-            for name, value in self.call.headers:
-                key = name.lower()
-                # A repeated header has no one value, so that it matches no discriminator.
-                self.headers[key] = None if key in self.headers else value.strip()
-        return self.headers
-
-    def field(self, kind: Body, name: str) -> Any:
-        if self.call.content.kind is not kind or self.body is None:
-            return None
-        if kind is Body.FORM:
-            return self.body.get(name)
-        value: Any = self.body
-        for part in name.split("."):
-            if not isinstance(value, Mapping) or part not in value:
-                return None
-            value = value[part]
-        return value
-
-    def graphql(self) -> Operation | None:
-        if self.operation is False:
-            is_json = self.call.content.kind is Body.JSON
-            self.operation = read_operation(self.body) if is_json and self.body else None
-        return self.operation if isinstance(self.operation, Operation) else None
-
-    def value(self, probe: tuple[str, str]) -> Any:
-        kind, name = probe
-        if kind == "form":
-            return self.field(Body.FORM, name)
-        if kind == "json":
-            return self.field(Body.JSON, name)
-        if kind == "query":
-            return self.query.get(name)
-        return self.header(name) if kind == "header" else self.call.service
+    def reach(self, path: list[str], at: int = 0) -> Iterator[_Bucket]:
+        """Yield what *path* may mean; each node is visited once, so a long path costs no more."""
+        if self.tails is not None:
+            yield self.tails
+        if at == len(path):
+            if self.ends is not None:
+                yield self.ends
+            return
+        literal = self.literals.get(path[at])
+        if literal is not None:
+            yield from literal.reach(path, at + 1)
+        if self.parameter is not None:
+            yield from self.parameter.reach(path, at + 1)
 
 
 _NO_PATH: Mapping[str, str] = MappingProxyType({})
@@ -151,10 +124,10 @@ class Catalogue:
     Build it with `build`, which also says which entries clash.
     """
 
-    __slots__ = ("_buckets", "_names")
+    __slots__ = ("_names", "_roots")
 
-    def __init__(self, buckets: Mapping[tuple[str, str, str], _Bucket], names: Names) -> None:
-        self._buckets = buckets
+    def __init__(self, roots: Mapping[tuple[str, str], _Node], names: Names) -> None:
+        self._roots = roots
         self._names = names
 
     def find(self, call: ToolCall) -> Found | Missing:
@@ -162,7 +135,7 @@ class Catalogue:
         if call.mcp is not None:
             tool, because = self._names.find(call.upstream, call.mcp)
             return Found(tool=tool, path=_NO_PATH) if tool else Missing(because=because)
-        reading = _Reading(call)
+        reading = Reading(call)
         fitting = [entry for entry in self._candidates(reading) if _fits(entry, reading)]
         # A laxer entry never takes what a more specific one refuses for its query parameters.
         closest = fitting if len(fitting) == 1 else _closest(fitting)
@@ -174,13 +147,9 @@ class Catalogue:
             because = f"{entry.tool} does not declare the query parameter {undeclared!r}"
         return Missing(because=because)
 
-    def _candidates(self, reading: _Reading) -> Iterator[_Entry]:
-        call = reading.call
-        first = reading.segments[0] if reading.segments else ""
-        for key in dict.fromkeys((f"={first}", "*")):
-            bucket = self._buckets.get((call.upstream, call.method, key))
-            if bucket is None:
-                continue
+    def _candidates(self, reading: Reading) -> Iterator[_Entry]:
+        root = self._roots.get((reading.call.upstream, reading.call.method))
+        for bucket in root.reach(reading.segments) if root is not None else ():
             yield from bucket.rest
             for probe in bucket.probes:
                 value = reading.value(probe)
@@ -200,19 +169,15 @@ def build(matches: Mapping[str, HttpMatch | McpMatch]) -> tuple[Catalogue, tuple
     """Return the catalogue of *matches* (by tool id), and every pair that clashes."""
     https = {tool: match for tool, match in matches.items() if isinstance(match, HttpMatch)}
     mcps = {tool: match for tool, match in matches.items() if isinstance(match, McpMatch)}
-    buckets, clashes = _routes(https)
+    roots, clashes = _routes(https)
     found, unclear = named(mcps)
     clashes += [Clash(first=first, second=second) for first, second in unclear]
-    return Catalogue(buckets, found), tuple(clashes)
+    return Catalogue(roots, found), tuple(clashes)
 
 
 def _routes(
     matches: Mapping[str, HttpMatch],
-) -> tuple[dict[tuple[str, str, str], _Bucket], list[Clash]]:
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for tool, match in matches.items():
-        for method in match.methods:
-            groups.setdefault((match.upstream, method, _first(match)), []).append(tool)
+) -> tuple[dict[tuple[str, str], _Node], list[Clash]]:
     near = list(neighbours(matches))
     entries = _closed(matches, near)
     clashes = [
@@ -221,15 +186,29 @@ def _routes(
         for one, other in pairs(mine, theirs)
         if _clash(entries[one], entries[other])
     ]
-    buckets = {key: _bucket([entries[tool] for tool in tools]) for key, tools in groups.items()}
-    return buckets, clashes
+    return _tree(entries), clashes
 
 
-def _first(match: HttpMatch) -> str:
-    if not match.segments:
-        return "="
-    segment = match.segments[0]
-    return f"={segment.text}" if segment.kind is Kind.LITERAL else "*"
+def _tree(entries: Mapping[str, _Entry]) -> dict[tuple[str, str], _Node]:
+    roots: dict[tuple[str, str], _Node] = {}
+    alike: dict[tuple[str, str, tuple[tuple[Kind, str], ...]], list[_Entry]] = {}
+    for entry in entries.values():
+        for method in entry.match.methods:
+            form = tuple(map(_form, entry.match.segments))
+            alike.setdefault((entry.match.upstream, method, form), []).append(entry)
+    for (upstream, method, _), group in alike.items():
+        root = roots.setdefault((upstream, method), _Node())
+        segments = group[0].match.segments
+        if segments and segments[-1].kind is Kind.TAIL:
+            root.place(segments[:-1]).tails = _bucket(group)
+        else:
+            root.place(segments).ends = _bucket(group)
+    return roots
+
+
+def _form(segment: Segment) -> tuple[Kind, str]:
+    """Parameters of two names are one form."""
+    return segment.kind, segment.text if segment.kind is Kind.LITERAL else ""
 
 
 def _bucket(entries: list[_Entry]) -> _Bucket:
@@ -268,7 +247,7 @@ def _closed(matches: Mapping[str, HttpMatch], near: list[tuple[Group, Group]]) -
     }
 
 
-def _fits(entry: _Entry, reading: _Reading) -> bool:
+def _fits(entry: _Entry, reading: Reading) -> bool:
     """Whether everything but the closed set of query parameters fits."""
     match = entry.match
     return (
@@ -282,7 +261,7 @@ def _fits(entry: _Entry, reading: _Reading) -> bool:
     )
 
 
-def _discriminators_fit(match: HttpMatch, reading: _Reading) -> bool:
+def _discriminators_fit(match: HttpMatch, reading: Reading) -> bool:
     return (
         all(each.matches(reading.query.get(each.name)) for each in match.query)
         and all(each.matches(reading.header(each.name)) for each in match.headers)
@@ -291,7 +270,7 @@ def _discriminators_fit(match: HttpMatch, reading: _Reading) -> bool:
     )
 
 
-def _fields_fit(closed: frozenset[str], reading: _Reading) -> bool:
+def _fields_fit(closed: frozenset[str], reading: Reading) -> bool:
     kind = reading.call.content.kind
     if kind is Body.NONE:
         return True
@@ -310,7 +289,7 @@ def _operation_fits(wanted: GraphQL, operation: Operation | None) -> bool:
     )
 
 
-def _undeclared(match: HttpMatch, reading: _Reading) -> str | None:
+def _undeclared(match: HttpMatch, reading: Reading) -> str | None:
     for name in reading.query:
         if not match.declares(name):
             return name
