@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from interlock.core.graphql import read_operation
 from interlock.core.patterns import Pattern
+from interlock.core.reading import Reading
 from interlock.core.rules import PolicySet
 from tests.core.building import judge
 from tests.policies.building import call, policy, problems
@@ -247,11 +248,19 @@ def test_finding_does_not_slow_down_with_unrelated_tools() -> None:
     """Counts what is looked at instead of timing it."""
     many = [f'{POST}, form: {{Action: "Op{i}"}}' for i in range(300)]
     compiled = policy(tools(*many, f'{GET}"/r/{{id}}"'))
-    from interlock.core.matching import _Reading
-
     asked = call("POST", "/", upstream="u", media_type=FORM, body=b"Action=Op7")
 
-    assert len(list(compiled.catalogue._candidates(_Reading(asked)))) == 1
+    assert len(list(compiled.catalogue._candidates(Reading(asked)))) == 1
+
+
+def test_finding_looks_only_at_entries_whose_path_fits() -> None:
+    many = [f'{GET}"/v1/things/{{id}}/part{i}"' for i in range(300)]
+    compiled = policy(tools(*many, f'{GET}"/v1/{{kind}}/{{id}}/part7/{{rest...}}"'))
+    asked = call("GET", "/v1/things/9/part7", upstream="u")
+
+    assert len(list(compiled.catalogue._candidates(Reading(asked)))) == 1
+    assert found(compiled, "GET", "/v1/things/9/part7") == "t7"
+    assert found(compiled, "GET", "/v1/things/9/part7/deep/er") == "t300"
 
 
 TEXT = st.text(alphabet="ab*.", max_size=8)
