@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .operations import Operation
 from .vocabulary import NOUNS_TOO, VERBS, Verb
-from .words import first_sentence, leading_verb, name_verbs, plain, prose_verbs, tokens
+from .words import (
+    first_sentence,
+    joined_verbs,
+    leading_verb,
+    name_verbs,
+    plain,
+    prose_verbs,
+    tokens,
+)
 
 READING = ("GET", "HEAD", "OPTIONS")
 _PARAMETER = re.compile(r"\{[^{}]*\}")
@@ -18,13 +27,15 @@ class Said:
     """Verbs by where they stand; "" where there is none that is known.
 
     `named` are all those of the name, the first of which is what it does. `sentence` are those of
-    the first sentence. `objects` are the words of what it acts on.
+    the first sentence, `joined` those of a tool that are listed there and surely write. `objects`
+    are the words of what it acts on.
     """
 
     named: tuple[str, ...]
     opens: str
     path: str
     sentence: tuple[str, ...]
+    joined: tuple[str, ...]
     objects: frozenset[str]
     text: str
 
@@ -34,16 +45,22 @@ class Said:
 
     @property
     def readings(self) -> list[str]:
-        """Where it is said to read."""
-        found = [("name", self.name), ("description", self.opens), ("path", self.path)]
-        return [f"{verb} ({where})" for where, verb in found if VERBS.get(verb) is Verb.READ]
+        """Return where it is said to read: one text for each place."""
+        return [where for where, verb in self._places() if VERBS[verb] is Verb.READ]
 
     @property
     def writes(self) -> list[tuple[str, str]]:
-        """Return where it is said to do more than to read, and the verbs."""
+        """Return the verbs that do more than to read, each with where it is said."""
+        places: dict[str, list[str]] = {}
+        for where, verb in self._places():
+            if VERBS[verb] > Verb.LOOK:
+                places.setdefault(verb, []).append(where)
+        return [(", ".join(where), verb) for verb, where in places.items()]
+
+    def _places(self) -> list[tuple[str, str]]:
         found = [*(("name", each) for each in self.named), ("description", self.opens)]
-        found.append(("path", self.path))
-        return [(where, verb) for where, verb in found if VERBS.get(verb, Verb.READ) > Verb.LOOK]
+        found += [("path", self.path), *(("description", each) for each in self.joined)]
+        return [(where, verb) for where, verb in found if verb]
 
 
 def said(operation: Operation) -> Said:
@@ -59,12 +76,13 @@ def said(operation: Operation) -> Said:
         opens=opens,
         path=_path_verb(operation),
         sentence=tuple(prose_verbs(first_sentence(text))),
+        joined=() if operation.method else tuple(sure_writes(joined_verbs(first_sentence(text)))),
         objects=frozenset(objects),
         text=text[:1200],
     )
 
 
-def sure_writes(verbs: tuple[str, ...]) -> list[str]:
+def sure_writes(verbs: Iterable[str]) -> list[str]:
     """Return the verbs of a sentence that do more than read and are hardly ever nouns."""
     return [verb for verb in verbs if VERBS[verb] > Verb.LOOK and verb not in NOUNS_TOO]
 

@@ -12,7 +12,6 @@ from .operations import Drafted, Operation, Parameters
 from .yaml_text import block, flow
 
 _PARAMETER = re.compile(r"\{[^{}]*?(\.\.\.)?\}")
-_BODIES = ("POST", "PUT", "PATCH")
 _SAMPLES: Mapping[str, Any] = {
     "integer": 1,
     "number": 1.5,
@@ -45,13 +44,15 @@ def _tool(operation: Operation) -> dict[str, Any]:
 def _http(operation: Operation) -> dict[str, Any]:
     path = quote(_PARAMETER.sub(_filled, operation.path), safe="/:$@!,;=()'~-._+&")
     call: dict[str, Any] = {"upstream": operation.upstream, "method": operation.method}
-    required = _required(operation.parameters)
-    is_body = operation.method in _BODIES and operation.parameters.bodies is None
-    query = {**operation.query, **({} if is_body else {n: _text(v) for n, v in required.items()})}
+    parameters = operation.parameters
+    required = _required(parameters)
+    asked = {name: _text(value) for name, value in required.items() if name in parameters.in_query}
+    sent = {name: value for name, value in required.items() if name not in asked}
+    query = {**operation.query, **asked}
     call["path"] = path + (f"?{urlencode(query)}" if query else "")
-    if is_body and required:
-        call["json"] = required
-    if operation.parameters.bodies is not None:
+    if sent:
+        call["json"] = sent
+    if parameters.bodies is not None:
         call |= {"body": "x", "content_type": "application/octet-stream"}
     return call
 

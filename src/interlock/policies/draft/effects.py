@@ -40,7 +40,7 @@ def effects(operation: Operation, said: Said, siblings: Siblings) -> list[Effect
     if found:
         return found
     if len(said.readings) >= 2 and not sure_writes(said.sentence):
-        return [_reads(f"{operation.method} that reads: {', '.join(said.readings)}")]
+        return [_reads(f"{operation.method} that reads, by {' and '.join(said.readings)}")]
     if not said.readings and siblings.opposite(operation, "create") is not None:
         return [_of_verb(operation, "create", "a DELETE beside it", said, siblings)]
     return [_unknown(f"method {operation.method} and no verb that says what it does")]
@@ -57,8 +57,8 @@ def _unknown(why: str) -> Effect:
 def _of_reading(operation: Operation, said: Said, siblings: Siblings) -> list[Effect]:
     said_to_read = any(VERBS.get(each) is Verb.READ for each in (said.name, said.opens))
     if said_to_read or not said.writes:
-        reasons = [f"method {operation.method}", *said.readings]
-        return [_reads(", ".join(reasons))]
+        also = f", and so {' and '.join(said.readings)}" if said.readings else ""
+        return [_reads(f"method {operation.method}{also}")]
     found = [_of_verb(operation, verb, where, said, siblings) for where, verb in said.writes]
     doubt = Effect(
         reversibility=COMPENSABLE,

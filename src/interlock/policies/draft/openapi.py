@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from . import parameters
 from .documents import References
 from .operations import DraftError, Operation, Parameters
+from .yaml_text import one_line
 
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete", "trace")
 MAX_OPERATIONS = 5000
@@ -169,13 +170,15 @@ def _template(
         names.add(name)
         is_rest = index == len(parts) - 1 and (found[1] in rest or found[1][:1] in ("+", "*"))
         segments.append(f"{{{name}...}}" if is_rest else f"{{{name}}}")
-    return "/" + "/".join(segments), dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    fixed = {key: value for key, value in pairs if parameters.is_name(key) and "*" not in value}
+    return "/" + "/".join(segments), fixed
 
 
 def _literal(part: str, names: set[str]) -> str:
     """Return a segment without parameters; one that no template may hold becomes a parameter."""
     text = unquote(part)
-    if text in (".", "..") or any(each in "{}%?#*/" for each in text):
+    if text in (".", "..") or any(each in "{}%?#*/" for each in text) or text != one_line(text):
         name = _name("segment", names)
         names.add(name)
         return f"{{{name}}}"

@@ -26,6 +26,7 @@ class Parameters:
     multi: tuple[str, ...] = ()
     bodies: tuple[str, ...] | None = None
     in_path: tuple[str, ...] = ()
+    in_query: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
 
     @property

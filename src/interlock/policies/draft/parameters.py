@@ -11,12 +11,15 @@ from typing import Any
 
 from .documents import References
 from .operations import Parameters
+from .yaml_text import one_line
 
 MAX_PROPERTIES = 100
 MAX_ENUM = 20
 _MAX_PARTS = 400  # schemas joined by allOf, oneOf and anyOf within one body
 _TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
 _SCALARS = frozenset({"string", "integer", "number", "boolean"})
+# Interlock holds the credentials, so that agents may leave these out.
+_CREDENTIALS = frozenset({"token", "key", "api_key", "apikey", "access_token"})
 _JOINED = ("allOf", "oneOf", "anyOf")
 
 Properties = dict[str, Mapping[str, Any]]
@@ -40,16 +43,17 @@ def of_http(
     multi: list[str] = []
     texts: dict[str, str] = {}
     for each in parameters:
-        if each.get("in") != "query" or not isinstance(each.get("name"), str):
+        if each.get("in") != "query" or not is_name(each.get("name")):
             continue
         name = each["name"]
         texts[name] = str(each.get("description") or "")
         properties |= _query(references, name, each, params, multi)
-        if each.get("required") is True and name in properties:
+        if each.get("required") is True and name in properties and name not in _CREDENTIALS:
             required.append(name)
     # What neither JSON nor a form declares comes as bytes that policy does not look into.
     readable = not consumes or any(_is_readable(each) for each in consumes)
     bodies = None if body is None or readable else ("opaque",)
+    in_query = tuple(texts)
     if body is not None and readable:
         is_form = bool(consumes) and all("form" in each for each in consumes)
         inside, needed = _of_body(references, body, texts)
@@ -58,6 +62,7 @@ def of_http(
     schema = _object(properties, required)
     return Parameters(
         schema=schema,
+        in_query=in_query,
         params=tuple(dict.fromkeys(params)),
         multi=tuple(dict.fromkeys(multi)),
         bodies=bodies,
@@ -74,7 +79,9 @@ def of_mcp(schema: Any) -> Parameters:
     references = References(schema, "inputSchema")
     properties, required = _members(references, schema, texts)
     trimmed = _object(properties, required)
-    if schema.get("additionalProperties") is False and trimmed and len(properties) <= 100:
+    own = schema.get("properties")
+    is_whole = isinstance(own, Mapping) and own.keys() == properties.keys()
+    if schema.get("additionalProperties") is False and trimmed and is_whole:
         trimmed = {**trimmed, "additionalProperties": False}
     return Parameters(schema=trimmed, texts=texts)
 
@@ -89,6 +96,16 @@ def _object(properties: Properties, required: Sequence[str]) -> dict[str, Any] |
     return {**schema, "properties": kept}
 
 
+def is_name(name: Any) -> bool:
+    """Whether a policy file can hold *name* as it is, and not as a pattern."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= 150
+        and name == one_line(name)
+        and "*" not in name
+    )
+
+
 def _is_readable(media_type: str) -> bool:
     plain = media_type.partition(";")[0].strip().lower()
     return plain in (
@@ -98,8 +115,13 @@ def _is_readable(media_type: str) -> bool:
     ) or plain.endswith("+json")
 
 
+def _is_type(kind: Any) -> bool:
+    return isinstance(kind, str) and kind in _TYPES
+
+
 def _is_scalar(schema: Mapping[str, Any] | None) -> bool:
-    return schema is not None and schema.get("type") in _SCALARS
+    kind = (schema or {}).get("type")
+    return isinstance(kind, str) and kind in _SCALARS
 
 
 def _query(
@@ -150,7 +172,7 @@ def _members(
     for part, is_sure in _parts(references, schema):
         inside = part.get("properties")
         for name, inner in inside.items() if isinstance(inside, Mapping) else ():
-            if not isinstance(name, str) or len(properties) >= MAX_PROPERTIES:
+            if not is_name(name) or len(properties) >= MAX_PROPERTIES:
                 continue
             followed = references.follow(inner)
             trimmed = _trimmed(references, followed)
@@ -186,8 +208,8 @@ def _type(references: References, schema: Mapping[str, Any]) -> str:
         if isinstance(kind, list):
             named = [each for each in kind if each != "null"]
             kind = named[0] if len(named) == 1 else None
-        if isinstance(kind, str) and kind in _TYPES:
-            return kind
+        if _is_type(kind):
+            return str(kind)
         if "properties" in part:
             return "object"
     return ""
@@ -199,8 +221,8 @@ def _trimmed(references: References, schema: Mapping[str, Any]) -> Mapping[str, 
         return _joined(references, schema)
     kind: Any = schema.get("type")
     if isinstance(kind, list):
-        kind = [each for each in kind if each in _TYPES]
-    elif kind not in _TYPES:
+        kind = [each for each in kind if _is_type(each)]
+    elif not _is_type(kind):
         kind = _type(references, schema)
     if not kind:
         return {}
@@ -221,9 +243,9 @@ def _joined(references: References, schema: Mapping[str, Any]) -> Mapping[str, A
         inner = schema.get(word)
         for each in (inner if isinstance(inner, list) else [])[:20]:
             kind = references.follow(each).get("type")
-            if not isinstance(kind, str) or kind not in _TYPES:
+            if not _is_type(kind):
                 return {}
-            kinds.append(kind)
+            kinds.append(str(kind))
     unique = list(dict.fromkeys(kinds))
     if not unique:
         return {}

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from .mcp_tools import MAX_TOOLS
@@ -45,7 +46,10 @@ async def _listed(where: str, headers: Mapping[str, str]) -> list[dict[str, Any]
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     try:
-        async with Client(_transport(where, headers)) as client:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(
+                Client(await _transport(where, headers, stack))
+            )
             for _ in range(_MOST_PAGES):
                 page = await client.list_tools(cursor=cursor)
                 found += [_entry(tool) for tool in page.tools]
@@ -57,13 +61,14 @@ async def _listed(where: str, headers: Mapping[str, str]) -> list[dict[str, Any]
     return found
 
 
-def _transport(where: str, headers: Mapping[str, str]) -> Any:
+async def _transport(where: str, headers: Mapping[str, str], stack: AsyncExitStack) -> Any:
     from mcp import StdioServerParameters
     from mcp.client.streamable_http import streamable_http_client
     from mcp.shared._httpx_utils import create_mcp_http_client
 
     if where.startswith(("http://", "https://")):
         client = create_mcp_http_client(headers=dict(headers))
+        await stack.enter_async_context(client)
         return streamable_http_client(where, http_client=client)
     try:
         words = shlex.split(where)

@@ -10,6 +10,7 @@ _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
 _TAG = re.compile(r"<[^<>]{0,200}>")
 _MARKUP = re.compile(r"[*_`#\[\]]+")
+_JOINED = re.compile(r"(?:,|\band|\bor|\bthen|&|/)\s*(?:and |or |then )?([A-Za-z]+)")
 _LEAD = 8
 _FILLER = frozenset(
     """this that the a an tool endpoint operation method api call request function you can use used
@@ -47,6 +48,11 @@ def prose_verbs(text: str) -> list[str]:
     """Return the verbs of a sentence of documentation, in order, by their stems."""
     found = (stem(word) for word in _WORD.findall(text))
     return [word for word in found if word in VERBS]
+
+
+def joined_verbs(text: str) -> list[str]:
+    """Return the verbs that follow a comma, `and` or `or`: `lists, creates or closes tabs`."""
+    return [found for word in _JOINED.findall(text) if (found := stem(word)) in VERBS]
 
 
 def leading_verb(text: str) -> str:
