@@ -62,15 +62,15 @@ FAULTS: dict[str, tuple[str, str]] = {
         "if to == 'held' then return true end\n    free(s)",
         "if true then return true end",
     ),
-    "lapse frees nothing": ("if eff then carry(c, effects_of(eff), st, to) end", ""),
+    "lapse frees nothing": ("if eff then past().carry(c, past().effects_of(eff), st, to) end", ""),
     "grant used twice": ("and tonumber(v[3]) < tonumber(v[2]) and", "and"),
     "grant counted at each edit": ("if new.g and new.g ~= old.g then", "if new.g then"),
     "session counts what was not sent": ("note(said, -1, tonumber(at))", ""),
     "session counts a call twice": ("e.S, e.s = ms(NOW) .. ' ' .. e.s, nil", ""),
     "refused after the write": (
-        "if effects and not fits(effects, NOTHING, held) then return { 'FACTS', '' } end",
-        "if effects and not fits(effects, NOTHING, held) then take(effects, NOTHING, held, sent)"
-        " return { 'FACTS', '' } end",
+        "if effects and not past().fits(effects, nil, held) then return { 'FACTS', '' } end",
+        "if effects and not past().fits(effects, nil, held) then"
+        " past().take(effects, nil, held, sent) return { 'FACTS', '' } end",
     ),
 }
 """Faults that were or could be made, each as a change of the shipped text."""

@@ -8,6 +8,12 @@
 --   x <key> <ms>  refused, once a person rejects it
 --   g <id>        the grant that it used
 -- An operation brings the same lines, with a share's room (or -) in place of where it is.
+-- Most script calls need nothing of this, and making its functions costs as much as a write: they
+-- are made at the first use (and not indented, as they are the whole file).
+local PAST
+local function past()
+if PAST then return PAST end
+
 local function effects_of(text)
   local e = { shares = {} }
   for line in string.gmatch(text, '[^\n]+') do
@@ -95,6 +101,7 @@ end
 
 -- Whether there is room for all that a call brings, its own old shares not counted. Only reads.
 local function fits(new, old, held)
+  old = old or NOTHING
   local more = {}
   for _, s in ipairs(new.shares) do
     if s.kind == 's' or held then
@@ -110,6 +117,7 @@ end
 
 -- Take what fits. An edit's budgets take the place of the old ones; the hold stays the same hold.
 local function take(new, old, held, sent)
+  old = old or NOTHING
   local shares, had = {}, {}
   for _, s in ipairs(old.shares) do
     if s.kind == 's' then free(s); spare(s)
@@ -207,5 +215,10 @@ local function remind(id, spec, created)
   end
   if at then redis.call('ZADD', P .. ':remind', ms(at), id)
   else redis.call('ZREM', P .. ':remind', id) end
+end
+
+PAST = { NOTHING = NOTHING, effects_of = effects_of, keep = keep, fits = fits, take = take,
+         carry = carry, remind = remind, usage = usage, share = share, decayed = decayed }
+return PAST
 end
 

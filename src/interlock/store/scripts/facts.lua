@@ -1,15 +1,16 @@
 -- What the past says about calls: each argument says what one of them needs (store/past.py).
+local past = past()
 local function answer(needs)
   local own, half, task, familiar, session, target, rest =
     string.match(needs, '^(%S+) (%d+) (%d) (%S+) (%S+) (%S+)\n?(.*)$')
   local row = { '', '', '', '0', '', '0', '' }
   local eff = own ~= '-' and redis.call('HGET', key('c', own), 'eff')
-  local mine = eff and effects_of(eff) or NOTHING
+  local mine = eff and past.effects_of(eff) or past.NOTHING
   if familiar ~= '-' then row[1] = ms(redis.call('EXISTS', key('n', familiar))) end
   if session ~= '-' then
     local v = redis.call('HMGET', key('t', session), 'untrusted_content', 'sensitive_data', 'writes',
                          'calls', 'points', 'points_at')
-    local points = decayed(tonumber(v[5] or '0'), tonumber(v[6] or '0'), tonumber(half))
+    local points = past.decayed(tonumber(v[5] or '0'), tonumber(v[6] or '0'), tonumber(half))
     row[2] = table.concat({ v[1] or '0', v[2] or '0', v[3] or '0', v[4] or '0',
                             string.format('%.17g', points) }, ' ')
     local said = task == '1' and redis.call('GET', key('k', session))
@@ -25,7 +26,7 @@ local function answer(needs)
   end
   local used = {}
   for k, window in string.gmatch(rest, '(%S+) (%d+)') do
-    used[#used + 1] = ms(math.max(0, usage(k, tonumber(window)) - share(mine, k)))
+    used[#used + 1] = ms(math.max(0, past.usage(k, tonumber(window)) - past.share(mine, k)))
   end
   row[7] = table.concat(used, ' ')
   return row

@@ -52,7 +52,7 @@ local function lapse(id, c, st)
   local name = st == 'forwarding' and 'LeaseLost' or 'DeadlinePassed'
   local ver = move(id, c, st, to, '-', '{"event":"' .. name .. '"}')
   local eff = redis.call('HGET', c, 'eff')
-  if eff then carry(c, effects_of(eff), st, to) end
+  if eff then past().carry(c, past().effects_of(eff), st, to) end
   deadline(id, c, 0)
   settle(id, c, to)
   wake(id, ver, to)

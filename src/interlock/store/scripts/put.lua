@@ -76,8 +76,8 @@ local function create(a, c)
   local held = a.to == 'held'
   if held and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
   if held and redis.call('ZCARD', P .. ':open') >= tonumber(a.capall) then return { 'FULL', '' } end
-  local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and effects_of(a.eff)
-  if effects and not fits(effects, NOTHING, held) then return { 'FACTS', '' } end
+  local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and past().effects_of(a.eff)
+  if effects and not past().fits(effects, nil, held) then return { 'FACTS', '' } end
   local ver = move(a.id, c, 'proposed', sent and 'approved' or a.to, a.nonce, a.event)
   redis.call('HSET', c, 'rec', a.rec, 'call', a.call, 'digest', a.digest, 'agent', a.agent,
              'owner', a.owner, 'quorum', a.quorum, 'created', ms(NOW), 'fp', a.fp, 'idem', a.idem,
@@ -98,8 +98,8 @@ local function create(a, c)
                'lapses', ms(NOW + a.ttl))
   end
   if effects then
-    take(effects, NOTHING, held, sent)
-    if sent then carry(c, effects, 'approved', 'forwarding') else keep(c, effects) end
+    past().take(effects, nil, held, sent)
+    if sent then past().carry(c, effects, 'approved', 'forwarding') else past().keep(c, effects) end
   end
   if a.to == 'denied' then settle(a.id, c, 'denied') end
   return nil, ver
@@ -116,11 +116,11 @@ local function review(a, c)
   local count = edit and 1 or #cast + 1
   if (count >= quorum) ~= (a.to == 'approved') then return { 'QUORUM', '' } end
   if edit then
-    local old, new = a.kept and effects_of(a.kept) or NOTHING, effects_of(a.eff)
-    if not fits(new, old, a.to == 'held') then return { 'FACTS', '' } end
     if a.kept or a.eff ~= '' then
-      a.left = take(new, old, a.to == 'held', false)
-      keep(c, a.left)
+      local old, new = a.kept and past().effects_of(a.kept), past().effects_of(a.eff)
+      if not past().fits(new, old, a.to == 'held') then return { 'FACTS', '' } end
+      a.left = past().take(new, old, a.to == 'held', false)
+      past().keep(c, a.left)
     end
     if #cast > 0 then redis.call('HDEL', c, unpack(cast)) end  -- votes were for what it replaces
     redis.call('HSET', c, 'digest', a.digest, 'call2', a.call)
@@ -155,7 +155,7 @@ end
 local function reminded(a, c)
   if a.remind == (redis.call('HGET', c, 'remind') or '') then return end
   redis.call('HSET', c, 'remind', a.remind)
-  remind(a.id, a.remind == '' and '0' or a.remind, tonumber(redis.call('HGET', c, 'created')))
+  past().remind(a.id, a.remind == '' and '0' or a.remind, tonumber(redis.call('HGET', c, 'created')))
 end
 
 local function finish(a, c, ver, from)
@@ -209,7 +209,7 @@ local function apply(a)
   if a.op == 'notsent' then redis.call('HSET', c, 'notsent', a.nonce) end
   if not ver then
     ver = move(a.id, c, st, a.to, a.nonce, a.event)
-    if a.left or a.kept then carry(c, a.left or effects_of(a.kept), st, a.to) end
+    if a.left or a.kept then past().carry(c, a.left or past().effects_of(a.kept), st, a.to) end
   end
   finish(a, c, ver, st)
   return { 'OK', a.to }, c, ''

@@ -8,7 +8,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':remind', '-inf', ms(NOW),
   local c = key('c', id)
   local v = redis.call('HMGET', c, 'st', 'remind', 'created')
   if v[1] and v[2] and lapse(id, c, v[1]) == 'held' then
-    remind(id, v[2], tonumber(v[3]))
+    past().remind(id, v[2], tonumber(v[3]))
     out[#out + 1] = id
   else redis.call('ZREM', P .. ':remind', id) end
 end
