@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from interlock.cli.main import run as main
 from interlock.cli.policy import policy
 from tests.policies.building import HEAD, PAY
 
@@ -102,8 +103,140 @@ def test_nothing_to_run_is_a_failure(tmp_path: Path) -> None:
 
     result = run("test", tmp_path / "p.yaml")
 
-    assert (result.exit_code, "no tests: write NAME_test.yaml" in result.output) == (1, True)
+    assert (result.exit_code, "there are no tests here: write" in result.output) == (1, True)
 
 
 def test_a_pipe_gets_plain_text(folder: Path) -> None:
     assert "\x1b" not in run("check", folder).output
+
+
+FACTS = """
+rules:
+  - {id: tainted, tools: [pay], when: session.untrusted_content, at_least: approve}
+limits:
+  - {id: per-day, tools: [pay], key: [agent.id], window: 24h, count: 2, then: approve_dual}
+"""
+
+
+def test_coverage_says_of_each_part_whether_it_was_reached(folder: Path) -> None:
+    (folder / "p.yaml").write_text(HEAD.replace("NAME", "p") + PAY + FACTS)
+
+    shown = run("test", "--coverage", folder).output
+    as_json = json.loads(run("test", "--json", folder).output)["suites"][0]["coverage"]
+
+    assert [line.split() for line in shown.splitlines() if "never" in line] == [
+        ["rule", "tainted", "never"],
+        ["limit", "per-day", "never"],
+    ]
+    assert "compensable           1         -         -         -" in shown
+    assert "0 % of rules and exceptions, 0 % of limits, 6 % of cells" in shown
+    assert as_json["never_fired"] == ["tainted", "per-day"]
+    assert {"reversibility": "compensable", "stake": "low", "cases": 1} in as_json["cells"]
+
+
+def test_a_filter_runs_the_tests_with_that_name(folder: Path) -> None:
+    assert "1 passed" in run("test", "--filter", "A", folder).output
+
+    none = run("test", "--filter", "zzz", folder)
+    assert (none.exit_code, "no case or property has 'zzz' in its name" in none.output) == (1, True)
+
+
+def test_explain_reads_a_call_and_shows_every_step(folder: Path) -> None:
+    (folder / "p.yaml").write_text(HEAD.replace("NAME", "p") + PAY + FACTS)
+    call = {
+        "tool": "pay",
+        "args": {"amount": 5},
+        "facts": {"session": {"untrusted_content": True}, "used": {"per-day": 1}},
+    }
+
+    words = ["explain", "-", "--policy", str(folder / "p.yaml")]
+    text = CliRunner().invoke(policy, words, input=json.dumps(call))
+    as_json = CliRunner().invoke(policy, [*words, "--json"], input=json.dumps(call))
+
+    assert text.exit_code == 0
+    assert text.output.startswith("approve  pay  (Pays.)")
+    for line in (
+        "amount args.amount = 5: low (up to 50)  <- decides",
+        "compensable x low: notify",
+        "tainted is true, applies (at least approve)",
+        "session.untrusted_content  =>  true",
+        "per-day: 1 used, this call takes 1, 2 fit: fits",
+        "a session that has read no untrusted content: notify",
+    ):
+        assert line in text.output
+    assert json.loads(as_json.output)["one_level_lower"][0]["level"] == "notify"
+
+
+def test_explain_takes_the_policies_of_the_configuration(folder: Path) -> None:
+    (folder / "interlock.yaml").write_text("policies: [p.yaml]\n")
+    (folder / "call.json").write_text('{"tool": "pay", "args": {"amount": 5}}')
+
+    result = run("explain", folder / "call.json", "--config", folder / "interlock.yaml")
+
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, "notify  pay  (Pays.)")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('{"tool": "pya"}', ":1:1: there is no tool 'pya'; did you mean 'pay'?"),
+        ('{"tol": "pay"}', ":1:2: unknown key 'tol'; did you mean 'tool'?"),
+        ('{"tool": "pay",}', "not JSON: "),
+        ("[]", ":1:1: a call is one JSON object: {...}"),
+        ('{"tool": "pay", "facts": {"used": {"a": 1}}}', "unknown limit 'a'; known: none"),
+        ('{"tool": "pay", "now": "soon"}', "'soon' is not a time such as"),
+    ],
+)
+def test_a_call_that_cannot_be_read_is_told_with_its_place(
+    folder: Path, call: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "call.json").write_text(call)
+
+    code = main(["policy", "explain", str(folder / "call.json"), "--policy", str(folder)])
+
+    assert (code, said in capsys.readouterr().err) == (2, True)
+
+
+def test_diff_exits_3_on_looser_unless_it_is_allowed(folder: Path) -> None:
+    (folder / "new.yaml").write_text(
+        (folder / "p.yaml").read_text().replace("upto: 50,", "upto: 60,")
+    )
+    words = ["diff", folder / "p.yaml", folder / "new.yaml"]
+
+    result = run(*words)
+    as_json = json.loads(run(*words, "--json").output)
+
+    assert (result.exit_code, run(*words, "--allow-looser").exit_code) == (3, 0)
+    assert result.output.startswith("looser   pay: approve -> notify")
+    assert "stake medium -> low" in result.output
+    assert as_json["counts"]["looser"] > 0
+    assert as_json["examples"][0]["before"] == "approve"
+    assert run("diff", folder / "new.yaml", folder / "p.yaml").exit_code == 0
+
+
+def test_diff_takes_recorded_calls(folder: Path) -> None:
+    (folder / "calls.jsonl").write_text('{"call": {"tool": "pay", "args": {"amount": 5}}}\n')
+
+    result = run("diff", folder / "p.yaml", folder / "p.yaml", "--corpus", folder / "calls.jsonl")
+
+    assert (result.exit_code, result.output) == (0, "all: 0 looser, 0 stricter, 0 reason, 1 same\n")
+
+
+def test_mutate_lists_what_no_test_notices(folder: Path) -> None:
+    words = ["mutate", folder / "p.yaml", "--workers", "1"]
+    result = run(*words)
+    as_json = json.loads(run(*words, "--json").output)
+
+    assert result.exit_code == 1
+    assert "p.yaml:8:14: survived band 1 of amount: upto 50 -> 45" in result.output
+    assert "add cases with amount 50 and just above it" in result.output
+    assert as_json["survived"] == len(as_json["survivors"]) > 0
+    assert run(*words, "--allow", "1000").exit_code == 0
+
+
+def test_mutate_without_a_suite_says_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(HEAD.replace("NAME", "p") + PAY)
+
+    result = run("mutate", tmp_path / "p.yaml")
+
+    assert (result.exit_code, "p_test.yaml (docs/testing-policies.md" in result.output) == (1, True)

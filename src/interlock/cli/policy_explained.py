@@ -65,7 +65,7 @@ def _condition(each: ConditionLine) -> Iterator[str]:
     answer = "has no condition" if each.answer == "always" else f"is {each.answer}"
     yield f"{each.id} {answer}, {done}{shadow} ({each.effect})  {each.place}"
     for part in each.parts:
-        yield f"{'  ' * (part.depth + 1)}{part.text}  =>  {part.value}"
+        yield f"{'  ' * (part.depth + 1)}{part.text}  =>  {part.shown}"
 
 
 def _limits(found: Explanation) -> Iterator[str]:
@@ -104,7 +104,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "indeterminate": decision.indeterminate,
         "arguments": dict(decision.arguments),
         "facets": [asdict(each) for each in found.facets],
-        "conditions": [asdict(each) for each in found.conditions],
+        "conditions": [_described(each) for each in found.conditions],
         "limits": [asdict(each) for each in found.limits],
         "signals": list(found.signals),
         "rules_fired": [hit.id for hit in decision.rules],
@@ -117,3 +117,8 @@ def as_json(found: Explanation) -> dict[str, Any]:
             for way in found.lower
         ],
     }
+
+
+def _described(each: ConditionLine) -> dict[str, Any]:
+    parts = [{"text": part.text, "depth": part.depth, "value": part.shown} for part in each.parts]
+    return {**asdict(each), "parts": parts}

@@ -143,7 +143,8 @@ def _reasons(before: Decision, after: Decision) -> Iterator[str]:
             yield f"{field} {was.word} -> {now.word}"
     for field in ("tool", "reason", "approvers", "quorum", "grants"):
         was, now = getattr(before, field), getattr(after, field)
-        if was != now and (field not in ("approvers", "quorum") or after.level in _HELD):
+        people = field in ("approvers", "quorum")  # they belong to a level
+        if was != now and (not people or before.level is after.level and after.level in _HELD):
             yield f"{field} {_shown(was)} -> {_shown(now)}"
 
 

@@ -14,8 +14,9 @@ from ..core.decisions import Decision, Level
 from ..core.evaluate import Prepared, decide, prepare
 from ..core.facts import MILLION, Facts
 from ..core.rules import Environment, Indeterminate, PolicySet
-from .explain_conditions import Part, Written, parts, written
+from .explain_conditions import Written, parts, written
 from .explain_lower import Case, Way, ways
+from .expression_trace import Part
 from .load import load_policies
 from .suite_document import FactsEntry
 from .suite_facts import facts_of
@@ -174,7 +175,7 @@ def _conditions(
 def _answer(inner: tuple[Part, ...]) -> str:
     if not inner:
         return "always"
-    return inner[0].value.partition(":")[0]
+    return inner[0].shown.partition(":")[0]
 
 
 def _limits(

@@ -9,7 +9,9 @@ from typing import Any
 
 from ..core.rules import Environment, Indeterminate
 from .document import PolicyDocument
-from .expression_syntax import Binary, ListLiteral, Literal, Loop, Node, Select, children, parse
+from .expression_syntax import Binary, Node, parse, walk
+from .expression_trace import Part, explain_condition
+from .expression_types import ANY
 from .expressions import compile_node
 from .load import policy_files
 from .positions import load_model
@@ -23,15 +25,6 @@ class Written:
     when: str | None
     place: str
     variables: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One subexpression and its value for a call; `depth` counts from the whole condition."""
-
-    text: str
-    value: str
-    depth: int
 
 
 def written(paths: Sequence[Path]) -> dict[str, Written]:
@@ -63,38 +56,14 @@ def parts(condition: Written, seen: Environment) -> tuple[Part, ...]:
     """Return the value of every part of *condition*, whole first; literals are left out."""
     if condition.when is None:
         return ()
-    return tuple(_parts(parse(condition.when), condition.variables, seen, 0))
-
-
-def _parts(
-    node: Node, variables: Mapping[str, Any], seen: Environment, depth: int
-) -> Iterator[Part]:
-    if isinstance(node, Literal | ListLiteral):
-        return
-    yield Part(text=node.text, value=_value(node, variables, seen), depth=depth)
-    if isinstance(node, Select):
-        return  # a field's value says it all
-    inner = (node.target,) if isinstance(node, Loop) else children(node)
-    for child in inner:
-        yield from _parts(child, variables, seen, depth + 1)
-
-
-def _value(node: Node, variables: Mapping[str, Any], seen: Environment) -> str:
-    try:
-        value = compile_node(node, variables)(seen)
-    except Indeterminate as doubt:
-        return f"indeterminate: {doubt}"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return explain_condition(condition.when, condition.variables, ANY, seen)
 
 
 def compared_with(condition: Written, name: str) -> Iterator[float]:
     """Yield the numbers that *condition* compares `args.NAME` with."""
     if condition.when is None:
         return
-    for node in _walk(parse(condition.when)):
+    for node in walk(parse(condition.when)):
         if isinstance(node, Binary):
             sides = (node.left, node.right)
             for one, other in (sides, sides[::-1]):
@@ -102,12 +71,6 @@ def compared_with(condition: Written, name: str) -> Iterator[float]:
                     value = _number(other, condition.variables)
                     if value is not None:
                         yield value
-
-
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in children(node):
-        yield from _walk(child)
 
 
 def _number(node: Node, variables: Mapping[str, Any]) -> float | None:

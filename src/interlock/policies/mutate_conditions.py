@@ -6,7 +6,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .expression_syntax import Binary, Call, ConditionError, Literal, Logic, Loop, Node, parse
+from .expression_syntax import (
+    Binary,
+    ConditionError,
+    Literal,
+    Logic,
+    Loop,
+    Node,
+    Unary,
+    parse,
+    walk,
+)
 
 _EDGES = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -30,7 +40,7 @@ def variants(source: str) -> Iterator[Variant]:
     except ConditionError:
         return
     seen = {source}
-    for node in _nodes(tree):
+    for node in walk(tree):
         for after, suggestion in _changes(node):
             end = node.column + len(node.text)
             text = f"{source[: node.column]}{after}{source[end:]}"
@@ -45,23 +55,6 @@ def variants(source: str) -> Iterator[Variant]:
                 )
 
 
-def _nodes(node: Node) -> Iterator[Node]:
-    yield node
-    inner: tuple[Node, ...] = ()
-    if isinstance(node, Logic):
-        inner = node.operands
-    elif isinstance(node, Binary):
-        inner = (node.left, node.right)
-    elif isinstance(node, Call):
-        inner = node.arguments
-    elif isinstance(node, Loop):
-        inner = (node.target, node.condition)
-    elif hasattr(node, "operand"):
-        inner = (node.operand,)
-    for each in inner:
-        yield from _nodes(each)
-
-
 def _changes(node: Node) -> Iterator[tuple[str, str]]:
     if isinstance(node, Logic):
         yield from _without_an_operand(node)
@@ -70,6 +63,11 @@ def _changes(node: Node) -> Iterator[tuple[str, str]]:
     elif isinstance(node, Literal) and type(node.value) in (int, float):
         for number in shifted(node.value):
             yield json.dumps(number), f"add cases on both sides of {json.dumps(node.value)}"
+    elif isinstance(node, Unary) and node.op == "!":
+        yield (
+            f"({node.operand.text})",
+            f"add a case in which `{node.operand.text}` is true and one in which it is false",
+        )
     elif isinstance(node, Loop):
         other = "all" if node.name == "exists" else "exists"
         text = f"{node.target.text}.{other}({node.variable}, {node.condition.text})"

@@ -380,13 +380,20 @@ class _Maker:
         yield from self.remove("repeat_denied", path, "repeat_denied dropped", refused)
         levels = [level.word for level in Level][1:]
         yield from self.lower("repeat_denied", (*path, "then"), levels, "repeat_denied", refused)
-        yield from self.lower(
-            "grants",
-            ("approvals", "grants", "at_most"),
-            [level.word for level in Level],
-            "grants",
-            "add a case with facts: {grant: true} and expect the level",
-        )
+        yield from self.grants()
+
+    def grants(self) -> Iterator[Mutant]:
+        given = self.at(("approvals", "grants"))
+        path: Path = ("approvals", "grants")
+        entries = [(*path, index) for index in range(len(given))] if isinstance(given, list) else []
+        for here in entries or [path]:
+            yield from self.lower(
+                "grants",
+                (*here, "at_most"),
+                [level.word for level in Level],
+                "grants",
+                "add a case with facts: {grant: true} and expect the level",
+            )
 
 
 def _fields(mutant: Mutant) -> dict[str, Any]:

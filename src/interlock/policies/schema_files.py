@@ -62,7 +62,10 @@ def schema_of(
         def function_before_schema(
             self, schema: core_schema.BeforeValidatorFunctionSchema
         ) -> JsonSchemaValue:
-            return rewrite(_name(schema), self.generate_inner(schema["schema"]))
+            inner = self.generate_inner(schema["schema"])
+            written = rewrite(_name(schema), inner)
+            said = schema.get("json_schema_input_schema")
+            return self.generate_inner(said) if written is inner and said else written
 
         def function_plain_schema(
             self, schema: core_schema.PlainValidatorFunctionSchema
@@ -73,7 +76,7 @@ def schema_of(
             inner = self.generate_inner(schema["schema"])
             default = schema.get("default")
             kind = _KINDS.get(type(default))
-            if kind == inner.get("type") and default != "":
+            if kind is not None and kind == inner.get("type") and default != "":
                 return {**inner, "default": default}
             return inner
 
@@ -85,7 +88,7 @@ def schema_of(
         by_alias=True, mode="validation", schema_generator=Generator, ref_template="#/$defs/{model}"
     )
     for name, definition in (*schema.get("$defs", {}).items(), (model.__name__, schema)):
-        _describe(definition, texts.get(name, {}))
+        _describe(definition, texts.get(name, {}), schema.get("$defs", {}))
     return {"$schema": _DIALECT, **schema, "title": title}
 
 
@@ -104,7 +107,9 @@ def _written(validator: str, inner: JsonSchemaValue) -> JsonSchemaValue:
     return inner
 
 
-def _describe(definition: dict[str, Any], texts: Mapping[str, str]) -> None:
+def _describe(
+    definition: dict[str, Any], texts: Mapping[str, str], definitions: Mapping[str, Any]
+) -> None:
     definition.pop("title", None)
     properties = definition.get("properties", {})
     for key in [key for key, value in properties.items() if value.get("not") == {}]:
@@ -113,7 +118,8 @@ def _describe(definition: dict[str, Any], texts: Mapping[str, str]) -> None:
         value.pop("title", None)
         if "anyOf" in value and "minLength" in value:  # of one or a list
             value["minItems"] = value.pop("minLength")
-        text = texts.get(key) or value.get("description")
+        named = definitions.get(str(value.get("$ref", "")).rpartition("/")[2], {})
+        text = texts.get(key) or value.get("description") or named.get("description")
         if not text:
             continue
         if "$ref" in value:  # draft 7 reads nothing beside a $ref

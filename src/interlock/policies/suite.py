@@ -227,6 +227,9 @@ def _run_row(
     extra: Mapping[str, Any],
     expect: Expect,
 ) -> None:
+    if not expect.model_fields_set:
+        running.fail(place, f"case {case.name!r} expects nothing: say level, rules or a reason")
+        return
     wrong_names = list(unknown_names(running.policy, expect))
     for where, message in wrong_names:
         running.fail((*expected, *where), f"case {case.name!r}: {message}")

@@ -1,0 +1,137 @@
+"""What an explanation says, and that what it says would lower a call was seen to do so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interlock.core.decisions import Level
+from interlock.policies.explain import Explanation, explain, open_book
+from interlock.policies.suite import moment
+from interlock.policies.suite_calls import make_call, setting
+from interlock.policies.suite_document import AgentEntry, CallEntry, FactsEntry, SessionEntry
+from tests.policies.building import HEAD, PAY
+
+RULES = """rules:
+  - {id: big, tools: [pay], at_least: approve_dual,
+     when: args.amount > 1000 && agent.id != "treasurer"}
+  - {id: tainted, tools: [pay], when: session.untrusted_content, at_least: approve}
+  - {id: listed, tools: [pay], when: 'args.memo in ["x"]', deny: Not with this memo.}
+exceptions:
+  - {id: rent, tools: [pay], when: args.to == "landlord", at_most: notify, owner: ann,
+     reason: monthly, expires: "2026-12-31"}
+signals:
+  confidence: {missing: 0.5, raise_below: {low: 0.2, medium: 0.4, high: 0.8, critical: 1.0}}
+limits:
+  - {id: per-day, tools: [pay], key: [agent.id], window: 24h, sum: args.amount, max: 2000,
+     then: approve_dual}
+"""
+
+
+def explained(tmp_path: Path, facts: FactsEntry | None = None, **args: Any) -> Explanation:
+    file = tmp_path / "p.yaml"
+    file.write_text(HEAD.replace("NAME", "p") + PAY + RULES)
+    book = open_book([file])
+    agent = AgentEntry(confidence=args.pop("confidence", 1.0))
+    entry = CallEntry(tool="pay", args={"memo": "m", **args})
+    call = make_call(entry, agent, setting({}), book.policy)
+    return explain(book, call, facts or FactsEntry(), moment("2026-06-01"))
+
+
+def ways(found: Explanation) -> list[tuple[str, ...]]:
+    return [way.changes for way in found.lower]
+
+
+def test_every_part_of_a_condition_has_its_value(tmp_path: Path) -> None:
+    found = explained(tmp_path, amount=1500)
+
+    big = next(each for each in found.conditions if each.id == "big")
+    assert (big.answer, big.applied) == ("true", True)
+    assert [(part.text, part.shown) for part in big.parts] == [
+        ('args.amount > 1000 && agent.id != "treasurer"', "true"),
+        ("args.amount > 1000", "true"),
+        ("args.amount", "1500"),
+        ('agent.id != "treasurer"', "true"),
+        ("agent.id", '"agent"'),
+    ]
+    assert big.place.endswith("p.yaml:23:5")
+
+
+def test_a_part_that_cannot_be_evaluated_says_why(tmp_path: Path) -> None:
+    found = explained(tmp_path, amount=5)
+
+    rent = next(each for each in found.conditions if each.id == "rent")
+    assert rent.answer == "indeterminate"
+    assert rent.parts[-1].shown == "indeterminate: args.to is missing"
+
+
+def test_facets_show_the_band_that_they_fall_in(tmp_path: Path) -> None:
+    facet = explained(tmp_path, amount=120).facets[0]
+
+    assert (facet.name, facet.value, facet.stake, facet.band) == (
+        "amount",
+        "120",
+        "medium",
+        "up to 500",
+    )
+
+
+def test_a_lower_amount_is_named_with_the_bound_that_it_has_to_keep(tmp_path: Path) -> None:
+    found = explained(tmp_path, amount=120)
+
+    assert found.level is Level.APPROVE
+    assert ("args.amount at most 50 (it is 120)",) in ways(found)
+
+
+def test_the_confidence_that_would_have_done_is_named(tmp_path: Path) -> None:
+    found = explained(tmp_path, amount=600, confidence=0.5)
+
+    assert found.level is Level.APPROVE_DUAL
+    assert ("agent.confidence at least 0.8 (it is 0.5)",) in ways(found)
+
+
+def test_an_untainted_session_and_a_lower_amount_are_only_enough_together(tmp_path: Path) -> None:
+    facts = FactsEntry(session=SessionEntry(untrusted_content=True))
+    found = explained(tmp_path, facts, amount=120)
+
+    both = {"args.amount at most 50 (it is 120)", "a session that has read no untrusted content"}
+    assert any(set(way) == both for way in ways(found))
+    assert not any(len(way) == 1 and set(way) < both for way in ways(found))
+
+
+def test_what_a_limit_has_used_counts_as_a_cause(tmp_path: Path) -> None:
+    found = explained(tmp_path, FactsEntry(used={"per-day": 1990.0}), amount=40)
+
+    assert (found.level, found.limits[0].exceeded) == (Level.APPROVE_DUAL, True)
+    assert ("nothing of limit per-day used yet (1990 is)",) in ways(found)
+
+
+def test_a_denial_by_a_rule_names_the_rule(tmp_path: Path) -> None:
+    found = explained(tmp_path, amount=5, memo="x")
+
+    assert found.level is Level.DENY
+    assert ways(found) == [("without rule listed",)]
+
+
+def test_an_allowed_call_has_nothing_to_lower(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    read_only = PAY.replace("compensable", "read_only").replace(
+        "undo: {reason: Ask for it back.}", ""
+    )
+    file.write_text(HEAD.replace("NAME", "p") + read_only)
+    book = open_book([file])
+    call = make_call(
+        CallEntry(tool="pay", args={"amount": 5}), AgentEntry(), setting({}), book.policy
+    )
+
+    assert explain(book, call, FactsEntry(), moment("2026-06-01")).lower == ()
+
+
+@pytest.mark.parametrize("amount", [5, 49, 51, 499, 501, 1001, 9999, 10_001])
+def test_every_way_that_is_told_lowers_the_level(tmp_path: Path, amount: int) -> None:
+    found = explained(tmp_path, amount=amount, confidence=0.1)
+
+    assert found.lower
+    assert all(way.level < found.level for way in found.lower)
