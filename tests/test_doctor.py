@@ -13,7 +13,7 @@ from interlock.config import load_config
 from interlock.core.decisions import Level, PolicyRef, Reversibility
 from interlock.core.errors import WeakGround
 from interlock.core.identity import KeyRecord, Kind
-from interlock.core.matching import Catalogue
+from interlock.core.matching import build
 from interlock.core.patterns import HttpMatch
 from interlock.core.rules import Levels, LevelSpec, PolicySet, Tool
 from interlock.doctor import Ground, Weakness, refuse, survey, weak_ground
@@ -36,7 +36,7 @@ def a_policy(reversibility: Reversibility = Reversibility.READ_ONLY, **more: Any
         ref=PolicyRef(name="p", version=1, sha256=""),
         matrix=((Level.APPROVE,) * 3 + (Level.APPROVE_DUAL,),) * 4,
         tools={"a.b": Tool(id="a.b", match=match, reversibility=reversibility)},
-        catalogue=Catalogue({}),
+        catalogue=build({})[0],
         **more,
     )
 

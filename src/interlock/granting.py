@@ -70,8 +70,8 @@ class Grants:
             IllegalTransition: there is no such vote.
             StoreUnavailable: it was not kept; the approval stands.
         """
-        at = await self._store.now()
-        if not self._voted(action, reviewer, at):
+        at, held = await self._store.now(), action.decision
+        if held is None or not self._voted(action, reviewer, at):
             raise IllegalTransition("A grant goes with an approval; you have not approved this.")
         grant = Grant(
             id=f"g{action.id}",
@@ -81,6 +81,8 @@ class Grants:
             target=dict(now.target or {}),
             by=reviewer,
             action_id=action.id,
+            level=int(held.level),
+            stake=int(held.stake),
             created=at,
             expires=at + round(asked.seconds * 1000),
             uses=asked.uses,

@@ -103,6 +103,8 @@ def test_a_grant_for_a_tool_does_not_outlive_its_definition() -> None:
         target={},
         by="ann",
         action_id="a",
+        level=3,
+        stake=3,
         created=0,
         expires=2**60,
         uses=1,

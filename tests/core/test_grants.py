@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import Agent, ToolCall
-from interlock.core.decisions import Decision, Level
+from interlock.core.decisions import Decision, Level, Stake
 from interlock.core.digest import grant_mac
 from interlock.core.evaluate import decide, prepare
 from interlock.core.facts import Grant, blank
@@ -31,6 +31,8 @@ def grant(asked: ToolCall = BOB, of: Tool = GRANTED, **changes: Any) -> Grant:
             target=dict(prepared.target or {}),
             by="ann",
             action_id="a1",
+            level=Level.APPROVE,
+            stake=Stake.CRITICAL,
             created=NOW - 1,
             expires=NOW + 1,
             uses=3,
@@ -93,6 +95,17 @@ def test_a_grant_that_ended_is_used_up_or_is_for_something_else_lowers_nothing(
     assert judged(given=grant(**changes)).level is Level.APPROVE
 
 
+@pytest.mark.parametrize("less", [{"stake": Stake.LOW}, {"level": Level.NOTIFY}])
+def test_a_grant_lowers_nothing_that_weighs_more_than_what_it_was_given_for(
+    less: dict[str, Any],
+) -> None:
+    """Fault caught: a small payment is granted, and a large one to the same account is sent."""
+    decision = judged(given=grant(**less))
+
+    assert (decision.level, decision.grant) == (Level.APPROVE, "")
+    assert any("given for a call of less weight" in line for line in decision.trace)
+
+
 def test_a_grant_lowers_nothing_once_policy_grants_no_more() -> None:
     assert judged(tool=replace(GRANTED, grants=None), given=grant()).level is Level.APPROVE
 
@@ -139,6 +152,8 @@ OTHERS: dict[str, Any] = {
     "target": {"to": "eve"},
     "by": "eve",
     "action_id": "a2",
+    "level": 3,
+    "stake": 1,
     "created": 1,
     "expires": 2**50,
     "uses": 10**6,

@@ -313,6 +313,8 @@ def test_a_grant_lowers_only_where_nothing_fired_and_never_what_is_denied(
         target={},
         by="ann",
         action_id="a",
+        level=3,
+        stake=3,
         created=0,
         expires=2**60,
         uses=1,

@@ -28,7 +28,13 @@ def calls(store: RedisStore) -> Calls:
 async def a_grant(store: RedisStore, **said: Any) -> Grant:
     now = await store.now()
     usual: dict[str, Any] = {"id": "g1", "key": "bob", "agent": "bot", "tool": "bank.pay"}
-    usual |= {"target": {"to": "bob", "n": [1, None]}, "by": "ann", "action_id": "a0"}
+    usual |= {
+        "target": {"to": "bob", "n": [1, None]},
+        "by": "ann",
+        "action_id": "a0",
+        "level": 2,
+        "stake": 1,
+    }
     usual |= {"created": now, "expires": now + DAY, "uses": 2, "reason": "rent", "mac": "m"}
     return Grant(**(usual | said))
 

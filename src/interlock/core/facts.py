@@ -68,6 +68,8 @@ class Grant:
     target: Mapping[str, object]  #: the arguments by name that a call must have, exactly
     by: str  #: who granted it
     action_id: str  #: the call on which it was granted
+    level: int  #: of that call; it lowers none that asks for more oversight
+    stake: int  #: of that call; it lowers none that weighs more
     created: int  #: ms, by the store's clock
     expires: int  #: ms
     uses: int  #: how often it may be used in all

@@ -34,6 +34,9 @@ def apply_grant(
     if not _covers(grant, call, tool, key, at):
         judging.notes.append(f"grant {grant.id}: not for this call, or ended")
         return
+    if judging.level > grant.level or judging.stake > grant.stake:
+        judging.notes.append(f"grant {grant.id}: given for a call of less weight")
+        return
     judging.grant = grant.id
     judging.level = tool.grants.at_most
     judging.notes.append(f"grant {grant.id} of {grant.by}: at most {LEVELS[judging.level]}")

@@ -25,7 +25,7 @@ _JSON = re.compile(
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _FORM = re.compile(rb"%[0-9A-Fa-f]{2}|\+")
 _SHORT = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_BODY = frozenset({"json", "form"})
+_PARTS = {"json": "body", "form": "body", "path": "target", "query": "target"}
 
 Finder = Callable[[bytes], Iterator[tuple[int, int]]]
 
@@ -48,15 +48,18 @@ class _Needle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hidden:
-    """One hidden argument. `sure`: all of it can be looked for."""
+    """One hidden argument. `part`: what it must be found in; `sure`: all of it can be."""
 
-    in_body: bool
+    part: str  #: body | target, or empty: nowhere
     needles: tuple[_Needle, ...]
     sure: bool
 
 
 class Masks:
-    """What is hidden of one call. Falsy where nothing is."""
+    """What is hidden of one call. Falsy where nothing is.
+
+    *sources*: where each argument was read from: path, query, form or json.
+    """
 
     __slots__ = ("_hidden", "names")
 
@@ -65,7 +68,7 @@ class Masks:
     ) -> None:
         self.names = tuple(name for name in names if name in arguments)
         self._hidden = tuple(
-            _hidden(arguments[name], sources.get(name, "json") in _BODY) for name in self.names
+            _hidden(arguments[name], _PARTS.get(sources.get(name, ""), "")) for name in self.names
         )
 
     def __bool__(self) -> bool:
@@ -84,13 +87,13 @@ class Masks:
     def target(self, target: str) -> str | None:
         """Return path and query masked; None where that cannot be done with certainty."""
         raw = target.encode("utf-8", "surrogatepass")
-        if not all(_certain(each, raw) for each in self._hidden if not each.in_body):
+        if not all(_certain(each, raw) for each in self._hidden if each.part == "target"):
             return None
         return self._masked(raw).decode("utf-8", "surrogatepass")
 
     def body(self, body: bytes) -> bytes | None:
         """Return the body masked; None where that cannot be done with certainty."""
-        if not all(_certain(each, body) for each in self._hidden if each.in_body):
+        if not all(_certain(each, body) for each in self._hidden if each.part == "body"):
             return None
         return self._masked(body)
 
@@ -123,11 +126,11 @@ class Masks:
 NO_MASKS = Masks({}, {}, ())
 
 
-def _hidden(value: object, in_body: bool) -> _Hidden:
+def _hidden(value: object, part: str) -> _Hidden:
     leaves = list(_leaves(value))
     needles = tuple(needle for leaf in leaves if (needle := _needle(leaf)) is not None)
     sure = all(_needle(leaf) is not None or leaf == "" for leaf in leaves)
-    return _Hidden(in_body=in_body, needles=needles, sure=sure)
+    return _Hidden(part=part, needles=needles, sure=sure)
 
 
 def _leaves(value: object) -> Iterator[object]:

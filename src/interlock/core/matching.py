@@ -102,12 +102,12 @@ class _Node:
 
     def reach(self, path: list[str], at: int = 0) -> Iterator[_Bucket]:
         """Yield what *path* may mean; each node is visited once, so a long path costs no more."""
-        if self.tails is not None:
-            yield self.tails
         if at == len(path):
             if self.ends is not None:
                 yield self.ends
             return
+        if self.tails is not None:
+            yield self.tails
         literal = self.literals.get(path[at])
         if literal is not None:
             yield from literal.reach(path, at + 1)

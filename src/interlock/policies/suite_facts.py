@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 
 from ..core.actions import ToolCall
-from ..core.decisions import Decision
+from ..core.decisions import Decision, Level, Stake
 from ..core.evaluate import Prepared, decide, prepare
 from ..core.facts import MILLION, Facts, Grant, Session
 from ..core.rules import PolicySet
@@ -106,6 +106,8 @@ def _grant(prepared: Prepared, given: bool | GrantEntry) -> Grant | None:
         target=prepared.target or {},
         by=entry.by,
         action_id="",
+        level=Level.APPROVE_DUAL,
+        stake=Stake.CRITICAL,
         created=0,
         expires=_FOREVER,
         uses=1,
