@@ -8,7 +8,7 @@ from ...core.decisions import Reversibility
 from .actions import READING, Said, is_noun, sure_writes
 from .operations import Operation, Undo
 from .siblings import Siblings
-from .vocabulary import JOBS, MESSAGES, MONEY, SECRETS, SOFT, TALK, VERBS, Verb
+from .vocabulary import JOBS, LIVE, MESSAGES, MONEY, SECRETS, SOFT, TALK, VERBS, Verb
 
 READ_ONLY, REVERSIBLE, COMPENSABLE, IRREVERSIBLE = Reversibility
 
@@ -151,9 +151,9 @@ def _create(operation: Operation, verb: str, why: str, said: Said, siblings: Sib
             confirm="how is it taken back?",
             kind=Verb.CREATE,
         )
-    told = sorted(said.objects & TALK)
+    told = sorted(said.objects & (TALK | LIVE))
     if told:
-        why = f"{why} of: {', '.join(told)} (people are told)"
+        why = f"{why} of: {', '.join(told)} (it acts, or people are told)"
         return _taken_back(COMPENSABLE, other, why, Verb.CREATE)
     return _taken_back(REVERSIBLE, other, why, Verb.CREATE)
 

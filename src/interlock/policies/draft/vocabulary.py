@@ -215,6 +215,12 @@ MESSAGES = frozenset(
     send sends singlesend campaign fax participant participants validation siprec
     reminder voice conference""".split()
 )
+# What does something, or lets something through, for as long as it is there.
+LIVE = frozenset(
+    """webhook webhooks hook hooks delegate delegates forwarding service services container
+    containers plugin plugins function functions share shares sharing collaboration
+    collaborations link links""".split()
+)
 JOBS = frozenset(
     """job jobs run runs execution executions exec command commands build builds
     deployment deployments pipeline pipelines workflow workflows task_run action
@@ -223,7 +229,7 @@ JOBS = frozenset(
 )
 TALK = frozenset(
     """comment comments review reviews reply replies issue issues ticket tickets
-    discussion discussions announcement status_update event events post posts pull
+    discussion discussions announcement updates event events post posts pull
     merge reaction_public user users member members collaborator collaborators guest
     guests attendee attendees account accounts person people subscriber employee
     reservation booking bookings agreement""".split()
@@ -239,7 +245,7 @@ PROGRAMS = frozenset(
 ACTIONS = frozenset("action actions operation op _method subcommand".split())
 QUERIES = frozenset("sql command cmd raw_query statement shell".split())
 RECIPIENTS = frozenset(
-    """to recipient recipients cc bcc attendees invitees sendupdates
+    """to recipient recipients channels cc bcc attendees invitees sendupdates
     sendnotifications send_email notify send_notification sendinvitations
     guestscansee""".split()
 )
