@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.decisions import Level, Reversibility, Stake
@@ -185,7 +185,7 @@ class _Maker:
                 if whole is not None:
                     change = (("matrix",), {**whole, row.word: new})
                 made = self.change("matrix", path, words[index], what, suggestion)
-                yield Mutant(**{**_fields(made), "changes": (change,)})
+                yield replace(made, changes=(change,))
 
     def tables(self) -> Iterator[Mutant]:
         stakes = [stake.word for stake in Stake]
@@ -200,7 +200,10 @@ class _Maker:
             for index, band in enumerate(table or ()):
                 who = f"band {index + 1} of {name}"
                 bound = band.get("upto") if isinstance(band, Mapping) else None
-                around = f"add cases with {name} {bound} and just above it"
+                below = self.at((*path, index - 1, "upto")) if index else 0
+                around = f"add a case with {name} above {below}"
+                if bound is not None:
+                    around = f"add cases with {name} {bound} and just above it"
                 yield from self.numbers("band", (*path, index, "upto"), who, around)
                 yield from self.lower("band", (*path, index, "stake"), stakes, who, around)
 
@@ -394,7 +397,3 @@ class _Maker:
                 "grants",
                 "add a case with facts: {grant: true} and expect the level",
             )
-
-
-def _fields(mutant: Mutant) -> dict[str, Any]:
-    return {name: getattr(mutant, name) for name in Mutant.__dataclass_fields__}

@@ -255,7 +255,7 @@ def _judge_row(
     task = {} if case.task is None else {"task": case.task}
     assignments = {**task, **case.set, **extra}
     decision = running.judge(entry, agent, case.facts, assignments, case.now)
-    wrong = list(differences(expect, decision))
+    wrong = list(differences(expect, decision, running.policy))
     if known and decision.tool != entry.tool:
         wrong.append(f"the call is {decision.tool or 'unknown'}: {decision.message}")
     return decision, wrong

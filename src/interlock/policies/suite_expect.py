@@ -81,13 +81,13 @@ def known_call(entry: CallEntry, policy: PolicySet) -> None:
         raise BadCall(f"there is no tool {entry.tool!r}{suggestion(entry.tool, policy.tools)}")
 
 
-def differences(expect: Expect, decision: Decision) -> Iterator[str]:
-    """Yield how *decision* is not what is expected."""
+def differences(expect: Expect, decision: Decision, policy: PolicySet) -> Iterator[str]:
+    """Yield how *decision* of *policy* is not what is expected."""
     for name in sorted(expect.model_fields_set):
         wanted = getattr(expect, name)
         if wanted is None:
             continue
-        got = _got(decision, name, wanted)
+        got = _target(decision, policy) if name == "target" else _got(decision, name, wanted)
         if name in _LISTS:
             same = sorted(wanted) == sorted(got)
             wanted = list(wanted)
@@ -102,14 +102,19 @@ def _got(decision: Decision, name: str, wanted: Any) -> Any:
         return [hit.id for hit in decision.rules]
     if name == "taints":
         return sorted(decision.effects.taints)
-    if name == "target":
-        return sorted(decision.target or ())
     value = getattr(decision, name)
     if name == "grant" and isinstance(wanted, bool):
         return bool(value)
     if isinstance(value, Level | Stake | Reversibility):
         return value.word
     return list(value) if isinstance(value, tuple) else value
+
+
+def _target(decision: Decision, policy: PolicySet) -> list[str]:
+    """Return the arguments that say what is acted on, whether or not anything asks for them."""
+    tool = policy.tools.get(decision.tool)
+    declared = tool.target if tool else None
+    return sorted(decision.arguments if declared is None else declared)
 
 
 def _shown(value: Any) -> str:
