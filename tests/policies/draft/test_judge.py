@@ -146,6 +146,19 @@ def test_a_pair_of_opposites_takes_each_other_back() -> None:
         assert found.undo is not None and found.undo.tool == f"api.{other}_pet"
 
 
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("addOrUpdatePet", "Add a pet."),
+        ("putPet", "Add or update a pet."),
+        ("x", "Creates or replaces"),
+    ],
+)
+def test_what_adds_or_overwrites_is_not_taken_back_by_a_delete(name: str, summary: str) -> None:
+    paths = {"/pets/{id}": {"put": operation(name, summary), "delete": operation("removePet")}}
+    assert guess(paths, "PUT /pets/{id}").reversibility >= COMPENSABLE
+
+
 def test_people_who_are_told_keep_a_creation_from_being_taken_back_wholly() -> None:
     text = "Create a pet. Sends an email to its owner."
     paths = {

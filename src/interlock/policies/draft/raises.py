@@ -14,6 +14,7 @@ from .vocabulary import (
     EATS,
     GRAVE,
     HARD,
+    OVERWRITES,
     PROGRAMS,
     QUERIES,
     RECIPIENTS,
@@ -21,7 +22,7 @@ from .vocabulary import (
     VERBS,
     Verb,
 )
-from .words import tokens
+from .words import first_sentence, tokens
 
 
 def raises(operation: Operation, said: Said, so_far: Reversibility) -> Iterator[Effect]:
@@ -36,6 +37,9 @@ def raises(operation: Operation, said: Said, so_far: Reversibility) -> Iterator[
     grave = GRAVE.search(said.text)
     if grave:
         yield _at_least(IRREVERSIBLE, f"description: '{grave[0]}'")
+    overwrites = OVERWRITES.search(first_sentence(said.text))
+    if overwrites and so_far is REVERSIBLE:
+        yield _at_least(COMPENSABLE, f"description: '{overwrites[0]}'")
     tells = TELLS.search(said.text)
     if tells and so_far is REVERSIBLE:
         yield _at_least(COMPENSABLE, f"description: '{tells[0]}'")

@@ -273,6 +273,9 @@ EATS = re.compile(
     r"|\bmark(?:s|ed)? (?:\w+ ){0,3}as (?:read|seen)\b",
     re.IGNORECASE,
 )
+OVERWRITES = re.compile(
+    r"\b(?:or|and) (?:update|replace|overwrite|modify|edit|upsert|change)s?\b", re.IGNORECASE
+)
 SOFT = re.compile(
     r"\b(?:to (?:the )?trash|soft[- ]delet\w+|can be (?:restored|recovered|undeleted)|recycle bin"
     r"|archives? (?:the|a|an)\b|moves? .{0,40}\btrash)",

@@ -72,10 +72,12 @@ def leading_verb(text: str) -> str:
 def name_verbs(words: list[str]) -> list[str]:
     """Return the verbs among the *words* of a name: the first is what it does.
 
-    Words that are nouns as often (`list`, `comment`) count where they stand first, or where no
-    other verb is there.
+    Words that are nouns as often (`list`, `comment`) count where they stand first, after `or` and
+    `and`, or where no other verb is there.
     """
-    sure = [word for word in words if word in VERBS and word not in NOUNS_TOO]
+    pairs = zip(["", *words], words, strict=False)
+    joined = {word for before, word in pairs if before in ("or", "and")}
+    sure = [w for w in words if w in VERBS and (w not in NOUNS_TOO or w in joined)]
     if words and words[0] in VERBS:
         return [words[0], *(word for word in sure if word != words[0])]
     if sure:
