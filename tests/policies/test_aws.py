@@ -14,7 +14,9 @@ from interlock.core.actions import Agent, ToolCall
 from interlock.core.decisions import Level
 from interlock.ingress.wire import RawRequest, Settings, parse_call
 from interlock.policies.load import load_policies
-from tests.policies.building import judge
+from interlock.policies.suite_document import FactsEntry
+from interlock.policies.suite_facts import judged
+from tests.policies.building import NOON
 
 POLICY = load_policies([Path(__file__).parents[2] / "policies/aws.yaml"])
 PREFIX = "http://127.0.0.1:1/t/aws"
@@ -137,12 +139,12 @@ def parsed(request: AWSPreparedRequest) -> ToolCall:
 def test_what_boto3_sends_is_judged_as_the_operation_that_it_is(
     service: str, operation: str, arguments: dict[str, Any], tool: str, level: Level
 ) -> None:
-    decision = judge(POLICY, sent(service, operation, **arguments))
+    decision = judged(sent(service, operation, **arguments), POLICY, FactsEntry(), NOON)
 
     assert (decision.tool, decision.level) == (tool, level), decision.trace
 
 
 def test_an_operation_that_is_in_no_entry_is_held() -> None:
-    decision = judge(POLICY, sent("ec2", "delete_vpc", VpcId="vpc-1"))
+    decision = judged(sent("ec2", "delete_vpc", VpcId="vpc-1"), POLICY, FactsEntry(), NOON)
 
     assert (decision.reason, decision.level) == ("unknown_tool", Level.APPROVE)
