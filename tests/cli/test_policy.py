@@ -176,6 +176,15 @@ def test_explain_takes_the_policies_of_the_configuration(folder: Path) -> None:
     assert (result.exit_code, result.output.splitlines()[0]) == (0, "notify  pay  (Pays.)")
 
 
+def test_explain_without_a_policy_says_how_to_name_one(folder: Path) -> None:
+    (folder / "call.json").write_text('{"tool": "pay"}')
+
+    result = run("explain", folder / "call.json", "--config", folder / "none.yaml")
+
+    assert result.exit_code == 2
+    assert "Name the policy with --policy: there is no" in result.output
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -56,6 +56,8 @@ def explain(call: TextIO, paths: tuple[Path, ...], config: Path, as_json: bool) 
 
     Exit status: 0 done, 2 wrong usage or an invalid document.
     """
+    if not paths and not config.exists():
+        raise click.UsageError(f"Name the policy with --policy: there is no {config} here.")
     name = getattr(call, "name", "-")
     entry = read_call(call.read(), str(name))
     book = open_book(paths or configured(config).policies)

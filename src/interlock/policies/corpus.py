@@ -73,7 +73,7 @@ def _parsed(text: str, file: str, line: int) -> Any:
         return json.loads(text, object_pairs_hook=_without_duplicates)
     except json.JSONDecodeError as error:
         place = line + error.lineno - 1, error.colno
-        message = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        message = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}; names and texts have quotes"
     except _Duplicate as error:
         place, message = (line, 1), f"the key {error} occurs twice: keep one of them"
     except RecursionError:
