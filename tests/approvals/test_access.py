@@ -23,11 +23,18 @@ GOLDEN: dict[tuple[str, str], set[Kind | None]] = {
     ("POST", "/v1/approvals/{id}/preview"): {Kind.APPROVER},
     ("POST", "/v1/approvals/{id}/decision"): {Kind.APPROVER},
     ("POST", "/v1/approvals/{id}/resolve"): {Kind.ADMIN},
+    ("POST", "/v1/approvals/{id}/reveal"): {Kind.APPROVER},
+    ("GET", "/v1/grants"): PEOPLE,
+    ("DELETE", "/v1/grants/{id}"): PEOPLE,
+    ("GET", "/v1/policy"): PEOPLE,
     ("GET", "/v1/events"): PEOPLE,
     ("GET", "/openapi.json"): ALL,
     ("GET", "/"): ALL,
     ("GET", "/review"): PEOPLE,
     ("GET", "/review/{id}"): PEOPLE,
+    ("POST", "/review/{id}/reveal"): {Kind.APPROVER},
+    ("GET", "/grants"): PEOPLE,
+    ("GET", "/policy"): PEOPLE,
     ("GET", "/sign-in"): ALL,
     ("POST", "/sign-in"): ALL,
     ("POST", "/sign-out"): ALL,
@@ -79,7 +86,7 @@ async def test_each_kind_of_key_gets_exactly_as_far_as_the_matrix_says(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("what", ["decision", "preview", "resolve"])
+@pytest.mark.parametrize("what", ["decision", "preview", "resolve", "reveal"])
 async def test_only_a_post_decides(world: World, method: str, what: str) -> None:
     action = await world.hold()
     key = await world.key(Kind.APPROVER)

@@ -115,6 +115,7 @@ async def test_an_item_shows_the_exact_call_and_why_it_is_held(world: World) -> 
         "edit": True,
         "reject": True,
         "respond": True,
+        "reveal": False,
         "why": "",
     }
 

@@ -18,7 +18,14 @@ rules:
   - {id: grave, description: Trial., tools: ["*"], mode: shadow, stake: high}
   - {id: never, description: Trial., tools: ["*"], mode: shadow, deny: No.}
 limits:
-  - {id: few, tools: ["*"], key: [agent.id], window: 1h, sum: args.amount, max: 1, then: approve_dual, mode: shadow}
+  - id: few
+    tools: ["*"]
+    key: [agent.id]
+    window: 1h
+    sum: args.amount
+    max: 1
+    then: approve_dual
+    mode: shadow
 """
 
 

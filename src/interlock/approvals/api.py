@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from typing import TypeVar
+from collections.abc import Mapping
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from ..core.actions import Action, Review, State, Verdict
-from ..core.content import read_json
-from ..core.decisions import Level
+from ..core.decisions import Decision, Level
 from ..core.errors import (
+    Forbidden,
     IllegalTransition,
     InvalidEdit,
     Lapsed,
@@ -20,22 +20,25 @@ from ..core.errors import (
     StaleVersion,
 )
 from ..core.identity import Kind
+from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import models, openapi, views
+from . import granting, judged, models, openapi, views
+from . import policy as policy_routes
 from .access import VISITOR, Route, Visitor, add_routes, check_token, refuse
+from .bodies import answer, read, version_seen
 from .deps import DEPS, ApiDeps
 from .events import FEED, Feed, stream
 from .identity import deciding
-from .problems import VersionNeeded, WrongMediaType
+from .rights import barred, rights
+
+audit = logging.getLogger("interlock.audit")
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
-_ETAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
 _FILTERS = frozenset({"state", "level", "agent", "tool", "limit", "cursor"})
 _SESSION_CALLS = 20
 _MOST, _USUAL = 200, 50
-M = TypeVar("M", bound=models.Model)
 
 
 def add_api(app: web.Application, deps: ApiDeps) -> None:
@@ -53,7 +56,7 @@ async def _close_feed(app: web.Application) -> None:
 
 
 async def list_approvals(request: web.Request) -> web.Response:
-    return _json(await queue(request))
+    return answer(await queue(request))
 
 
 async def queue(request: web.Request) -> models.Queue:
@@ -119,45 +122,76 @@ def _matches(action: Action, asked: dict[str, str]) -> bool:
 async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
     waiting = await deps.store.attended([action.id for action in actions])
     return [
-        views.card(action, waits, deps.upstreams)
+        views.card(action, waits, deps.upstreams, views.masks(action))
         for action, waits in zip(actions, waiting, strict=True)
     ]
 
 
 async def show_approval(request: web.Request) -> web.Response:
     shown = await item(request)
-    return _json(shown, headers={"ETag": f'"{shown.card.version}"'})
+    return answer(shown, headers={"ETag": f'"{shown.card.version}"'})
 
 
 async def item(request: web.Request, *, limit: int = 0) -> models.Item:
-    """Return everything about the action that the path names.
+    """Return the action that the path names, without what policy hides of it.
 
     With a *limit* in bytes, bodies beyond it and the arguments read from them are left out, and
     `whole` is false: the page then asks for all of it before it lets anybody approve.
     """
+    action = await shown_action(request)
+    return await _item(request, action, views.masks(action), limit)
+
+
+async def reveal_approval(request: web.Request) -> web.Response:
+    action = await shown_action(request)
+    check_token(request, request[VISITOR], deciding(action.digest))
+    shown = await revealed(request, action)
+    return answer(shown, headers={"ETag": f'"{shown.card.version}"'})
+
+
+async def revealed(request: web.Request, action: Action) -> models.Item:
+    """Return everything about *action*, and record who had it shown.
+
+    Raises:
+        Forbidden: the call is not this person's to decide.
+    """
+    deps, who = request.app[DEPS], request[VISITOR].principal
+    why = barred(action, who, await deps.store.now())
+    if why:
+        raise Forbidden(f"{why} What policy hides is shown to nobody else.")
+    hidden = action.decision.redacted if action.decision else ()
+    if hidden:
+        said = (action.id, who.id, ",".join(hidden), action.digest[:12])
+        audit.warning("call %s revealed by=%s arguments=%s digest=%s", *map(visible_line, said))
+        deps.revealed()
+    return await _item(request, action, NO_MASKS, 0)
+
+
+async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:
     deps, visitor = request.app[DEPS], request[VISITOR]
-    action = await _shown(request)
     call, decision, now = action.call, action.decision, await deps.store.now()
     whole = not limit or views.weight(action) <= limit
-    may = views.rights(
-        action, visitor.principal.id, visitor.principal.groups, visitor.principal.kind.value, now
-    )
-    session = visitor.session
+    may, session = rights(action, visitor.principal, now), visitor.session
+    task = judged.task_of(call, decision)
+    waits = (await deps.store.attended([action.id]))[0]
+    # a form without all of the arguments would leave some out
+    partial = bool(masks) or not whole
     return models.Item(
-        card=(await cards(deps, [action]))[0],
+        card=views.card(action, waits, deps.upstreams, masks),
         owner=visible_line(call.agent.owner),
-        call=views.call_view(call, deps.upstreams, limit=0 if whole else 1),
-        arguments=views.arguments(decision) if whole else [],
-        changes=_edits(deps, action) if whole else [],
-        decision=views.judgement(decision) if decision else None,
-        context=views.claims(call),
-        warnings=views.warned(call, decision),
+        call=views.call_view(call, deps.upstreams, masks, limit=0 if whole else 1),
+        arguments=views.arguments(decision, masks) if whole else [],
+        changes=_edits(deps, action, masks) if whole else [],
+        decision=judged.judgement(decision, action, now, masks, task[0]) if decision else None,
+        context=views.claims(call, task, masks),
+        warnings=views.warned(call, decision, task[0], masks),
         votes=views.votes(action),
-        history=views.history(await deps.store.history(action.id)),
+        history=views.history(await deps.store.history(action.id), masks),
         earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
         args_schema=schema(deps, action),
-        # a form without all of the arguments would leave some out
-        may=may if whole else may.model_copy(update={"edit": False}),
+        may=may.model_copy(update={"edit": False}) if partial else may,
+        redacted=[visible_line(name) for name in masks.names],
+        grant=granting.offered(deps, action, masks, task[0]),
         whole=whole,
         csrf=session.token(deciding(action.digest)) if session else "",
         now=now,
@@ -170,11 +204,13 @@ def schema(deps: ApiDeps, action: Action) -> dict[str, object] | None:
     return dict(tool.args_schema) if tool and tool.args_schema is not None else None
 
 
-def _edits(deps: ApiDeps, action: Action) -> list[models.Difference]:
+def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Difference]:
     if action.original is None or action.decision is None:
         return []
-    before = (action.original, deps.gate.read(action.original))
-    return views.differences(before, (action.call, action.decision))
+    read = deps.gate.read(action.original)
+    hidden = Masks(read.arguments, read.sources, read.redacted) if masks else NO_MASKS
+    before = (action.original, read, hidden)
+    return views.differences(before, (action.call, action.decision, masks))
 
 
 async def _found(request: web.Request) -> Action:
@@ -184,7 +220,7 @@ async def _found(request: web.Request) -> Action:
     return action
 
 
-async def _shown(request: web.Request) -> Action:
+async def shown_action(request: web.Request) -> Action:
     """Return the action asked for, where its record is what Interlock wrote."""
     action = await _found(request)
     if not request.app[DEPS].gate.genuine(action):
@@ -201,23 +237,33 @@ async def _shown(request: web.Request) -> Action:
 
 async def preview(request: web.Request) -> web.Response:
     """Answer an edit as it would be sent and judged; nothing changes."""
-    deps, asked = request.app[DEPS], await _read(request, models.PreviewRequest)
-    action = await _shown(request)
+    deps, asked = request.app[DEPS], await read(request, models.PreviewRequest)
+    action = await shown_action(request)
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
     call, decision = await deps.gate.preview(action, asked.edited_args)
     why = _unacceptable(action, call.digest, decision.level)
-    return _json(
+    hidden, task = _unknown(action.decision, asked.edited_args), judged.task_of(call, decision)
+    now = await deps.store.now()
+    before = (action.call, action.decision, hidden)
+    return answer(
         models.Preview(
             digest=call.digest,
-            call=views.call_view(call, deps.upstreams),
-            changes=views.differences((action.call, action.decision), (call, decision)),
-            decision=views.judgement(decision),
+            call=views.call_view(call, deps.upstreams, hidden),
+            changes=views.differences(before, (call, decision, NO_MASKS)),
+            decision=judged.judgement(decision, action, now, hidden, task[0]),
             acceptable=not why,
             why=why,
-            warnings=views.warned(call, decision),
+            warnings=views.warned(call, decision, task[0], hidden),
         )
     )
+
+
+def _unknown(decision: Decision, given: Mapping[str, object]) -> Masks:
+    """Hide, of what policy hides, what the person has not shown to know by sending it."""
+    known = decision.arguments
+    names = [name for name in decision.redacted if name not in given or given[name] != known[name]]
+    return Masks(known, {}, names)
 
 
 def _unacceptable(action: Action, digest: str, level: Level) -> str:
@@ -232,17 +278,18 @@ def _unacceptable(action: Action, digest: str, level: Level) -> str:
 async def decide(request: web.Request) -> web.Response:
     """Record a decision about the digest and the version that the person saw."""
     deps, visitor = request.app[DEPS], request[VISITOR]
-    asked = await _read(request, models.DecisionRequest)
-    version = _version(request)
+    asked = await read(request, models.DecisionRequest)
+    version = version_seen(request)
     check_token(request, visitor, deciding(asked.digest))
     action = await _found(request)
     review = await _review(deps, action, visitor, asked, version)
+    grant = granting.asked_for(deps, action, asked)
     try:
-        after = await deps.gate.review(action.id, review)
+        after = await deps.gate.review(action.id, review, grant=grant)
     except (IllegalTransition, Lapsed, StaleVersion) as error:
         current = await deps.gate.get(action.id)
         return refuse(error, current=_outcome(current).model_dump() if current else None)
-    return _json(_outcome(after), headers={"ETag": f'"{after.version}"'})
+    return answer(_outcome(after), headers={"ETag": f'"{after.version}"'})
 
 
 async def _review(
@@ -279,50 +326,12 @@ def _outcome(action: Action) -> models.Outcome:
     )
 
 
-def _version(request: web.Request) -> int:
-    given = request.headers.getall("If-Match", [])
-    if not given or given == ["*"]:
-        raise VersionNeeded
-    found = _ETAG.fullmatch(given[0].strip())
-    if len(given) > 1 or found is None:
-        raise MalformedCall('`If-Match` must be one version in quotes, such as "1".')
-    return int(found[1])
-
-
 async def resolve(request: web.Request) -> web.Response:
     """Settle an unknown outcome with what an admin found out."""
-    asked = await _read(request, models.ResolveRequest)
+    asked = await read(request, models.ResolveRequest)
     deps, by = request.app[DEPS], request[VISITOR].principal.id
     after = await deps.gate.resolve(request.match_info["id"], by, asked.happened, asked.message)
-    return _json(_outcome(after))
-
-
-# reading and writing JSON -------------------------------------------------------------------
-
-
-async def _read(request: web.Request, model: type[M]) -> M:
-    """Return the body as *model*: strict JSON, no duplicate or unknown member, no other type."""
-    if request.content_type != "application/json":
-        raise WrongMediaType
-    try:
-        text = (await request.read()).decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedCall("The body is not UTF-8.") from None
-    try:
-        return model.model_validate(read_json(text))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()
-        )
-        raise MalformedCall(f"The body does not fit: {wrong}.") from None
-
-
-def _json(model: models.Model, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        text=model.model_dump_json(ensure_ascii=True),
-        content_type="application/json",
-        headers=headers,
-    )
+    return answer(_outcome(after))
 
 
 async def document(request: web.Request) -> web.Response:
@@ -350,6 +359,14 @@ ROUTES = (
         handler=resolve,
         kinds=frozenset({Kind.ADMIN}),
     ),
+    Route(
+        method="POST",
+        path=f"/v1/approvals/{_ID}/reveal",
+        handler=reveal_approval,
+        kinds=frozenset({Kind.APPROVER}),
+    ),
+    *granting.ROUTES,
+    *policy_routes.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

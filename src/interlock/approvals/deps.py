@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -11,8 +11,10 @@ from aiohttp import web
 
 from ..core.actions import Action, Review, ToolCall
 from ..core.decisions import Decision
+from ..core.facts import Grant
 from ..core.rules import PolicySet
-from ..ports import KeyRing, Store
+from ..granting import GrantAsked
+from ..ports import KeyRing, PolicyState, Store
 from .identity import OneTimeLinks, Sessions
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -25,6 +27,8 @@ class Gate(Protocol):
     @property
     def policy(self) -> PolicySet: ...
 
+    policy_state: PolicyState
+
     async def get(self, action_id: str) -> Action | None: ...
 
     def read(self, call: ToolCall) -> Decision: ...
@@ -35,9 +39,19 @@ class Gate(Protocol):
         self, action: Action, arguments: Mapping[str, Any]
     ) -> tuple[ToolCall, Decision]: ...
 
-    async def review(self, action_id: str, review: Review) -> Action: ...
+    async def review(
+        self, action_id: str, review: Review, *, grant: GrantAsked | None = None
+    ) -> Action: ...
+
+    async def grants(self, limit: int = 200) -> tuple[Grant, ...]: ...
+
+    async def take_back(self, grant_id: str, by: str) -> Grant: ...
 
     async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action: ...
+
+
+def _nothing() -> None:
+    return None
 
 
 def _nobody(listener: Callable[[str], None]) -> Callable[[], None]:
@@ -53,7 +67,9 @@ class ApiDeps:
     upstream's name to its base URL, for display. `listen` registers a callback that gets the id
     of every action that moved and returns the way to end that (`RedisStore.listen`); without
     it the live page polls. `poll_seconds`: how often changes that nobody announced are looked
-    for.
+    for. `revealed` counts that hidden values were shown; `shadowed` says, by rule and level asked
+    for, how often shadow mode fired, and for more than was given; `policy_files` names the files
+    that the policy is read from.
     """
 
     gate: Gate
@@ -67,6 +83,9 @@ class ApiDeps:
     listen: Callable[[Callable[[str], None]], Callable[[], None]] = _nobody
     poll_seconds: float = 2.0
     whole_bytes: int = WHOLE_BYTES
+    revealed: Callable[[], None] = _nothing
+    shadowed: Callable[[], Mapping[tuple[str, str], tuple[int, int]]] = dict
+    policy_files: Callable[[], Sequence[str]] = tuple
 
     @property
     def secure(self) -> bool:

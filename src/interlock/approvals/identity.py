@@ -47,6 +47,7 @@ def deciding(digest: str) -> str:
 
 
 SIGNING_OUT = "sign out"
+REVOKING = "revoke a grant"
 
 
 class OneTimeLinks:

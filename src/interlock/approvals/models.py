@@ -23,6 +23,21 @@ Code = Annotated[str, Field(pattern=r"^[a-z0-9_]{0,40}$", description="a preset 
 # what people send ---------------------------------------------------------------------------
 
 
+class GrantRequest(Model):
+    """Do not ask again: for this agent, this tool and this exact target."""
+
+    scope: Literal["target", "arguments"] = Field(
+        default="target", description="`arguments` only where policy names no target"
+    )
+    uses: int = Field(ge=1, le=1_000_000, description="how many calls in all; policy bounds it")
+    lasts: str = Field(
+        alias="for",
+        pattern=r"^[1-9][0-9]{0,4}[smhd]$",
+        description="how long, such as 30m, 8h or 7d; policy bounds it",
+    )
+    reason: str = Field(default="", max_length=1000)
+
+
 class DecisionRequest(Model):
     """A person's decision about what they saw: the digest, and the version in If-Match."""
 
@@ -36,6 +51,9 @@ class DecisionRequest(Model):
     )
     message: Message = Field(default="", description="the reason, or the answer for `respond`")
     reason_code: Code = ""
+    grant: GrantRequest | None = Field(
+        default=None, description="with `approve`, where `grant` of the item is there"
+    )
 
 
 class PreviewRequest(Model):
@@ -125,6 +143,7 @@ class Call(Model):
     region: str
     headers: list[tuple[str, str]]
     masked: list[str] = Field(description="names of the headers whose values are masked")
+    hidden: list[str] = Field(description="parts not shown until revealed: `target`, `body`")
     body: Body
 
 
@@ -137,6 +156,49 @@ class Argument(Model):
     json_text: str
     visible: str
     editable: bool
+    redacted: bool = Field(description="hidden until revealed: `value` is null, `json_text` empty")
+
+
+class Target(Model):
+    """An argument that says what is acted on; whether the user's own request names it."""
+
+    name: str
+    visible: str
+    stated: bool | None = Field(description="None: no request is known, or it cannot be told")
+
+
+class LimitHit(Model):
+    """A limit or cap that the call met, with its numbers."""
+
+    id: str
+    said: str
+
+
+class SessionState(Model):
+    """What the agent's session had done before this call."""
+
+    untrusted_content: bool
+    sensitive_data: bool
+    points: float
+    writes: int
+    calls: int
+
+
+class Later(Model):
+    """Groups that may decide as well from `at` on."""
+
+    at: int
+    to: list[str]
+    due: bool
+
+
+class GrantOffer(Model):
+    """What "do not ask again" would stand for, and the most that policy lets a person give."""
+
+    target: list[Target]
+    at_most: str
+    longest_ms: int
+    uses: int
 
 
 class Rule(Model):
@@ -165,7 +227,15 @@ class Judgement(Model):
     quorum: int
     approvers: list[str]
     require_reason: list[str] = Field(description="verdicts that need a message")
+    limits: list[LimitHit]
+    shadow: list[LimitHit] = Field(description="what fired in shadow mode, and changed nothing")
+    would_be: str = Field(description="the level, were the policy enforced; empty: it is")
+    target: list[Target]
+    session: SessionState | None
+    escalation: list[Later]
+    remind_ms: int
     policy: str
+    policy_sha256: str
 
 
 class Claims(Model):
@@ -174,7 +244,8 @@ class Claims(Model):
     untrusted: Literal[True] = True
     confidence: float | None
     reason: str
-    task: str
+    task: str = Field(description="the user's request, as the agent's framework passed it on")
+    task_of: Literal["session", "call", ""] = Field(description="what the request came with")
     session: str
     traceparent: str
 
@@ -213,6 +284,7 @@ class Rights(Model):
     edit: bool
     reject: bool
     respond: bool
+    reveal: bool = Field(description="have shown what policy hides; it is recorded")
     why: str
 
 
@@ -232,6 +304,8 @@ class Item(Model):
     earlier: list[Card] = Field(description="earlier calls of the same session, newest first")
     args_schema: dict[str, Any] | None
     may: Rights
+    redacted: list[str] = Field(description="arguments that are hidden here; see `reveal`")
+    grant: GrantOffer | None
     whole: bool
     csrf: str = Field(description="the token that decides this call from a session; else empty")
     now: int

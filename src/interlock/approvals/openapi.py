@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from . import models
+from . import models, models_policy
 
 _REF = "#/components/schemas/{model}"
 _REFUSALS = {
@@ -22,7 +22,7 @@ _REFUSALS = {
     412: "not the version or digest that was looked at; `current` is the call now",
     415: "not JSON",
     421: "this listener is not known by that Host",
-    422: "the edit does not fit, or a reason is missing",
+    422: "the edit does not fit, a reason is missing, or policy does not let this be granted",
     428: "no If-Match",
     503: "the store does not answer; nothing has changed",
 }
@@ -66,15 +66,20 @@ _CSRF = {
     "name": "Interlock-CSRF",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "`csrf` of the item; needed from a session, not with a key",
+    "description": "`csrf` of the item or list; needed from a session, not with a key",
 }
+_CURSOR = "^[0-9]{1,20}-[0-9A-Za-z_-]{1,64}$"
 _LIST = (
     _query("state", {"type": "string", "default": "held"}, "a state, or `recent`: decided lately"),
     _query("level", {"enum": ["allow", "notify", "approve", "approve_dual", "deny"]}, "asked for"),
     _query("agent", {"type": "string"}, "only this agent's"),
     _query("tool", {"type": "string"}, "only this catalogue entry's"),
     _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
-    _query("cursor", {"type": "string", "pattern": "^[0-9]{1,20}$"}, "`next` of the page before"),
+    _query(
+        "cursor",
+        {"type": "string", "pattern": _CURSOR},
+        "`next` of the page before",
+    ),
 )
 
 OPERATIONS = (
@@ -127,6 +132,40 @@ OPERATIONS = (
         takes=models.ResolveRequest,
         parameters=(_IN_PATH,),
         refusals=(400, 401, 403, 404, 409, 415, 421, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/approvals/{id}/reveal",
+        name="reveal",
+        summary="Everything about one call, with what policy hides; recorded (whoever may decide)",
+        answers=models.Item,
+        parameters=(_IN_PATH, _CSRF),
+        refusals=(401, 403, 404, 409, 421, 503),
+        headers={"ETag": "the version, in quotes; send it as If-Match with the decision"},
+    ),
+    Operation(
+        method="GET",
+        path="/v1/grants",
+        name="listGrants",
+        summary="Grants that hold, newest first",
+        answers=models_policy.GrantList,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/grants/{id}",
+        name="revokeGrant",
+        summary="End a grant at once",
+        answers=models_policy.GrantView,
+        parameters=(_IN_PATH, _CSRF),
+        refusals=(401, 403, 404, 421, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/policy",
+        name="showPolicy",
+        summary="The policy in force, what is on trial, and what is wrong with its files",
+        answers=models_policy.PolicyView,
+        refusals=(401, 403, 421),
     ),
     Operation(
         method="GET",

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from ..core.errors import InterlockError, NotFound
 from ..core.identity import Kind
-from . import api, rendering
+from . import api, granting, policy, rendering
 from .access import (
     REFUSE_PAGE,
     VISITOR,
@@ -19,8 +19,8 @@ from .access import (
 )
 from .deps import DEPS, ApiDeps
 from .form import fields
-from .identity import SIGNING_OUT
-from .models import Card
+from .identity import SIGNING_OUT, deciding
+from .models import Card, Item
 from .problems import CrossSite, NotSignedIn
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
@@ -34,6 +34,14 @@ REASONS = (
     ("policy", "Against our rules"),
     ("duplicate", "Already done"),
 )
+LENGTHS = (
+    ("1h", 3_600_000, "1 hour"),
+    ("8h", 28_800_000, "8 hours"),
+    ("1d", 86_400_000, "1 day"),
+    ("7d", 604_800_000, "7 days"),
+    ("30d", 2_592_000_000, "30 days"),
+)
+"""For how long a person may grant, as far as policy lets them: as sent, in ms, in words."""
 
 
 BLANK = Card(
@@ -83,6 +91,7 @@ def _common(request: web.Request) -> dict[str, Any]:
     return {
         "who": visitor.principal.id if visitor else "",
         "leave": session.token(SIGNING_OUT) if session else "",
+        "state": policy.view(request.app[DEPS]) if visitor else None,
     }
 
 
@@ -105,9 +114,22 @@ async def queue(request: web.Request) -> web.Response:
 
 
 async def item(request: web.Request) -> web.Response:
-    deps = request.app[DEPS]
-    shown = await api.item(request, limit=deps.whole_bytes)
-    action = await deps.gate.get(shown.card.id)
+    shown = await api.item(request, limit=request.app[DEPS].whole_bytes)
+    return await _item_page(request, shown)
+
+
+async def reveal(request: web.Request) -> web.Response:
+    """Show a call with what policy hides of it; that it was shown is recorded."""
+    visitor, form = request[VISITOR], await request.post()
+    action = await api.shown_action(request)
+    token = str(form.get("csrf", ""))
+    if visitor.session is not None and not visitor.session.permits(token, deciding(action.digest)):
+        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
+    return await _item_page(request, await api.revealed(request, action))
+
+
+async def _item_page(request: web.Request, shown: Item) -> web.Response:
+    action = await request.app[DEPS].gate.get(shown.card.id)
     names = action.decision.arguments if action and action.decision and shown.whole else {}
     return _html(
         "item.html",
@@ -115,8 +137,17 @@ async def item(request: web.Request) -> web.Response:
         card=shown.card,
         fields=fields(shown, names),
         reasons=REASONS,
+        lengths=[each for each in LENGTHS if shown.grant and each[1] <= shown.grant.longest_ms],
         **_common(request),
     )
+
+
+async def grants(request: web.Request) -> web.Response:
+    return _html("grants.html", grants=await granting.listed(request), **_common(request))
+
+
+async def rules(request: web.Request) -> web.Response:
+    return _html("policy.html", **_common(request))
 
 
 def refuse(request: web.Request, error: InterlockError) -> web.Response:
@@ -191,6 +222,15 @@ ROUTES = (
     Route(method="GET", path="/", handler=home, kinds=None, page=True),
     Route(method="GET", path="/review", handler=queue, kinds=PEOPLE, page=True),
     Route(method="GET", path=f"/review/{_ID}", handler=item, kinds=PEOPLE, page=True),
+    Route(
+        method="POST",
+        path=f"/review/{_ID}/reveal",
+        handler=reveal,
+        kinds=frozenset({Kind.APPROVER}),
+        page=True,
+    ),
+    Route(method="GET", path="/grants", handler=grants, kinds=PEOPLE, page=True),
+    Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
     Route(method="GET", path="/sign-in", handler=sign_in, kinds=None, page=True),
     Route(method="POST", path="/sign-in", handler=signed_in, kinds=None, page=True),
     Route(method="POST", path="/sign-out", handler=signed_out, kinds=None, page=True),

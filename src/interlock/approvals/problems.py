@@ -5,6 +5,7 @@
   x CrossSite             403  another site's page asked, or the CSRF token is wrong
   x MethodNotAllowed      405
   x WrongMediaType        415
+  x GrantRefused          422  policy lets nobody grant this, or not so much
   x Misdirected           421  the Host is not ours: DNS rebinding
   x VersionNeeded         428  no If-Match
 """
@@ -68,6 +69,12 @@ class Misdirected(PeopleError):
     """This listener is not known by that Host. Add it to the people listener's `hosts`."""
 
     status, kind = 421, "misdirected"
+
+
+class GrantRefused(PeopleError):
+    """Policy lets nobody grant calls like this one."""
+
+    status, kind = 422, "grant-refused"
 
 
 class VersionNeeded(PeopleError):

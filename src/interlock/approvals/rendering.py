@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -21,6 +22,7 @@ STATIC = {
     "queue.js": "text/javascript",
     "item.js": "text/javascript",
     "edit.js": "text/javascript",
+    "grants.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 # kept the same in static/common.js: a line feed, a tab, other tokens in a row, spaces in a row
@@ -71,6 +73,11 @@ def ago(ms: int) -> str:
     return f"{seconds} s"
 
 
+def moment(ms: int) -> str:
+    """Return a time (ms since the epoch) in words: `2026-03-01 09:30 UTC`."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def size(count: int) -> str:
     """Return a number of bytes in words."""
     if count < 1024:
@@ -98,7 +105,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(visible=painted, ago=ago, size=size)
+    environment.filters.update(visible=painted, ago=ago, size=size, moment=moment)
     environment.globals.update(static=_linked)
     return environment
 

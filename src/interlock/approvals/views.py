@@ -10,8 +10,9 @@ from typing import Any
 
 from ..core.actions import Action, Review, State, ToolCall
 from ..core.actions import Body as Kind
-from ..core.decisions import Decision, Level, Reversibility
+from ..core.decisions import Decision, Reversibility
 from ..core.lookalikes import warnings
+from ..core.masking import HIDDEN, NO_MASKS, Masks, masked
 from ..core.redaction import (
     SECRET_HEADERS,
     redact_headers,
@@ -55,13 +56,26 @@ def consequence(decision: Decision) -> str:
     return said[decision.reversibility]
 
 
-def url(call: ToolCall, upstreams: Mapping[str, str]) -> str:
+def masks(action: Action) -> Masks:
+    """Return what policy hides of *action* until somebody reveals it."""
+    decision = action.decision
+    return Masks(decision.arguments, decision.sources, decision.redacted) if decision else NO_MASKS
+
+
+def url(call: ToolCall, upstreams: Mapping[str, str], masks: Masks) -> str:
     """Return the URL that is called, visible; the upstream's name stands in for no base URL."""
     base: str = upstreams.get(call.upstream, f"{call.upstream}:")
-    return visible_line(base.rstrip("/") + call.target)
+    return visible_line(base.rstrip("/") + _target(call, masks))
 
 
-def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str]) -> models.Card:
+def _target(call: ToolCall, masks: Masks) -> str:
+    target = masks.target(call.target)
+    return f"/{HIDDEN}" if target is None else target
+
+
+def card(
+    action: Action, waiting: bool | None, upstreams: Mapping[str, str], masks: Masks
+) -> models.Card:
     """Return *action* as one line of a list; *waiting*: whether its caller still waits."""
     decision, call = action.decision, action.call
     return models.Card(
@@ -75,8 +89,8 @@ def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str]) -> 
         tool=visible_line(decision.tool) if decision else "",
         description=visible_line(decision.description) if decision else "",
         method=visible_line(call.method),
-        destination=url(call, upstreams),
-        gist=gist(decision),
+        destination=url(call, upstreams, masks),
+        gist=gist(decision, masks),
         consequence=consequence(decision) if decision else "",
         agent=visible_line(call.agent.id),
         session=visible_line(call.context.session),
@@ -92,13 +106,14 @@ def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str]) -> 
     )
 
 
-def gist(decision: Decision | None) -> str:
+def gist(decision: Decision | None, masks: Masks) -> str:
     """Return the first arguments in one line, cut short: enough to tell cards apart."""
     if decision is None:
         return ""
     parts = []
     for name, value in list(decision.arguments.items())[:_GIST]:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = masked(value) if name in masks else masks.text(text)
         more = "…" if len(text) > _GIST_TEXT else ""
         parts.append(f"{visible_line(name[:_GIST_TEXT])}: {visible_line(text[:_GIST_TEXT])}{more}")
     return ", ".join(parts)
@@ -116,27 +131,32 @@ def outcome(action: Action) -> str:
     return f"{' and '.join(people)}: {edited}{ended}"
 
 
-def call_view(call: ToolCall, upstreams: Mapping[str, str], *, limit: int = 0) -> models.Call:
+def call_view(
+    call: ToolCall, upstreams: Mapping[str, str], masks: Masks, *, limit: int = 0
+) -> models.Call:
     """Return the exact call; with a *limit* in bytes, a larger body is left out (`whole` false)."""
     headers = redact_headers(call.headers)
+    parts = {"target": masks.target(call.target), "body": masks.body(call.body)}
     return models.Call(
         method=visible_line(call.method),
-        url=url(call, upstreams),
+        url=url(call, upstreams, masks),
         upstream=visible_line(call.upstream),
         base=upstreams.get(call.upstream, ""),
-        target=visible_line(call.target),
+        target=visible_line(_target(call, masks)),
         service=visible_line(call.service),
         region=visible_line(call.region),
-        headers=[(visible_line(name), visible_line(value)) for name, value in headers],
+        headers=[(visible_line(name), visible_line(masks.text(value))) for name, value in headers],
         masked=[n for n, _ in call.headers if n.strip().lower() in SECRET_HEADERS],
-        body=_body(call, limit),
+        hidden=[name for name, part in parts.items() if part is None],
+        body=_body(call, masks, limit),
     )
 
 
-def _body(call: ToolCall, limit: int) -> models.Body:
+def _body(call: ToolCall, masks: Masks, limit: int) -> models.Body:
     body, whole = call.body, not limit or len(call.body) <= limit
+    seen = masks.body(body) if whole else b""
     text, encoded = None, None
-    if whole:
+    if whole and not masks:
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
@@ -149,89 +169,60 @@ def _body(call: ToolCall, limit: int) -> models.Body:
         whole=whole,
         text=text,
         base64=encoded,
-        visible=shown(visible_bytes(body)) if whole else "",
-        pretty=_pretty(call) if whole else None,
+        visible=shown(visible_bytes(seen or b"")),
+        pretty=_pretty(call, masks) if whole and seen is not None else None,
     )
 
 
-def _pretty(call: ToolCall) -> str | None:
+def _pretty(call: ToolCall, masks: Masks) -> str | None:
     if call.content.kind is not Kind.JSON:
         return None
-    text = json.dumps(call.content.value, indent=2, ensure_ascii=False)
+    value = call.content.value
+    if masks:
+        hidden = value if isinstance(value, Mapping) else {}
+        known = {name: masked(each) for name, each in hidden.items() if name in masks}
+        value = masks.value(value) | known if known else masks.value(value)
+    text = json.dumps(value, indent=2, ensure_ascii=False)
     # the line feeds are ours: JSON writes those of the agent as \n
     return "\n".join(visible_line(line) for line in text.split("\n"))
 
 
-def arguments(decision: Decision | None, *, whole: bool = True) -> list[models.Argument]:
-    """Return the tool's arguments, in the order of the call; none where they are not shown."""
-    if decision is None or not whole:
+def arguments(decision: Decision | None, masks: Masks) -> list[models.Argument]:
+    """Return the tool's arguments, in the order of the call."""
+    if decision is None:
         return []
     allowed = decision.editable
     return [
         models.Argument(
             name=visible_line(name),
             source=decision.sources.get(name, ""),
-            value=value,
-            json_text=json.dumps(value, ensure_ascii=True),
-            visible=value_text(value),
+            value=None if name in masks else masks.value(value),
+            json_text="" if name in masks else json.dumps(masks.value(value), ensure_ascii=True),
+            visible=visible_line(masked(value)) if name in masks else value_text(value, masks),
             editable=allowed is None or name in allowed,
+            redacted=name in masks,
         )
         for name, value in decision.arguments.items()
     ]
 
 
-def value_text(value: Any) -> str:
+def value_text(value: Any, masks: Masks) -> str:
     """Return a value as people read it: text as it is, everything else as JSON."""
+    value = masks.value(value) if masks else value
     if isinstance(value, str):
         return visible_text(value)
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "\n".join(visible_line(line) for line in text.split("\n"))
 
 
-def judgement(decision: Decision) -> models.Judgement:
-    return models.Judgement(
-        level=decision.level.word,
-        stake=decision.stake.word,
-        reversibility=decision.reversibility.word,
-        facet=visible_line(decision.facet),
-        description=visible_line(decision.description),
-        consequence=consequence(decision),
-        rules=[
-            models.Rule(
-                id=visible_line(hit.id),
-                effect=visible_line(hit.effect),
-                description=visible_line(hit.description),
-                indeterminate=visible_line(hit.indeterminate),
-            )
-            for hit in decision.rules
-        ],
-        signals=[visible_line(signal) for signal in decision.signals],
-        exceptions=[visible_line(name) for name in decision.exceptions],
-        indeterminate=decision.indeterminate,
-        reason=visible_line(decision.reason),
-        message=visible_line(decision.message),
-        trace=[visible_line(line) for line in decision.trace],
-        quorum=decision.quorum,
-        approvers=[visible_line(group) for group in decision.approvers],
-        require_reason=_needing_reason(decision),
-        policy=f"{decision.policy.name} v{decision.policy.version}",
-    )
-
-
-def _needing_reason(decision: Decision) -> list[str]:
-    """The verdicts that need words; approving does at the top level (`approve_dual`)."""
-    needed = (decision.require_reason | {"reject", "respond"}) - {"approve_dual"}
-    if decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason:
-        needed |= {"approve"}
-    return sorted(needed)
-
-
-def claims(call: ToolCall) -> models.Claims:
+def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> models.Claims:
+    """Return what the agent's side says; *task*: the user's request, and what it came with."""
     said = call.context
     return models.Claims(
         confidence=said.confidence,
-        reason=visible_text(said.reason),
-        task=visible_text(said.task),
+        reason=visible_text(masks.text(said.reason)),
+        task=visible_text(masks.text(task[0])),
+        task_of=task[1],
         session=visible_line(said.session),
         traceparent=visible_line(said.traceparent),
     )
@@ -257,14 +248,14 @@ def _vote(review: Review, action: Action) -> models.Vote:
     )
 
 
-def history(rows: Sequence[Mapping[str, str]]) -> list[models.Moment]:
+def history(rows: Sequence[Mapping[str, str]], masks: Masks) -> list[models.Moment]:
     return [
         models.Moment(
             version=int(row["version"]),
             at=int(row["at"]),
             before=row["from"],
             after=row["to"],
-            what=_what(row.get("event", "")),
+            what=masks.text(_what(row.get("event", ""))),
         )
         for row in rows
     ]
@@ -283,31 +274,46 @@ def _what(event: str) -> str:
     return visible_line(" ".join(str(part) for part in parts if part))
 
 
-def differences(
-    before: tuple[ToolCall, Decision], after: tuple[ToolCall, Decision]
-) -> list[models.Difference]:
+Side = tuple[ToolCall, Decision, Masks]
+"""A call, what policy read of it, and what is hidden of it."""
+
+
+def differences(before: Side, after: Side) -> list[models.Difference]:
     """Return what an edit changes: arguments by name, then what else of the request differs."""
-    (old, was), (new, now) = before, after
+    (old, was, _), (new, now, _) = before, after
     names = dict.fromkeys((*was.arguments, *now.arguments))
     changes = [
         models.Difference(
             where=visible_line(name),
-            before=value_text(was.arguments[name]) if name in was.arguments else None,
-            after=value_text(now.arguments[name]) if name in now.arguments else None,
+            before=_argument(name, before, after[2]),
+            after=_argument(name, after, before[2]),
         )
         for name in names
         if not _same(was.arguments, now.arguments, name)
     ]
     for where, one, two in (
         ("method", old.method, new.method),
-        ("request target", old.target, new.target),
+        ("request target", _target(old, before[2]), _target(new, after[2])),
         ("headers", _header_lines(old), _header_lines(new)),
     ):
         if one != two:
             changes.append(
-                models.Difference(where=where, before=visible_text(one), after=visible_text(two))
+                models.Difference(
+                    where=where,
+                    before=visible_text(after[2].text(before[2].text(one))),
+                    after=visible_text(before[2].text(after[2].text(two))),
+                )
             )
     return changes
+
+
+def _argument(name: str, side: Side, other: Masks) -> str | None:
+    """Return an argument of one side; what is hidden of the *other* is hidden here too."""
+    _, decision, masks = side
+    if name not in decision.arguments:
+        return None
+    value = decision.arguments[name]
+    return visible_line(masked(value)) if name in masks else other.text(value_text(value, masks))
 
 
 def _same(one: Mapping[str, Any], two: Mapping[str, Any], name: str) -> bool:
@@ -328,10 +334,12 @@ def weight(action: Action) -> int:
     return len(call.body) + sum(map(len, said))
 
 
-def warned(call: ToolCall, decision: Decision | None) -> list[models.Warning_]:
+def warned(
+    call: ToolCall, decision: Decision | None, task: str, masks: Masks
+) -> list[models.Warning_]:
     """Return what is deceptive in any text that the agent wrote."""
     texts = [("URL", call.target), ("agent", call.agent.id), ("session", call.context.session)]
-    texts += [("stated reason", call.context.reason), ("user's task", call.context.task)]
+    texts += [("stated reason", call.context.reason), ("user's task", task)]
     texts += [(f"header {visible_line(name)}", value) for name, value in call.headers]
     if decision:
         texts += [
@@ -341,7 +349,11 @@ def warned(call: ToolCall, decision: Decision | None) -> list[models.Warning_]:
         ]
     if call.content.kind is Kind.OPAQUE:
         texts.append(("body", call.body.decode("utf-8", "replace")))
-    found = [models.Warning_(where=w, text=t) for w, text in texts for t in warnings(text)]
+    found = [
+        models.Warning_(where=where, text=masks.text(each))
+        for where, text in texts
+        for each in warnings(text)
+    ]
     return list({(each.where, each.text): each for each in found}.values())
 
 
@@ -354,33 +366,3 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [text for part in value for text in _texts(part)]
     return []
-
-
-def rights(action: Action, who: str, groups: frozenset[str], kind: str, now: int) -> models.Rights:
-    """Return what a visitor may do; the gate decides again, this only spares them the attempt."""
-    why = _refused(action, who, groups, kind, now)
-    decision = action.decision
-    editable = decision is not None and decision.editable != () and bool(decision.tool)
-    voted = any(vote.reviewer.id == who for vote in action.votes)
-    return models.Rights(
-        approve=not why and not voted,
-        edit=not why and editable,
-        reject=not why,
-        respond=not why,
-        why=why or ("You have approved this; another person must too." if voted else ""),
-    )
-
-
-def _refused(action: Action, who: str, groups: frozenset[str], kind: str, now: int) -> str:
-    call, decision = action.call, action.decision
-    if kind != "approver":
-        return "Admins do not decide calls; sign in as an approver."
-    if action.state is not State.HELD or decision is None:
-        return f"Nothing to decide any more ({outcome(action)})."
-    if now >= action.deadline:
-        return "The time to decide is over; the call will not be sent."
-    if who in (call.agent.id, call.agent.owner):
-        return "You own this agent, so somebody else has to decide."
-    if decision.approvers and not groups & frozenset(decision.approvers):
-        return f"Only {', '.join(decision.approvers)} may decide this."
-    return ""

@@ -112,6 +112,10 @@ class People:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         return await self._ask("POST", path, json=body, headers=headers)
 
+    async def reveal(self, path: str) -> dict[str, Any]:
+        """Return the call at *path* with what policy hides of it; that is recorded."""
+        return await self._ask("POST", f"{path}/reveal")
+
     async def _ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:
         assert self._session is not None, "use `async with`"  # noqa: S101
         try:

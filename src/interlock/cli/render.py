@@ -44,10 +44,11 @@ def item_text(item: Json) -> str:
 def _sections(item: Json) -> Iterator[list[str]]:
     card, call = item["card"], item["call"]
     yield _facts(item)
+    yield from _hidden(item)
     yield from _warnings(item["warnings"])
     yield ["", _head("What will be sent"), f"  {safe(call['method'])} {safe(call['url'])}"]
     yield [f"  {safe(name)}: {safe(value)}" for name, value in call["headers"]]
-    yield _body(call["body"])
+    yield _body(call)
     if item["arguments"]:
         yield ["", _head("Arguments, as policy read them")]
         yield [_argument(argument) for argument in item["arguments"]]
@@ -108,12 +109,24 @@ def _warnings(warnings: Sequence[Json]) -> Iterator[list[str]]:
         yield [f"  {safe(each['where'])}: {safe(each['text'])}" for each in warnings]
 
 
-def _body(body: Json) -> list[str]:
+def _hidden(item: Json) -> Iterator[list[str]]:
+    if not item["redacted"]:
+        return
+    names = ", ".join(map(safe, item["redacted"]))
+    yield ["", click.style(f"Policy hides {names}", fg="yellow", bold=True)]
+    if item["may"]["reveal"]:
+        yield [f"  interlock show {safe(item['card']['id'])} --reveal    (this is recorded)"]
+
+
+def _body(call: Json) -> list[str]:
+    body = call["body"]
     if not body["size"]:
         return []
     head = f"  {body['size']} bytes, {safe(body['media_type'] or 'no media type')}"
     if not body["whole"]:
         return ["", f"{head}: too large to show here"]
+    if "body" in call["hidden"]:
+        return ["", f"{head}: hidden until it is revealed"]
     return ["", head, *_indented(body["visible"])]
 
 
@@ -150,9 +163,33 @@ def _judged(decision: Json) -> Iterator[list[str]]:
             f"  rule {safe(rule['id'])}: {safe(rule['effect'])}. {safe(rule['description'])}"
             f"{unsure if rule['indeterminate'] else ''}"
         ]
+    yield [f"  limit {safe(each['id'])}: {safe(each['said'])}" for each in decision["limits"]]
+    yield [f"  on trial: {safe(each['id'])}: {safe(each['said'])}" for each in decision["shadow"]]
+    if decision["would_be"]:
+        yield [f"  shadow mode: enforced, it would be {safe(decision['would_be'])}"]
+    yield [f"  acts on {_target(each)}" for each in decision["target"]]
+    yield _session(decision["session"])
     yield [f"  {safe(line)}" for line in decision["trace"]]
     if decision["approvers"]:
         yield [f"  only {safe(', '.join(decision['approvers']))} may decide"]
+    yield [
+        f"  {'since' if later['due'] else 'from'} {_when(later['at'])} also"
+        f" {safe(', '.join(later['to']))}"
+        for later in decision["escalation"]
+    ]
+
+
+def _target(target: Json) -> str:
+    named = {True: " (the user's request names it)", False: " (the user's request does not)"}
+    return f"{safe(target['name'])} = {safe(target['visible'])}{named.get(target['stated'], '')}"
+
+
+def _session(past: Json | None) -> list[str]:
+    if past is None:
+        return []
+    read = [word for word in ("untrusted_content", "sensitive_data") if past[word]]
+    seen = f"; it has read {' and '.join(read).replace('_', ' ')}" if read else ""
+    return [f"  session: {past['calls']} calls sent, {past['points']:g} points of risk{seen}"]
 
 
 def _claimed(context: Json) -> Iterator[list[str]]:
@@ -186,6 +223,10 @@ def _next(item: Json) -> list[str]:
     lines = [click.style(safe(may["why"]), fg="yellow")] if may["why"] else []
     if may["approve"]:
         lines.append(f"  interlock approve {call} --digest {safe(card['digest'])[:12]}")
+    if may["approve"] and item["grant"]:
+        lines.append(
+            f"  interlock approve {call} --grant 8h --uses {min(10, item['grant']['uses'])}"
+        )
     if may["edit"]:
         lines.append(f"  interlock edit {call} --set NAME=VALUE")
     if may["reject"]:

@@ -34,7 +34,14 @@ def people_options(command: F) -> F:
     return click.option("--url", help="The people's side, such as http://127.0.0.1:8081.")(command)
 
 
+def reveal_option(command: F) -> F:
+    return click.option(
+        "--reveal", is_flag=True, help="Also show what policy hides. Who did so is recorded."
+    )(command)
+
+
 def deciding_options(command: F) -> F:
+    command = reveal_option(command)
     command = click.option("--yes", "-y", is_flag=True, help="Do not ask back.")(command)
     command = click.option("--reason", metavar="CODE", default="", help="A preset reason.")(command)
     command = click.option(
@@ -112,17 +119,21 @@ async def _watch(at: Access, asked: Mapping[str, str]) -> None:
 
 @click.command()
 @click.argument("call")
+@reveal_option
 @people_options
-def show(call: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+def show(
+    call: str, url: str | None, key_file: Path | None, file: Path, as_json: bool, reveal: bool
+) -> None:
     """Show everything about one CALL: what will be sent, why it is held, what came before.
 
     Invisible and deceptive characters are shown by their number, such as <U+202E>.
 
     \b
-    Example:
+    Examples:
       interlock show 01jd4q7y8m
+      interlock show 01jd4q7y8m --reveal
     """
-    item = _asked(access(url, key_file, file), lambda people: people.get(_path(call)))
+    item = _asked(access(url, key_file, file), _looking(call, reveal))
     if as_json:
         say_json(item)
     else:
@@ -132,16 +143,30 @@ def show(call: str, url: str | None, key_file: Path | None, file: Path, as_json:
 @click.command()
 @click.argument("call")
 @click.option("--message", "-m", default="", help="Why, where policy asks for a reason.")
+@click.option("--grant", metavar="TIME", help="Do not ask again for this target: 30m, 8h, 7d.")
+@click.option("--uses", type=click.IntRange(1), default=10, show_default=True, help="Of --grant.")
 @deciding_options
-def approve(call: str, message: str, **options: Any) -> None:
+def approve(call: str, message: str, grant: str | None, uses: int, **options: Any) -> None:
     """Approve one CALL: exactly what is shown is sent, once.
+
+    With --grant, calls of this agent to this tool with the same target are not asked about again,
+    as far as policy lets you grant that.
 
     \b
     Examples:
       interlock approve 01jd4q7y8m
       interlock approve 01jd4q7y8m --digest 5feceb66ffc8 --yes
+      interlock approve 01jd4q7y8m --grant 7d --uses 20
     """
-    _decide(call, "approve", message, **options)
+    _decide(call, "approve", message, grant=_granted(grant, uses), **options)
+
+
+def _granted(lasts: str | None, uses: int) -> dict[str, Any] | None:
+    if lasts is None:
+        return None
+    if not re.fullmatch("[1-9][0-9]{0,4}[smhd]", lasts):
+        raise click.BadParameter("write a time such as 30m, 8h or 7d", param_hint="--grant")
+    return {"scope": "target", "uses": uses, "for": lasts}
 
 
 @click.command()
@@ -204,10 +229,12 @@ def _decide(
     digest: str,
     reason: str,
     yes: bool,
+    reveal: bool,
     assignments: tuple[str, ...] = (),
+    grant: dict[str, Any] | None = None,
 ) -> None:
     at = access(url, key_file, file)
-    item = _asked(at, lambda people: people.get(_path(call)))
+    item = _asked(at, _looking(call, reveal))
     _check(item, verdict, digest)
     if not yes:
         _must_be_asked()
@@ -217,6 +244,8 @@ def _decide(
     if verdict == "edit":
         body |= _edited(at, item, assignments, quiet=as_json)
     body |= {"message": _message(item, verdict, message, yes), "reason_code": reason}
+    if grant is not None:
+        body["grant"] = grant
     if not yes:
         click.confirm(f"{verdict.capitalize()} this call?", abort=True)
     version = int(item["card"]["version"])
@@ -236,6 +265,12 @@ def _check(item: Mapping[str, Any], verdict: str, digest: str) -> None:
         raise InterlockError(
             "The call is not the one that you looked at: its digest differs.",
             help=f"Look again: `interlock show {item['card']['id']}`",
+        )
+    if verdict == "edit" and item["redacted"] and not item["may"]["edit"]:
+        raise InterlockError(
+            f"Policy hides {', '.join(map(safe, item['redacted']))}, and an edit sends every"
+            " argument.",
+            help="Add --reveal. Who reveals what is recorded.",
         )
     if not item["may"][verdict]:
         raise InterlockError(item["may"]["why"] or f"You may not {verdict} this call.")
@@ -283,6 +318,11 @@ def _path(call: str) -> str:
     if not _ID.fullmatch(call):
         raise click.BadParameter("an id has only letters, digits, - and _", param_hint="CALL")
     return f"/v1/approvals/{call}"
+
+
+def _looking(call: str, reveal: bool) -> Callable[[People], Awaitable[dict[str, Any]]]:
+    path = _path(call)
+    return lambda people: people.reveal(path) if reveal else people.get(path)
 
 
 def _asked(at: Access, ask: Callable[[People], Awaitable[T]]) -> T:

@@ -6,6 +6,7 @@ const main = $("#main");
 const about = main.dataset;
 const path = `/v1/approvals/${encodeURIComponent(about.id)}`;
 const required = new Set(about.reason.split(" "));
+const page = `/review/${encodeURIComponent(about.id)}`;
 let whole = about.whole === "yes";
 let over = about.state !== "held";
 let sending = false;
@@ -59,10 +60,12 @@ async function showAll() {
   if (!ok) return setText($("#withheld b"), said.detail);
   if (said.card.digest !== about.digest) return changed(said);
   const { pretty, visible } = said.call.body;
-  paint($("#body-exact"), visible);
-  paint($("#body-pretty"), pretty ?? "");
-  $("#body-pretty").hidden = pretty === null;
-  $("#body-exact").hidden = pretty !== null;
+  if ($("#body-exact")) {
+    paint($("#body-exact"), visible);
+    paint($("#body-pretty"), pretty ?? "");
+    $("#body-pretty").hidden = pretty === null;
+    $("#body-exact").hidden = pretty !== null;
+  }
   $("#arguments").replaceChildren(...said.arguments.map(argumentRow));
   $("#arguments-block").hidden = said.arguments.length === 0;
   const toggle = $(".block-head .toggle[aria-label=Body]");
@@ -78,7 +81,9 @@ function argumentRow(argument) {
   const name = paint(element("th", "v"), argument.name);
   name.scope = "row";
   name.append(element("small", "", argument.source));
-  row.append(name, paint(element("td", "v pre"), argument.visible));
+  const value = paint(element("td", "v pre"), argument.visible);
+  if (argument.redacted) value.append(" ", element("span", "tag", "hidden"));
+  row.append(name, value);
   return row;
 }
 
@@ -89,7 +94,7 @@ function changed(said) {
   if (said.card.digest === about.digest) return voted(said);
   finish("The call was edited by somebody else. ");
   const again = element("a", "", "Look at what it is now");
-  again.href = location.pathname;
+  again.href = page;
   $("#banner").append(again);
 }
 
@@ -186,7 +191,23 @@ function submit(event) {
     error.hidden = false;
     return $("textarea", form).focus();
   }
-  decide(type, { message, code: chosen ? chosen.value : "" }, error);
+  const extra = type === "approve" ? granted(error) : "";
+  if (extra !== null) decide(type, { message, code: chosen ? chosen.value : "", extra }, error);
+}
+
+// "Do not ask again", as a member of the decision; null where it cannot be meant.
+function granted(error) {
+  if (!$("#grant-on")?.checked) return "";
+  const uses = $("#grant-uses");
+  const most = Number(uses.dataset.most);
+  if (!/^[1-9][0-9]{0,6}$/.test(uses.value.trim()) || Number(uses.value) > most) {
+    error.textContent = `Grant between 1 and ${most} calls.`;
+    error.hidden = false;
+    uses.focus();
+    return null;
+  }
+  const grant = { scope: "target", uses: Number(uses.value), for: $("#grant-for").value, reason: $("#grant-reason").value.trim() };
+  return `,"grant":${JSON.stringify(grant)}`;
 }
 
 async function neighbour(step) {
@@ -216,6 +237,12 @@ for (const button of $$("[data-show]")) {
     for (const body of $$("[data-body]")) body.hidden = body.dataset.body !== button.dataset.show;
   });
 }
+$("#grant-on")?.addEventListener("change", (event) => {
+  $("#grant-more").hidden = !event.target.checked;
+  setText($("[data-send=approve]"), event.target.checked ? "Approve, and do not ask again for this" : "Approve: send it as shown");
+});
+// what was revealed came as the answer to a form: loading the page again hides it
+if (location.pathname !== page) history.replaceState(null, "", page);
 $("#show-all")?.addEventListener("click", showAll);
 if ($("#panel-edit")) startEditing(path, decide);
 keys({

@@ -1,0 +1,152 @@
+"""What policy said of a call, and what it knew, as people see it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.actions import Action, ToolCall
+from ..core.decisions import Decision, Level
+from ..core.masking import Masks, masked
+from ..core.provenance import stated
+from ..core.redaction import visible_line
+from ..core.rules import GrantSpec, Indeterminate
+from . import models
+from .views import consequence, value_text
+
+
+def judgement(
+    decision: Decision, action: Action, now: int, masks: Masks, task: str
+) -> models.Judgement:
+    """Return what *decision* says of *action*; *task*: the user's request, or an empty text."""
+
+    def line(text: str) -> str:
+        return visible_line(masks.text(text))
+
+    return models.Judgement(
+        level=decision.level.word,
+        stake=decision.stake.word,
+        reversibility=decision.reversibility.word,
+        facet=visible_line(decision.facet),
+        description=visible_line(decision.description),
+        consequence=consequence(decision),
+        rules=[
+            models.Rule(
+                id=visible_line(hit.id),
+                effect=visible_line(hit.effect),
+                description=visible_line(hit.description),
+                indeterminate=line(hit.indeterminate),
+            )
+            for hit in decision.rules
+        ],
+        signals=[line(signal) for signal in decision.signals],
+        exceptions=[visible_line(name) for name in decision.exceptions],
+        indeterminate=decision.indeterminate,
+        reason=visible_line(decision.reason),
+        message=line(decision.message),
+        trace=[line(each) for each in decision.trace],
+        quorum=decision.quorum,
+        approvers=[visible_line(group) for group in decision.approvers],
+        require_reason=_needing_reason(decision),
+        limits=_limits(decision, decision.limits, ("limit {}:", "cap {} "), line),
+        shadow=_limits(decision, decision.shadow, ("rule {} (", "limit {} ("), line),
+        would_be=decision.would_be.word if decision.would_be is not None else "",
+        target=target(decision.target or {}, masks, task),
+        session=_session(decision),
+        escalation=_later(decision, action.created, now),
+        remind_ms=decision.remind_ms,
+        policy=f"{decision.policy.name} v{decision.policy.version}",
+        policy_sha256=decision.policy.sha256,
+    )
+
+
+def _needing_reason(decision: Decision) -> list[str]:
+    """The verdicts that need words; approving does at the top level (`approve_dual`)."""
+    needed = (decision.require_reason | {"reject", "respond"}) - {"approve_dual"}
+    if decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason:
+        needed |= {"approve"}
+    return sorted(needed)
+
+
+def _limits(
+    decision: Decision, names: Sequence[str], heads: tuple[str, ...], line: Any
+) -> list[models.LimitHit]:
+    """Return each of *names* with what its line of the trace says, such as `3 of 2 -> ...`."""
+    return [
+        models.LimitHit(id=visible_line(name), said=line(_said(decision, name, heads)))
+        for name in names
+    ]
+
+
+def _said(decision: Decision, name: str, heads: tuple[str, ...]) -> str:
+    starts = tuple(head.format(name) for head in heads)
+    found = next((each for each in decision.trace if each.startswith(starts)), "")
+    return found.partition(": ")[2] or found.partition(f"{name} ")[2]
+
+
+def _session(decision: Decision) -> models.SessionState | None:
+    known = decision.facts.session
+    if known is None:
+        return None
+    return models.SessionState(
+        untrusted_content=known.untrusted_content,
+        sensitive_data=known.sensitive_data,
+        points=round(known.points, 1),
+        writes=known.writes,
+        calls=known.calls,
+    )
+
+
+def _later(decision: Decision, created: int, now: int) -> list[models.Later]:
+    return [
+        models.Later(
+            at=created + later.after_ms,
+            to=[visible_line(group) for group in later.to],
+            due=created + later.after_ms <= now,
+        )
+        for later in decision.escalate
+    ]
+
+
+def target(values: Mapping[str, Any], masks: Masks, task: str) -> list[models.Target]:
+    """Return the arguments that say what is acted on, and whether *task* names them."""
+    return [
+        models.Target(
+            name=visible_line(name),
+            visible=visible_line(masked(value)) if name in masks else value_text(value, masks),
+            stated=_stated(value, task),
+        )
+        for name, value in values.items()
+    ]
+
+
+def _stated(value: object, task: str) -> bool | None:
+    try:
+        return stated(value, task)
+    except Indeterminate:
+        return None
+
+
+def offer(
+    spec: GrantSpec | None, action: Action, masks: Masks, task: str
+) -> models.GrantOffer | None:
+    """Return what may be granted with the next approval; None where nothing may."""
+    decision = action.decision
+    if spec is None or decision is None or not decision.grants or not decision.target:
+        return None
+    if len(action.votes) + 1 < decision.quorum:  # whoever completes the approval may grant
+        return None
+    return models.GrantOffer(
+        target=target(decision.target, masks, task),
+        at_most=spec.at_most.word,
+        longest_ms=spec.longest_ms,
+        uses=spec.uses,
+    )
+
+
+def task_of(call: ToolCall, decision: Decision | None) -> tuple[str, str]:
+    """Return the user's request as policy read it, and what it came with: session or call."""
+    stored = decision.facts.task if decision else None
+    if stored is not None:
+        return stored, "session"
+    return call.context.task, "call" if call.context.task else ""

@@ -1,0 +1,60 @@
+"""What the people's API says of grants and of policy; see `models`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .models import Model, Target
+
+
+class GrantView(Model):
+    """A grant that holds."""
+
+    id: str
+    agent: str
+    tool: str
+    target: list[Target]
+    by: str
+    action_id: str
+    created: int
+    expires: int
+    uses: int
+    used: int
+    reason: str
+
+
+class GrantList(Model):
+    """Newest first. `csrf`: the token that revokes from a session; else empty."""
+
+    items: list[GrantView]
+    csrf: str
+    now: int
+
+
+class Tried(Model):
+    """How often something in shadow mode fired since this process started."""
+
+    rule: str = Field(description="the id of a rule or a limit; `policy`: the whole of it")
+    level: str = Field(description="what it asked for; `other`: a stake or a reversibility")
+    fired: int
+    more: int = Field(description="how many of these calls got less than it asked for")
+
+
+class PolicyView(Model):
+    """The policy in force, and what is wrong with its files where they are not it."""
+
+    name: str
+    version: int
+    sha256: str
+    mode: Literal["enforce", "shadow"]
+    loaded_at: int
+    files: list[str]
+    stale: bool = Field(description="the files are wrong, and an earlier policy decides")
+    failed_at: int = Field(description="when that was found; 0: they are not wrong")
+    problems: list[str] = Field(description="`file:line:col: what is wrong`")
+    tools: int
+    rules: int
+    limits: int
+    shadow: list[Tried]

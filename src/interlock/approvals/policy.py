@@ -1,0 +1,49 @@
+"""The policy in force, as people see it: what decides, what is on trial, what is wrong."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..core.identity import Kind
+from ..core.redaction import visible_line
+from .access import Route
+from .bodies import answer
+from .deps import DEPS, ApiDeps
+from .models_policy import PolicyView, Tried
+
+
+def view(deps: ApiDeps) -> PolicyView:
+    """Return what decides now, and what became of the files since."""
+    policy, state = deps.gate.policy, deps.gate.policy_state
+    return PolicyView(
+        name=visible_line(state.ref.name),
+        version=state.ref.version,
+        sha256=state.ref.sha256,
+        mode="shadow" if policy.shadow else "enforce",
+        loaded_at=state.loaded_at,
+        files=[visible_line(name) for name in deps.policy_files()],
+        stale=bool(state.problems),
+        failed_at=state.failed_at if state.problems else 0,
+        problems=[visible_line(problem) for problem in state.problems],
+        tools=len(policy.tools),
+        rules=len(policy.rules),
+        limits=len(policy.limits),
+        shadow=[
+            Tried(rule=visible_line(rule), level=level, fired=fired, more=more)
+            for (rule, level), (fired, more) in sorted(deps.shadowed().items())
+        ],
+    )
+
+
+async def show_policy(request: web.Request) -> web.Response:
+    return answer(view(request.app[DEPS]))
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/policy",
+        handler=show_policy,
+        kinds=frozenset({Kind.APPROVER, Kind.ADMIN}),
+    ),
+)
