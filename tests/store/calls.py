@@ -29,7 +29,7 @@ from interlock.core.facts import (
 from interlock.core.lifecycle import step
 from interlock.ports import Change, Put
 from interlock.store.redis import RedisStore
-from tests.support.builders import a_decision, a_review, an_action, edited
+from tests.support.builders import ANN, BOB, a_decision, a_review, an_action, edited
 
 DAY = 86_400_000
 BUDGET = Counter(key="budget", counting=Counting.SPENT, window_ms=DAY)
@@ -110,7 +110,8 @@ class Calls:
 
     async def _reviewed(self, name: str, verdict: Verdict, **decision: Any) -> Put:
         action = await self.read(name)
-        review = a_review(action, verdict=verdict)
+        who = BOB if any(vote.reviewer == ANN for vote in action.votes) else ANN
+        review = a_review(action, who, verdict)
         event = Reviewed(at=await self.store.now(), review=review, decision=a_decision(**decision))
         return await self.write(action, event)
 
