@@ -32,8 +32,9 @@ from .ingress.wire import Settings as WireSettings
 from .keyfiles import derived_keys, ensure_operator_keys
 from .notify.log import Notifier as LogNotifier
 from .observe.log import TransitionLog
-from .observe.logging import configure
+from .observe.logging import configure, hide_secrets
 from .observe.metrics import Metrics
+from .policies.load import policy_files
 from .ports import KeyRing, Limits, Notifier
 from .reload import PolicyWatch
 from .running import Running
@@ -115,6 +116,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             ),
         )
         store.on_lapsed = gate.lapsed
+        hide_secrets(lambda: gate.policy.redact.detectors)
         links, sessions = OneTimeLinks(clock), Sessions(clock)
         people = await _people(config, gate, store, ring, links, sessions, metrics, stack)
         agents = await _agents(config, gate, ring, metrics, stack)
@@ -307,6 +309,9 @@ async def _people(
         upstreams={name: each.url for name, each in config.upstreams.items()},
         hosts=frozenset(host.lower() for host in config.people.hosts),
         listen=store.listen,
+        revealed=metrics.revealed,
+        shadowed=metrics.shadowed,
+        policy_files=lambda: tuple(map(str, policy_files(config.policies))),
     )
     add_api(app, deps)
     add_page(app, deps)
