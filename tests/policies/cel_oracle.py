@@ -20,6 +20,7 @@ from cel_expr_python import cel
 from interlock.core.rules import Indeterminate
 from interlock.policies.expression_syntax import (
     Binary,
+    Call,
     ConditionError,
     ListLiteral,
     Literal,
@@ -43,8 +44,11 @@ REFUSALS = (
     ("kinds that never fit", r"can never be compared|cannot compare|takes (a|numbers)|joins cond"),
     ("kinds that never fit", r"but .* holds |goes through a list|has no size|has no fields"),
     ("kinds that never fit", r"is a \w+, not a list|a condition is true or false"),
+    ("integers with decimals", r"takes two integers or two decimals"),
+    ("what never has a value", r"is always indeterminate"),
     ("unknown names", r"no field |unknown name"),
     ("bounds", r"nested deeper|may have \d+ (characters|parts|items)|may have 64 bits"),
+    ("bounds", r"a decimal is below"),
     ("loops in loops", r"do not nest"),
     ("has() of a fact of the session", r"leave has\(\) out"),
     ("syntax outside the subset", r"unexpected |unknown (escape|function|method)|expected "),
@@ -222,6 +226,8 @@ def _operands(node: Node) -> tuple[Node, ...]:
         return node.left, node.right
     if isinstance(node, Unary):
         return (node.operand,)
+    if isinstance(node, Call):
+        return node.arguments if node.name == "double" else ()
     return (node.target,) if isinstance(node, Loop) else ()
 
 
@@ -248,7 +254,8 @@ def _not_finite(node: Node, operands: list[Any]) -> bool:
 def _rounded(node: Node, operands: list[Any]) -> bool:
     numbers = _numbers(operands)
     far = any(isinstance(each, int) and abs(each) > 2**53 for each in numbers)
-    return far and any(isinstance(each, float) for each in numbers)
+    made = isinstance(node, Call) and node.name == "double"
+    return far and (made or any(isinstance(each, float) for each in numbers))
 
 
 def _beyond_64_bits(node: Node, operands: list[Any]) -> bool:
@@ -279,19 +286,8 @@ def _odd_member(node: Node, operands: list[Any]) -> bool:
     return kind(operands[0]) not in wanted
 
 
-def _decimal_member(node: Node, operands: list[Any]) -> bool:
-    member = isinstance(node, Binary) and node.op == "in" and isinstance(operands[0], float)
-    return member and _constant(node) and all(isinstance(each, int | str) for each in operands[1])
-
-
-def _constant(node: Node) -> bool:
-    listed = node.right if isinstance(node, Binary) else node
-    return isinstance(listed, ListLiteral) or listed.text.startswith("vars.")
-
-
-def _far_member(node: Node, operands: list[Any]) -> bool:
-    member = isinstance(node, Binary) and node.op == "in" and isinstance(operands[0], int)
-    return member and _constant(node) and abs(operands[0]) > 2**53
+def _made_of_text(node: Node, operands: list[Any]) -> bool:
+    return isinstance(node, Call) and node.name == "double" and kind(operands[0]) == "str"
 
 
 def _over_keys(node: Node, operands: list[Any]) -> bool:
@@ -308,8 +304,7 @@ DOUBTS: tuple[tuple[str, Fits], ...] = (
     ("the order of bools", _order_of_bools),
     ("joining strings or lists", _joining),
     ("membership of what is no string or number", _odd_member),
-    ("a decimal in a constant list of integers", _decimal_member),
-    ("an integer beyond 2^53 in a constant list", _far_member),
+    ("double() of text", _made_of_text),
     ("a loop over the keys of an object", _over_keys),
 )
 

@@ -183,7 +183,7 @@ class Writer:
 
     def number(self, depth: int) -> str:
         if depth > 0 and self.chance(0.25):
-            return self.one((self.arithmetic, self.minus, self.size))(depth - 1)
+            return self.one((self.arithmetic, self.minus, self.size, self.double))(depth - 1)
         fields = ["args.a", "args.a", 'args["a-b"]', "args.d.k", "agent.confidence", "call.hour"]
         fields += [
             "session.writes",
@@ -202,6 +202,9 @@ class Writer:
 
     def minus(self, depth: int) -> str:
         return f"-({self.number(depth)})"
+
+    def double(self, depth: int) -> str:
+        return f"double({self.value() if self.chance(0.1) else self.number(depth)})"
 
     def size(self, depth: int) -> str:
         return f"size({self.one((lambda: self.text(0), self.list, self.object))()})"

@@ -126,6 +126,7 @@ DIFFERENCES: list[tuple[str, str, dict[str, Any]]] = [
     ("the order of bools", "args.a < args.b", {"a": False, "b": True}),
     ("joining strings or lists", "args.a + args.b == args.c", {"a": "a", "b": "b", "c": "ab"}),
     ("membership of what is no string or number", "args.a in args.b", {"a": True, "b": [True]}),
+    ("double() of text", "double(args.a) > 1.0", {"a": "500"}),
     ("a loop over the keys of an object", 'args.a.exists(k, k == "a")', {"a": {"a": 1}}),
 ]
 
@@ -233,25 +234,59 @@ def test_a_planted_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -
 SUBJECTS = [*TEXTS, *ODD_TEXTS, "A", "ab", "aa", "é5", "5", "-", "[", "[a]", "&", "a&b", "_", "١"]
 SUBJECTS += ["\u212a", "k", "\u00a0", " ", "\x0b", "\x85", "a\nb", "ß", "a b", "~", "a]", "B-a"]
 # Where the two engines read the same pattern differently: the class on the page, what tells it.
-DIALECTS = (
-    ("Unicode in \\d, \\w, \\s and \\b", re.compile(r"\\[dDwWsSbB]")),
-    (
-        "syntax of one engine only",
-        re.compile(r"&&|--|~~|\[\^?\[[^:]|\\[<>uQC]|\\b\{|\(\?-?[xuR]|[*+]{2}|\{,|\{1001"),
-    ),
-)
+DIALECTS = (("Unicode in \\d, \\w, \\s and \\b", re.compile(r"\\[dDwWsSbB]")),)
 ODD_PATTERNS = [
     *(r"^\d$", r"^\w+$", r"^\s$", r"\ba", r"^\D$", r"^\W$", r"^\S$", r"^\B.", r"^[\w.]+@"),
     *("(?i)^K$", "(?i)^ß$", "(?i)é", "(?s)^a.b$", "(?m)^b$", r"^\pL$", r"^\p{Lu}$", r"\x{e9}"),
     *("^[[:alpha:]]$", "^[[:^space:]]$", "^[]a]$", "^[^]a]$", r"a\z", r"\Aa", "^(?P<n>a)$", "()"),
-    *("^[a&&b]$", "^[[a]]$", "^[a~~b]$", "^[a--b]$", r"\<a", r"\b{start}a", "(?x)a b", "(?-u)a"),
-    *("a**", "a{1001}", r"\u0061", r"\Qa\E", r"^a{,2}$", r"\C", "(a+)+$", "a{2}?", "(?U)a+", "|a"),
+    *(r"\Qa\E", r"^a{,2}$", r"\C", "(a+)+$", "a{2}?", "(?U)a+", "|a", r"^\p{Greek}$", "a{1000}"),
+    *("(?:a{10}){3}b?", "[[:alpha:]&-]", "(?i-s:a.)", "(?<n>a)", r"[(\]]{2}", "^*a", "()*", r"\b*"),
 ]
+# What only ours takes, or reads in its own way, and what we say of it when a policy is loaded.
+OURS_ALONE = {
+    "^[a&&b]$": r"&& within [...] may be a set operation: write \&\&",
+    "[a~~b]": "~~ within",
+    "[a--b]": "-- within",
+    "[[a]]": r"[ within [...] may begin a set: write \[",
+    "[[:foo:]]": "[ within",
+    r"\<a": r"\< is a word boundary or a character: write \b, or <",
+    r"a\>": r"\> is a word",
+    r"\b{start}a": r"write \b, without {start}",
+    "(?x)a b": "(?x): take the flag x out",
+    "(?R)a": "take the flag R out",
+    "(?-u)a": "take the flag u out",
+    r"\u0061": "write the character itself",
+    r"[\U00000061]": "write the character itself",
+    "a**": "'*' repeats a repetition: group it, as in (?:a*)*",
+    "a++": "'+' repeats",
+    "a{2}{3}": "'{3}' repeats",
+    "a*??": "'?' repeats",
+    "a{1001}": "a repetition may count to 1000",
+    "(?:a{100}|b){11}": "a repetition may count to 1000, nested ones multiplied",
+    "a{ 2 }": "write counts as in {2}",
+    "(?P<a.b>a)": "a name has letters, digits and _",
+    r"\p{Letter}": r"write a general category such as \p{L}",
+    r"[\p{greek}]": "write a general category",
+    r"\pC": "write a general category",
+}
+
+
+@pytest.mark.parametrize("pattern", OURS_ALONE)
+def test_a_regex_that_engines_read_in_different_ways_is_refused_with_a_cure(pattern: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        compile_regex(pattern)
+
+    assert OURS_ALONE[pattern] in str(caught.value)
+
+
+def test_a_glob_is_taken_whatever_its_characters_mean_to_regexes() -> None:
+    assert all(compile_glob(f"a{c}b")(f"a{c}b") for c in map(chr, range(33, 127)))
+    assert compile_glob("[[a&&b]]<--~~>")("[[a&&b]]<--~~>")
 
 
 def test_a_regex_matches_what_it_does_in_cel() -> None:
     counts: Counter[str] = Counter()
-    for pattern in [*ODD_PATTERNS, *random_patterns(2000)]:
+    for pattern in [*ODD_PATTERNS, *OURS_ALONE, *random_patterns(2000), *wild_patterns(4000)]:
         try:
             ours = compile_regex(pattern)
         except ValueError:
@@ -295,6 +330,26 @@ def random_patterns(number: int) -> Iterator[str]:
         ]
         inner = rand.choice(["%s", "(%s)", "%s|b", "(?i)%s", "(?s)%s"]) % "".join(parts)
         yield rand.choice(["%s", "^%s", "%s$", "^(?:%s)$"]) % inner
+
+
+def wild_patterns(number: int) -> Iterator[str]:
+    """Pieces of syntax put together blindly: most are refused, by one engine or by both."""
+    rand = random.Random(1)
+    pieces = [
+        *"ab5é[]()|*+?^$.-&~{},<>!:",
+        "[^",
+        "(?",
+        "(?:",
+        "(?i",
+        "(?i)",
+        "(?P<n>",
+        "{2}",
+        "{1,",
+    ]
+    pieces += [*(r"\\" + c for c in "abdwnvxpzA<>uQ[]-&_"), r"\x41", r"\p{L}", r"\pN", "&&", "[a"]
+    pieces += ["--", "{300}", "[:alpha:]", "x", "]*", "a)", ")+", "[a-z]", "[[:", ":]]", "R", "\n"]
+    for _ in range(number):
+        yield "".join(rand.choices(pieces, k=rand.randint(2, 7)))
 
 
 def test_the_page_names_how_regexes_differ() -> None:

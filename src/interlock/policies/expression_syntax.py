@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ MAX_NODES = 200
 MAX_DEPTH = 32
 MAX_ITEMS = 500
 
-FUNCTIONS = ("has", "size", "glob", "domain", "stated")
+FUNCTIONS = ("has", "size", "double", "glob", "domain", "stated")
 METHODS = ("startsWith", "endsWith", "contains", "matches", "exists", "all")
 
 _TOKEN = re.compile(
@@ -184,7 +185,9 @@ def _value(kind: str, text: str, column: int) -> Any:
 
 def _number(text: str, column: int) -> int | float:
     if "." in text:
-        return float(text)
+        if not math.isfinite(decimal := float(text)):
+            raise ConditionError("a decimal is below 1.8 * 10^308", column)
+        return decimal
     number = int(text) if len(text) < 20 else 2**63
     if number >= 2**63:
         raise ConditionError("an integer may have 64 bits", column)

@@ -37,17 +37,21 @@ class Shape:
     """What is known of a value: its kind (`any` where unknown), its fields and items.
 
     `fields` None: any field. `patterns`: fields whose names one of these accepts exist too.
+    `digits`: `an integer` or `a decimal`, where a number is certainly one; JSON tells neither.
     """
 
     kind: str = "any"
     fields: Mapping[str, Shape] | None = None
     item: Shape | None = None
     patterns: tuple[Any, ...] = field(default=())
+    digits: str = ""
 
 
 ANY = Shape()
 BOOL = Shape(kind="bool")
 NUMBER = Shape(kind="number")
+INTEGER = Shape(kind="number", digits="an integer")
+DECIMAL = Shape(kind="number", digits="a decimal")
 STRING = Shape(kind="string")
 LIST = Shape(kind="list")
 NULL = Shape(kind="null")
@@ -77,6 +81,10 @@ SESSION = Shape(
 )
 
 
+# What conditions read by these names is never the item of a loop, also where it is not there.
+_TAKEN = frozenset(("args", "agent", "call", "session", "task", "vars", "edited", "original"))
+
+
 def of_schema(schema: Any) -> Shape:
     """Return the shape that a JSON Schema describes, as far as plain keywords tell."""
     if not isinstance(schema, Mapping):
@@ -101,12 +109,14 @@ def of_value(value: Any) -> Shape:
     if isinstance(value, Mapping):
         return Shape(kind="object", fields={name: of_value(each) for name, each in value.items()})
     if isinstance(value, list | tuple):
-        return Shape(kind="list", item=of_value(value[0]) if value else ANY)
+        return Shape(kind="list", item=merged(map(of_value, value)))
     if isinstance(value, bool):
         return BOOL
     if value is None:
         return NULL
-    return STRING if isinstance(value, str) else NUMBER
+    if isinstance(value, str):
+        return STRING
+    return DECIMAL if isinstance(value, float) else INTEGER
 
 
 def merged(shapes: Iterable[Shape]) -> Shape:
@@ -157,8 +167,8 @@ class _Checker:
 
     def unary(self, node: Unary) -> Shape:
         kind = "bool" if node.op == "!" else "number"
-        self.expect(node.operand, kind, f"{node.op} takes a {kind}")
-        return BOOL if node.op == "!" else NUMBER
+        operand = self.expect(node.operand, kind, f"{node.op} takes a {kind}")
+        return BOOL if node.op == "!" else Shape(kind="number", digits=operand.digits)
 
     def expect(self, node: Node, kind: str, why: str) -> Shape:
         shape = self.shape(node)
@@ -196,9 +206,7 @@ class _Checker:
 
     def binary(self, node: Binary) -> Shape:
         if node.op in ("+", "-", "*"):
-            for side in (node.left, node.right):
-                self.expect(side, "number", f"{node.op} takes numbers")
-            return NUMBER
+            return self.arithmetic(node)
         left, right = self.shape(node.left), self.shape(node.right)
         if node.op == "in":
             self.membership(node, left, right)
@@ -208,6 +216,19 @@ class _Checker:
         else:
             self.comparable(node, left, right, ("number", "string"))
         return BOOL
+
+    def arithmetic(self, node: Binary) -> Shape:
+        sides = (node.left, node.right)
+        left, right = (self.expect(each, "number", f"{node.op} takes numbers") for each in sides)
+        if left.digits and right.digits and left.digits != right.digits:
+            side = node.left if left.digits == INTEGER.digits else node.right
+            cure = f"{side.text}.0" if isinstance(side, Literal) else f"double({side.text})"
+            raise ConditionError(
+                f"{node.op} takes two integers or two decimals, but {node.left.text} is "
+                f"{left.digits} and {node.right.text} is {right.digits}: write {cure}",
+                node.column,
+            )
+        return Shape(kind="number", digits=left.digits or right.digits)
 
     def membership(self, node: Binary, left: Shape, right: Shape) -> None:
         if right.kind not in ("any", "list", "object"):
@@ -239,7 +260,7 @@ class _Checker:
         target = self.expect(node.target, "list", f"{node.name}() goes through a list")
         if self.in_loop:
             raise ConditionError("exists() and all() do not nest", node.column)
-        if node.variable in self.roots:
+        if node.variable in self.roots or node.variable in _TAKEN:
             raise ConditionError(f"{node.variable!r} is taken: choose another name", node.column)
         self.in_loop = True
         self.roots[node.variable] = target.item or ANY
@@ -258,9 +279,12 @@ class _Checker:
                 raise ConditionError(
                     f"{first.text} is a {shape.kind} and has no size", first.column
                 )
-            return NUMBER
+            return INTEGER
         if node.name == "stated":
             return self.stated(node, first)
+        if node.name == "double":
+            self.expect(first, "number", "double() takes a number")
+            return DECIMAL
         for argument in node.arguments:
             self.expect(argument, "string", f"{node.name}() takes a string")
         if node.name in ("matches", "glob") and not isinstance(node.arguments[1], Literal):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any
 
-from ..core.rules import Indeterminate
+from ..core.rules import Environment, Indeterminate, Value
 from .regexes import is_mail_address
 
 MAX_ITEMS = 10_000
@@ -26,7 +27,7 @@ def number(value: Any, what: str) -> Any:
         if -(2**63) <= value < 2**63:
             return value
         raise Indeterminate(f"{what} is beyond 64 bits")
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and isfinite(value):
         return value
     raise Indeterminate(f"{what} is {kind(value)}, not a finite number")
 
@@ -34,9 +35,16 @@ def number(value: Any, what: str) -> Any:
 def in_range(value: Any) -> Any:
     if type(value) is int and not -(2**63) <= value < 2**63:
         raise Indeterminate("the result is beyond 64 bits")
-    if type(value) is float and not math.isfinite(value):
+    if type(value) is float and not isfinite(value):
         raise Indeterminate("the result is not finite")
     return value
+
+
+def double(value: Any, what: str) -> float:
+    number(value, what)
+    if abs(value) > 2**53 and type(value) is int:
+        raise Indeterminate(f"{what} is beyond 2^53 and would be rounded")
+    return float(value)
 
 
 def items(value: Any, what: str) -> list[Any]:
@@ -67,6 +75,30 @@ def contained(value: Any, items: Any, names: tuple[str, str]) -> bool:
     return value in numbers
 
 
+def among(left: Value, listed: Iterable[Any], what: str) -> Callable[[Environment], bool] | None:
+    """Return `contained` for a list that never changes, in constant time.
+
+    None where one of its numbers could never be compared with another.
+    """
+    numbers = [each for each in listed if type(each) in (int, float)]
+    if not all(abs(each) < 2**63 if type(each) is int else isfinite(each) for each in numbers):
+        return None
+    found = frozenset([*numbers, *(each for each in listed if type(each) is str)])
+    decimals = any(type(each) is float for each in numbers)
+    far = any(type(each) is int and abs(each) > 2**53 for each in numbers)
+
+    def contained(seen: Environment) -> bool:
+        value = left(seen)
+        if type(value) is str or (type(value) is int and abs(value) <= 2**53):
+            return value in found
+        number(value, what)
+        if decimals if type(value) is int else far:
+            raise Indeterminate(f"{what} or an item is beyond 2^53 and meets a decimal")
+        return value in found
+
+    return contained
+
+
 def size(value: Any, what: str) -> int:
     if type(value) in (str, list, dict):
         return len(value)
@@ -84,5 +116,5 @@ def kind(value: Any) -> str:
         return "null"
     names = {bool: "a bool", int: "a number", str: "a string", list: "a list", dict: "an object"}
     if type(value) is float:
-        return "a number" if math.isfinite(value) else "not finite"
+        return "a number" if isfinite(value) else "not finite"
     return names.get(type(value), f"a {type(value).__name__}")

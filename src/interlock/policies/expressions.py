@@ -9,7 +9,7 @@ ours raises `Indeterminate`. Linear time by construction: no loops but one un-ne
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.provenance import stated
@@ -27,6 +27,7 @@ from .expression_syntax import (
     Node,
     Select,
     Unary,
+    children,
     parse,
     walk,
 )
@@ -80,6 +81,7 @@ def _condition(source: str, variables: Mapping[str, Any], roots: Mapping[str, Sh
     shape = check(node, roots)
     if shape.kind not in ("any", "bool"):
         raise ConditionError(f"a condition is true or false; this is a {shape.kind}", node.column)
+    _check_constants(node)
     inner = compile_node(node, variables)
     if shape.kind == "bool":
         return inner
@@ -105,6 +107,7 @@ def compile_value(
     shape = check(node, _roots(variables or {}, args))
     if shape.kind not in ("any", "number"):
         raise ConditionError(f"a number is needed here; this is a {shape.kind}", node.column)
+    _check_constants(node)
     return compile_node(node, variables or {})
 
 
@@ -117,6 +120,22 @@ def asks(source: str) -> frozenset[str]:
         elif isinstance(node, Call) and node.name == "stated":
             found.add("task")
     return frozenset(found)
+
+
+def _check_constants(node: Node) -> None:
+    """Refuse parts that depend on nothing and have no value; `vars` are there to be changed."""
+    for part in children(node):
+        _check_constants(part)  # the smallest such part is what is wrong
+    if isinstance(node, Literal | ListLiteral) or any(map(_depends, walk(node))):
+        return
+    try:
+        compile_node(node, {})({})
+    except Indeterminate as doubt:
+        raise ConditionError(f"{node.text} is always indeterminate: {doubt}", node.column) from None
+
+
+def _depends(node: Node) -> bool:
+    return isinstance(node, Name) or (isinstance(node, Call) and node.name == "stated")
 
 
 def compile_node(node: Node, variables: Mapping[str, Any]) -> Value:
@@ -235,27 +254,16 @@ class Compiler:
 
     def membership(self, node: Binary, left: Value, right: Value, names: tuple[str, str]) -> Value:
         constant = self.constant_list(node.right)
-        if constant is None:
-            return lambda seen: values.contained(left(seen), right(seen), names)
-        what = names[0]
+        quick = None if constant is None else values.among(left, constant, names[0])
+        return quick or (lambda seen: values.contained(left(seen), right(seen), names))
 
-        def among(seen: Environment) -> bool:
-            value = left(seen)
-            if type(value) is str or (type(value) is int and abs(value) <= 2**53):
-                return value in constant
-            raise Indeterminate(f"{what} is {values.kind(value)}")
-
-        return among
-
-    def constant_list(self, node: Node) -> frozenset[Any] | None:
+    def constant_list(self, node: Node) -> Sequence[Any] | None:
         found: Any = None
         if isinstance(node, ListLiteral):
             found = node.values
         elif isinstance(node, Select) and isinstance(node.target, Name):
             found = self.variables[node.field] if node.target.name == "vars" else None
-        if isinstance(found, list | tuple) and all(type(each) in (str, int) for each in found):
-            return frozenset(found)
-        return None
+        return found if isinstance(found, list | tuple) else None
 
     def loop(self, node: Loop) -> Value:
         target, condition = self.compile(node.target), self.compile(node.condition)
@@ -288,6 +296,8 @@ class Compiler:
         value, text = self.compile(first), first.text
         if node.name == "size":
             return lambda seen: values.size(value(seen), text)
+        if node.name == "double":
+            return lambda seen: values.double(value(seen), text)
         if node.name == "stated":
             return lambda seen: stated(value(seen), seen.get("task"))
         if node.name == "domain":
@@ -327,7 +337,7 @@ def _field_of_root(root: str, field: str, text: str) -> Value:
 def _fact(field: str, text: str) -> Value:
     def fact(seen: Environment) -> Any:
         session = seen.get("session")
-        if session is None or field not in session:
+        if type(session) is not dict or field not in session:
             raise Indeterminate(f"{text} is not known")
         return session[field]
 
