@@ -191,6 +191,15 @@ def test_a_reference_to_elsewhere_is_refused_and_nothing_is_fetched(remote: str)
     assert "leads outside the document" in message and "bundle" in message
 
 
+def test_a_path_that_no_entry_can_hold_is_refused() -> None:
+    assert "is over 400 characters" in refusal(api({"/a" * 300: {"get": {}}}))
+
+
+def test_more_operations_than_are_drafted_are_refused() -> None:
+    paths = {f"/p{number}": {"get": {}} for number in range(5001)}
+    assert "5001 operations; at most 5000" in refusal(api(paths))
+
+
 def test_a_reference_to_nothing_is_refused() -> None:
     message = refusal(api({"/a": {"$ref": "#/components/none"}}))
     assert "leads to nothing" in message

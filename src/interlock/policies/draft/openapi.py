@@ -15,6 +15,7 @@ from .yaml_text import one_line
 
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete", "trace")
 MAX_OPERATIONS = 5000
+MAX_PATH = 400  # an entry takes 500, and parameters may be named at more length
 _WORD = re.compile(r"[^A-Za-z0-9_-]+")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _REST = frozenset({"path", "filepath", "file_path", "filename", "ref", "name", "proxy"})
@@ -82,6 +83,8 @@ class _Reader:
 
     def operations(self, path: str, item: Any) -> Iterator[Operation]:
         entry = self.references.follow(item)
+        if len(self.base + path) > MAX_PATH:
+            raise DraftError(f"{self.file}: path {path[:60]!r}... is over {MAX_PATH} characters")
         shared = self._parameters(entry.get("parameters"))
         for method in METHODS:
             if isinstance(entry.get(method), Mapping):
