@@ -93,6 +93,17 @@ async def test_what_is_listed_hashes_as_it_came_over_the_wire(command: str) -> N
     assert [definition_hash(each) for each in listed] == list(map(definition_hash, (TOOL, MORE)))
 
 
+async def test_a_list_that_is_not_mcp_is_told_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("mcp")
+    (tmp_path / "server.py").write_text(
+        SERVER.format(tools=repr([{"name": "a", "inputSchema": {}}]))
+    )
+    with pytest.raises(DraftError) as caught:
+        await list_tools(f"{sys.executable} {tmp_path / 'server.py'} --token hush", {})
+    assert "its list of tools is not what MCP asks for: tools.0" in str(caught.value)
+    assert "\n" not in str(caught.value) and "hush" not in str(caught.value)
+
+
 async def test_a_server_behind_a_url_is_read_with_the_given_headers(url: str) -> None:
     assert await list_tools(url, {"Authorization": "Bearer secret"}) == [TOOL]
 

@@ -30,14 +30,16 @@ async def list_tools(
         async with asyncio.timeout(seconds):
             return await _listed(where, headers)
     except TimeoutError:
-        raise DraftError(f"{where}: no list of tools within {seconds:g} s") from None
+        raise DraftError(f"{_named(where)}: no list of tools within {seconds:g} s") from None
     except ImportError as error:
         raise DraftError(
             f"reading an MCP server needs the `mcp` package ({error.name or error} is missing): "
             "pip install 'interlock[mcp]'"
         ) from None
-    except (OSError, ExceptionGroup, RuntimeError) as error:
-        raise DraftError(f"{where}: {_reason(error)}") from None
+    except (OSError, ExceptionGroup, RuntimeError, ValueError) as error:
+        if isinstance(error, DraftError):
+            raise
+        raise DraftError(f"{_named(where)}: {_reason(error)}") from None
 
 
 async def _listed(where: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -57,7 +59,7 @@ async def _listed(where: str, headers: Mapping[str, str]) -> list[dict[str, Any]
                 if not cursor or len(found) > MAX_TOOLS:
                     break
     except MCPError as error:
-        raise DraftError(f"{where}: the server answers: {error}") from None
+        raise DraftError(f"{_named(where)}: the server answers: {error}") from None
     return found
 
 
@@ -85,7 +87,15 @@ def _entry(tool: Any) -> dict[str, Any]:
     return {name: whole[name] for name in _PARTS if name in whole}
 
 
+def _named(where: str) -> str:
+    """Return *where* without the arguments of a command or a query, which may hold secrets."""
+    return where.partition("?")[0] if "://" in where else (where.split() or [where])[0]
+
+
 def _reason(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    return str(error) or type(error).__name__
+    lines = str(error).splitlines() or [type(error).__name__]
+    if len(lines) > 1 and "ListToolsResult" in lines[0]:
+        return f"its list of tools is not what MCP asks for: {'; '.join(lines[1:3])}"[:300]
+    return lines[0][:300]
