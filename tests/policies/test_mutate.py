@@ -182,3 +182,25 @@ def test_what_is_proven_to_change_nothing_survives_every_suite() -> None:
 
     assert proven
     assert {lab.run(mutant).state for mutant in proven[::5]} <= {"survived", "invalid"}
+
+
+@pytest.mark.parametrize(
+    ("facets", "proven"),
+    [
+        ("{data: restricted, blast: self}", ["facet blast dropped"]),
+        ("{data: confidential, blast: external}", ["facet blast dropped", "external -> self"]),
+        ("{data: internal, blast: external}", ["facet data dropped"]),
+        ("{data: confidential, amount: args.amount}", []),
+    ],
+)
+def test_a_facet_that_another_one_always_outweighs_is_not_counted(
+    tmp_path: Path, facets: str, proven: list[str]
+) -> None:
+    body = PAY.replace("{amount: args.amount}", facets)
+    (tmp_path / "p.yaml").write_text(HEAD.replace("NAME", "p") + body)
+    (tmp_path / "p_test.yaml").write_text(SUITE + "      - {expect: {tool: pay}}\n")
+    lab = laboratory([tmp_path / "p_test.yaml"])
+
+    found = [each.what for each in lab.mutants() if each.kind == "facet" and lab.proof(each)]
+
+    assert [what.removeprefix("tool pay: ").removeprefix("blast ") for what in found] == proven

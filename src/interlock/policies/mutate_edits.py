@@ -262,7 +262,9 @@ class _Maker:
         if below:
             less = max(below, key=lambda each: stakes.index(table[each]))
             what = f"{who}: {name} {given} -> {less}"
-            yield self.change("facet", path, less, what, f"{case}stake: {table[given]}")
+            yield self.change(
+                "facet", path, less, what, f"{case}facet: {name}, stake: {table[given]}"
+            )
 
     def rule(self, path: Path, entry: Mapping[str, Any]) -> Iterator[Mutant]:
         name = entry.get("id")

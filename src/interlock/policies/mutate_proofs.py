@@ -112,13 +112,15 @@ def _another_facet_outweighs_it(mutant: Mutant, document: Document, policy: Poli
     tool, name = policy.tools.get(str(entry.get("id"))), mutant.path[3]
     if tool is None:
         return ""
-    mine = next((each for each in tool.facets if each.name == name), None)
-    fixed = [each for each in tool.facets if each.value is None and each.name != name]
-    if mine is None or mine.value is not None or not fixed:
+    names = [each.name for each in tool.facets]
+    mine = tool.facets[names.index(str(name))] if name in names else None
+    if mine is None or mine.value is not None:
         return ""
-    heaviest = max(fixed, key=lambda each: each.stake)
-    if mine.stake < heaviest.stake:
-        return f"{heaviest.name} {heaviest.shown} outweighs it in every call"
+    for index, each in enumerate(tool.facets):
+        # Of equal facets the first decides, so a later one that is no heavier never does.
+        earlier = index < names.index(mine.name)
+        if each.value is None and (each.stake > mine.stake or earlier and each.stake == mine.stake):
+            return f"{each.name} {each.shown} outweighs it in every call"
     return ""
 
 
