@@ -30,7 +30,7 @@ limits:
     max: 1000
     then: {then}
 """
-ALWAYS_OVERTAKEN = ("if effects and not fits(effects, NOTHING, held)", "if effects")
+ALWAYS_OVERTAKEN = ("if effects and not past().fits(effects, nil, held)", "if effects")
 
 
 class Counted(RedisStore):
@@ -350,3 +350,29 @@ async def test_where_the_past_cannot_be_read_nothing_is_sent(own_server: Server)
     assert (await world.now(held)).state is State.HELD
     for each in (known, forgetful):
         await each.close()
+
+
+async def test_a_retry_of_a_held_call_joins_it_at_a_reached_cap(store: Counted) -> None:
+    """Fault caught: joins are only looked for where the retry would be held as well."""
+    world = World(store, policy=a_policy("\napprovals: {caps: {open_per_session: 1}}\n"))
+    held = await world.held(body=amount(1))
+
+    assert (await world.ask(body=amount(1))).action.id == held.id
+    assert (await world.ask(body=amount(2))).action.state is State.DENIED
+
+
+async def test_a_retry_is_not_sent_beside_the_held_call_once_the_budget_has_room(
+    store: Counted,
+) -> None:
+    world = World(store, policy=a_policy(money("read")))
+    await world.ask(Level.ALLOW, body=amount(900))
+    held = (await world.ask(Level.ALLOW, body=amount(200))).action
+    assert held.state is State.HELD
+
+    world.gate.policy = a_policy(money("read").replace("max: 1000", "max: 9000"))
+    again = await world.ask(Level.ALLOW, body=amount(200))
+    assert (again.joined, again.action.id) == (True, held.id)
+
+    await world.says(held, verdict=Verdict.REJECT)
+    for _ in range(2):  # what was let through never stands in the way of its repetition
+        assert (await world.ask(Level.ALLOW, body=amount(200))).relay is not None

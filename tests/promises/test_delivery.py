@@ -435,7 +435,7 @@ async def test_promise_24_calls_at_the_same_time_never_overdraw_a_budget(
 async def test_promise_24_a_store_that_reserves_without_looking_would_be_noticed(
     broken: RedisStore,
 ) -> None:
-    blind = ("if effects and not fits(effects, NOTHING, held)", "if false")
+    blind = ("if effects and not past().fits(effects, nil, held)", "if false")
     with noticed():
         await budgets_are_never_overdrawn(plant(broken, blind))
 

@@ -47,6 +47,8 @@ end
 -- Fingerprints marked `key:` only guard their Idempotency-Key.
 local function joinable(a) return a.fp ~= '' and string.sub(a.fp, 1, 4) ~= 'key:' end
 
+local WAITS = { held = true, approved = true, forwarding = true, unknown = true }
+
 -- A retry of a call that is pending, or was settled a moment ago, joins it.
 local function joins(a)
   if a.idem ~= '' then
@@ -60,12 +62,13 @@ local function joins(a)
       end
     end
   end
-  if a.to == 'held' and joinable(a) then
+  if joinable(a) then
     local id = redis.call('GET', key('f', a.fp))
     if id and redis.call('EXISTS', key('c', id)) == 1 then
       local c = key('c', id)
       local st = lapse(id, c, redis.call('HGET', c, 'st'))
-      if not FORGET[st] then return { 'JOIN', id } end
+      local asks = a.to == 'held' or a.to == 'denied'
+      if (asks and not FORGET[st]) or WAITS[st] then return { 'JOIN', id } end
     end
   end
 end
