@@ -89,3 +89,24 @@ def test_a_text_is_stated_only_where_the_request_holds_it(value: str, task: str)
         assert not task.strip()
         return
     assert not found or any(character.isalnum() for character in value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\uff42ob@corp.example",  # a fullwidth b: another mailbox, whatever it looks like
+        "bob@corp.example\n",
+        " bob@corp.example",
+        "bob@corp\u2024example",  # a one dot leader
+        "bob@corp.example\u200b",
+    ],
+)
+def test_a_value_that_only_becomes_the_named_one_when_tidied_is_not_stated(value: str) -> None:
+    """Fault caught: the value is normalised as well as the request."""
+    assert stated("bob@corp.example", "Write to bob@corp.example, please.")
+    assert not stated(value, "Write to bob@corp.example, please.")
+
+
+def test_a_value_with_such_forms_is_stated_where_it_occurs_as_it_is() -> None:
+    assert stated("\uff42ob", "Ask \uff42ob.")
+    assert stated("bob", "Ask \uff42ob.")

@@ -26,7 +26,8 @@ _JOINING = frozenset("@.,-_/+%")
 def stated(value: object, task: str | None) -> bool:
     """Return whether *value* occurs in *task* as a whole token; of a list: every item.
 
-    Case, compatibility forms (NFKC) and runs of space do not count. Numbers match by value: 1200
+    Case does not count, nor compatibility forms (NFKC) and runs of space in the request; a value
+    that has such forms itself is another value, and counts where it occurs as it is. Numbers match by value: 1200
     is stated by 1,200 and by $1200.00. Part of a token is not stated: neither `corp.example` nor
     `bob@corp` is by `bob@corp.example`. What is empty, or holds no letter or digit, never is.
 
@@ -37,15 +38,17 @@ def stated(value: object, task: str | None) -> bool:
         raise Indeterminate("the user's request is not known")
     text = _request(task)
     if isinstance(value, list | tuple):
-        return 0 < len(value) <= MOST and all([_one(each, text) for each in value])
-    return _one(value, text)
+        return 0 < len(value) <= MOST and all([_one(each, text, task) for each in value])
+    return _one(value, text, task)
 
 
-def _one(value: object, text: str) -> bool:
+def _one(value: object, text: str, task: str) -> bool:
     if isinstance(value, bool):
         return _token("true" if value else "false", text)
     if isinstance(value, str):
         if len(value) > LONGEST:
+            return False
+        if value != " ".join(unicodedata.normalize("NFKC", value).split()) and value not in task:
             return False
         wanted = _normal(value)
         return _token(wanted, text) or (
