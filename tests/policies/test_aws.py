@@ -73,7 +73,7 @@ def parsed(request: AWSPreparedRequest) -> ToolCall:
         (
             "s3",
             "put_object",
-            {"Bucket": "bkt", "Key": "a/k+1", "Body": b"hello"},
+            {"Bucket": "reports", "Key": "a/k+1", "Body": b"hello"},
             "s3.PutObject",
             Level.NOTIFY,
         ),
