@@ -27,9 +27,10 @@ def stated(value: object, task: str | None) -> bool:
     """Return whether *value* occurs in *task* as a whole token; of a list: every item.
 
     Case does not count, nor compatibility forms (NFKC) and runs of space in the request; a value
-    that has such forms itself is another value, and counts where it occurs as it is. Numbers match by value: 1200
-    is stated by 1,200 and by $1200.00. Part of a token is not stated: neither `corp.example` nor
-    `bob@corp` is by `bob@corp.example`. What is empty, or holds no letter or digit, never is.
+    that has such forms itself is another value, and counts where it occurs as it is. Numbers
+    match by value: 1200 is stated by 1,200 and by $1200.00. Part of a token is not stated:
+    neither `corp.example` nor `bob@corp` is by `bob@corp.example`. What is empty, or holds no
+    letter or digit, never is.
 
     Raises:
         Indeterminate: no request is known, or the value is of another type.
@@ -48,7 +49,8 @@ def _one(value: object, text: str, task: str) -> bool:
     if isinstance(value, str):
         if len(value) > LONGEST:
             return False
-        if value != " ".join(unicodedata.normalize("NFKC", value).split()) and value not in task:
+        tidy = " ".join(unicodedata.normalize("NFKC", value).split())
+        if value != tidy and (value != value.strip() or value not in task):
             return False
         wanted = _normal(value)
         return _token(wanted, text) or (
