@@ -1,8 +1,9 @@
 """Strict YAML: plain data plus the line and column of every key and value.
 
-The one home of PyYAML. YAML's surprises (duplicate keys, anchors, `no` as False, `012` as 10,
-second documents, tags, bombs) are problems here, never other values. All values that come out are
-what JSON has: dict, list, str, int, float, bool, None.
+YAML's surprises (duplicate keys, anchors, `no` as False, `012` as 10, second documents, tags,
+bombs) are problems here, never other values. All values that come out are what JSON has: dict,
+list, str, int, float, bool, None. The only other reader of YAML is `draft.documents`, which takes
+what other people's API descriptions hold.
 """
 
 from __future__ import annotations
