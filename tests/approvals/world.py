@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,8 @@ from interlock.core.patterns import HttpMatch, Segment
 from interlock.core.patterns import Kind as Part
 from interlock.core.rules import Facet, Levels, LevelSpec, PolicySet, Rule, Tool
 from interlock.gate import Gate
+from interlock.observe.metrics import Metrics
+from interlock.policies.load import read_policies
 from interlock.ports import Upstream
 from interlock.store.keyring import RedisKeyRing
 from interlock.store.redis import RedisStore
@@ -179,6 +182,74 @@ def a_policy(hold_ms: int = 3_600_000) -> PolicySet:
     )
 
 
+CAREFUL = """
+apiVersion: interlock/v1
+kind: Policy
+metadata: {name: careful, version: 3, owner: ann@example.com, description: All that people see.}
+matrix:
+  read_only:    [allow,  allow,   notify,       approve]
+  reversible:   [notify, approve, approve,      approve]
+  compensable:  [notify, approve, approve,      approve_dual]
+  irreversible: [notify, approve, approve_dual, deny]
+stake:
+  data: {public: low, internal: medium, confidential: high, restricted: critical}
+tools:
+  - id: bank.transfer
+    description: Moves money out of an account.
+    http: {upstream: bank, method: POST, path: "/v1/accounts/{account}/transfers"}
+    args_schema:
+      type: object
+      required: [amount, recipient]
+      properties:
+        account: {type: string}
+        amount: {type: number}
+        recipient: {type: string}
+        memo: {type: string}
+    reversibility: reversible
+    undo: {reason: It can be called back.}
+    facets: {data: confidential}
+    target: [recipient]
+    egress: true
+  - id: bank.note
+    description: Keeps a note.
+    http: {upstream: bank, method: PUT, path: "/v1/notes/{note}"}
+    reversibility: reversible
+    undo: {reason: Notes have versions.}
+    facets: {data: public}
+    taints: [untrusted_content]
+rules:
+  - {id: night, description: Trial., tools: [bank.note], mode: shadow, at_least: approve}
+  - id: tainted
+    description: It has read what others wrote.
+    tools: [bank.transfer]
+    when: session.untrusted_content && session.writes > 5
+    at_least: approve
+signals:
+  session_risk: {points: {low: 1, medium: 5, high: 20, critical: 50}, half_life: 30m,
+                 raise_at: [{points: 400, raise: 1}]}
+limits:
+  - {id: money-per-day, tools: [bank.transfer], key: [agent.id], window: 24h, sum: args.amount,
+     max: 2000, then: approve}
+levels:
+  approve: {approvers: [ops], quorum: 1, remind_after: 5m, expire_after: 60m, on_expire: deny,
+            escalate: [{after: 15m, to: [leads]}]}
+approvals:
+  grants: [{tools: [bank.transfer], at_most: notify, longest: 7d, uses: 50}]
+"""
+HIDDEN = "\nredact:\n  approver: [args.recipient]\n  detectors: [iban]\n"
+IBAN = "DE02120300000000202051"
+
+
+def careful(more: str = "") -> PolicySet:
+    """Return a policy with all that people see beside rules; *more* is YAML put at its end."""
+    return read_policies([("careful.yaml", CAREFUL + more)])
+
+
+def paying(recipient: str = IBAN, amount: float = 900, **more: Any) -> ToolCall:
+    body = json.dumps({"amount": amount, "recipient": recipient, "memo": f"May to {recipient}"})
+    return a_call(body=body.encode(), **more)
+
+
 def a_call(
     upstream: str = "bank",
     method: str = "POST",
@@ -219,6 +290,7 @@ class World:
     tool: RecordingTool
     clock: FixedClock
     server: TestServer
+    metrics: Metrics
     made: dict[Kind, str] = field(default_factory=dict)
     sessions: list[ClientSession] = field(default_factory=list)
 
@@ -276,14 +348,14 @@ async def a_world(
 ) -> AsyncIterator[World]:
     from interlock.approvals.page import add_page
 
-    clock, tool = FixedClock(), RecordingTool()
+    clock, tool, metrics = FixedClock(), RecordingTool(), Metrics()
     upstreams: dict[str, Upstream] = dict.fromkeys(UPSTREAMS, tool)  # type: ignore[arg-type]
     gate = Gate(
         policy=a_policy(hold_ms),
         store=store,
         upstreams=upstreams,
         notifiers=(),
-        observers=(),
+        observers=(metrics,),
         clock=clock,
         ids=CountedIds(),
         seal_key=b"s" * 32,
@@ -302,13 +374,23 @@ async def a_world(
         listen=store.listen,
         poll_seconds=0.2,
         whole_bytes=whole_bytes,
+        revealed=metrics.revealed,
+        shadowed=metrics.shadowed,
+        policy_files=lambda: ("policies/careful.yaml",),
     )
     add_api(app, deps)
     add_page(app, deps)
     await server.start_server()
     try:
         yield World(
-            gate=gate, store=store, keys=keys, deps=deps, tool=tool, clock=clock, server=server
+            gate=gate,
+            store=store,
+            keys=keys,
+            deps=deps,
+            tool=tool,
+            clock=clock,
+            server=server,
+            metrics=metrics,
         )
     finally:
         await gate.close(5)

@@ -91,7 +91,7 @@ def _common(request: web.Request) -> dict[str, Any]:
     return {
         "who": visitor.principal.id if visitor else "",
         "leave": session.token(SIGNING_OUT) if session else "",
-        "state": policy.view(request.app[DEPS]) if visitor else None,
+        "state": request.app[DEPS].gate.policy_state if visitor else None,
     }
 
 
@@ -147,7 +147,7 @@ async def grants(request: web.Request) -> web.Response:
 
 
 async def rules(request: web.Request) -> web.Response:
-    return _html("policy.html", **_common(request))
+    return _html("policy.html", policy=await policy.view(request.app[DEPS]), **_common(request))
 
 
 def refuse(request: web.Request, error: InterlockError) -> web.Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from ..core.identity import Kind
@@ -12,8 +14,9 @@ from .deps import DEPS, ApiDeps
 from .models_policy import PolicyView, Tried
 
 
-def view(deps: ApiDeps) -> PolicyView:
+async def view(deps: ApiDeps) -> PolicyView:
     """Return what decides now, and what became of the files since."""
+    files = await asyncio.to_thread(deps.policy_files)
     policy, state = deps.gate.policy, deps.gate.policy_state
     return PolicyView(
         name=visible_line(state.ref.name),
@@ -21,7 +24,7 @@ def view(deps: ApiDeps) -> PolicyView:
         sha256=state.ref.sha256,
         mode="shadow" if policy.shadow else "enforce",
         loaded_at=state.loaded_at,
-        files=[visible_line(name) for name in deps.policy_files()],
+        files=[visible_line(name) for name in files],
         stale=bool(state.problems),
         failed_at=state.failed_at if state.problems else 0,
         problems=[visible_line(problem) for problem in state.problems],
@@ -36,7 +39,7 @@ def view(deps: ApiDeps) -> PolicyView:
 
 
 async def show_policy(request: web.Request) -> web.Response:
-    return answer(view(request.app[DEPS]))
+    return answer(await view(request.app[DEPS]))
 
 
 ROUTES = (

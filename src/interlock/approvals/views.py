@@ -46,7 +46,7 @@ def consequence(decision: Decision) -> str:
     if undo and undo.tool:
         how = f" with {undo.tool}" + (f" within {undo.within}" if undo.within else "")
     elif undo and undo.reason:
-        how = f": {undo.reason}"
+        how = f": {undo.reason.rstrip('.')}"
     said: dict[Reversibility, str] = {
         Reversibility.READ_ONLY: "Reads only.",
         Reversibility.REVERSIBLE: f"Can be undone{how}.",

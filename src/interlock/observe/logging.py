@@ -54,11 +54,12 @@ class _Masked(logging.Formatter):
 
 
 def hide_secrets(detectors: Callable[[], Collection[str]]) -> None:
-    """Have every line from now on go through *detectors*, as the policy in force names them."""
+    """Have every line of ours go through *detectors* from now on, as policy names them."""
     for handler in logging.getLogger().handlers:
-        inner = handler.formatter or logging.Formatter()
+        inner = handler.formatter
         inner = inner._inner if isinstance(inner, _Masked) else inner
-        handler.setFormatter(_Masked(inner, detectors))
+        if isinstance(inner, _Json | _Text):  # what `configure` made
+            handler.setFormatter(_Masked(inner, detectors))
 
 
 def configure(level: str, format: str) -> None:
