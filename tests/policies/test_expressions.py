@@ -153,6 +153,14 @@ def test_what_cannot_be_told_is_doubt(source: str, args: dict[str, Any]) -> None
     assert isinstance(answer(source, **args), str)
 
 
+def test_mixed_arithmetic_says_what_to_write() -> None:
+    doubt = "args.n is an integer and args.p is a decimal: write double(args.n), or both so"
+
+    assert answer("args.n * args.p > 1.0", n=2, p=80.5) == doubt
+    assert answer("args.p * args.n > 1.0", n=2, p=80.5) == doubt
+    assert answer("double(args.n) * double(args.p) == 161", n=2, p=80.5) is True
+
+
 def test_one_decisive_operand_outweighs_doubt_in_any_order() -> None:
     assert answer("args.gone == 1 || true") is True
     assert answer("args.gone == 1 && false") is False
@@ -290,7 +298,22 @@ def refused(source: str) -> str:
         ("1" + "||1" * 250, "200 parts"),
         ("x" * 2001, "2000 characters"),
         ("1 in [" + "1," * 501 + "1]", "a list may have 500 items: use vars"),
-        ("args.amount % 2 == 0", "12: unexpected character '%'"),
+        ("args.amount % 2 == 0", "12: unexpected character '%'; there is no remainder"),
+        ("args.amount / 2 > 5", "12: unexpected character '/'; there is no division; multiply the"),
+        ("args.amount > 1_000", "14: unexpected character '1'; a number is written as 1000 or 0.5"),
+        ("args.amount > 1e3", "14: unexpected character '1'; a number is written as 1000 or 0.5"),
+        ("args.amount > 5 and true", "16: unexpected 'and'; write &&"),
+        ("args.to not in ['a']", "8: unexpected 'not'; write !(...), as in !(x in list)"),
+        ("not args.to", "4: unexpected 'args'"),
+        ("args.to = 'a'", "8: unexpected character '='; write =="),
+        ("args.to matches 'a'", """8: unexpected 'matches'; write x.matches("...")"""),
+        ("1 < args.amount < 5", "16: unexpected '<'; comparisons do not chain; write a < b && b"),
+        ("amount > 5", "0: unknown name 'amount'; did you mean 'args.amount'?"),
+        (
+            "args.to == bob",
+            "11: unknown name 'bob'; known: agent, args, call, session, vars; a text",
+        ),
+        ("args.to == None", "11: unknown name 'None'; write null"),
         ("[args.to] == 1", "1: a list may hold numbers and strings"),
     ],
 )

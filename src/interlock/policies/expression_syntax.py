@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from .expression_hints import cure, unknown
 
 MAX_LENGTH = 2000
 MAX_NODES = 200
@@ -167,7 +168,7 @@ def _tokens(source: str) -> list[_Token]:
 
 def _value(kind: str, text: str, column: int) -> Any:
     if kind == "bad":
-        raise ConditionError(f"unexpected character {text!r}", column)
+        raise ConditionError(f"unexpected character {text!r}{cure(text)}", column)
     if kind == "number":
         return _number(text, column)
     if kind == "raw":
@@ -230,7 +231,8 @@ class _Parser:
             raise ConditionError(f"expected {op!r}, not {self.peek().value!r}", self.peek().start)
 
     def unexpected(self) -> ConditionError:
-        return ConditionError(f"unexpected {self.peek().value!r}", self.peek().start)
+        token = self.peek()
+        return ConditionError(f"unexpected {token.value!r}{cure(token.value)}", token.start)
 
     def place(self, start: int) -> dict[str, Any]:
         """Return where a node that began at column *start* stands; counts it."""
@@ -323,7 +325,7 @@ class _Parser:
         if token.value in ("exists", "all"):
             return self.loop(token.value, target, start)
         if token.value not in METHODS:
-            raise ConditionError(_unknown("method", token.value, METHODS), token.start)
+            raise ConditionError(unknown("method", token.value, METHODS), token.start)
         argument = self.condition()
         self.need(")")
         return Call(name=token.value, arguments=(target, argument), **self.place(start))
@@ -363,7 +365,7 @@ class _Parser:
         if not self.eat("("):
             return Name(name=token.value, **self.place(token.start))
         if token.value not in FUNCTIONS:
-            raise ConditionError(_unknown("function", token.value, FUNCTIONS), token.start)
+            raise ConditionError(unknown("function", token.value, FUNCTIONS), token.start)
         arguments = [self.condition()]
         while self.eat(","):
             arguments.append(self.condition())
@@ -389,9 +391,3 @@ class _Parser:
                 self.need("]")
                 break
         return ListLiteral(values=tuple(values), **self.place(start))
-
-
-def _unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-    return f"unknown {kind} {name!r}{hint}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .expression_hints import near, near_name
 from .expression_syntax import (
     Binary,
     Call,
@@ -180,7 +180,7 @@ class _Checker:
         if node.name == "session" and "session" in self.roots:
             raise ConditionError("name a fact of it, as in session.writes", node.column)
         if node.name not in self.roots:
-            hint = _near(node.name, self.roots)
+            hint = near_name(node.name, self.roots, self.roots.get("args", ANY).fields or ())
             raise ConditionError(f"unknown name {node.name!r}{hint}", node.column)
         return self.roots[node.name]
 
@@ -196,7 +196,7 @@ class _Checker:
             return shape.fields[node.field]
         if any(accepts(node.field) for accepts in shape.patterns):
             return ANY
-        hint = _near(node.field, shape.fields)
+        hint = near(node.field, shape.fields)
         column = node.column + len(node.target.text) + 1
         raise ConditionError(f"no field {node.text!r}{hint}", column)
 
@@ -313,8 +313,3 @@ class _Checker:
                 first.column,
             )
         return BOOL
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, sorted(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known)[:12])}"

@@ -40,6 +40,13 @@ def in_range(value: Any) -> Any:
     return value
 
 
+def mixed(one: Any, names: tuple[str, str]) -> Indeterminate:
+    whole, other = names if type(one) is int else names[::-1]
+    return Indeterminate(
+        f"{whole} is an integer and {other} is a decimal: write double({whole}), or both so"
+    )
+
+
 def double(value: Any, what: str) -> float:
     number(value, what)
     if abs(value) > 2**53 and type(value) is int:

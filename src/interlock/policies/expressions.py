@@ -391,7 +391,7 @@ def _arithmetic(
     def arithmetic(seen: Environment) -> Any:
         one, other = values.number(left(seen), names[0]), values.number(right(seen), names[1])
         if type(one) is not type(other):
-            raise Indeterminate("arithmetic mixes integers and decimals")
+            raise values.mixed(one, names)
         return values.in_range(apply(one, other))
 
     return arithmetic
