@@ -209,7 +209,6 @@ def test_the_graphql_reader_sees_through_strings_comments_and_aliases() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (f'{GET}"/a/{{x}}"', f'{GET}"/{{y}}/b"'),
         (f'{GET}"/a"', f'{GET}"/a"'),
         (f'{GET}"/{{x}}"', f'{GET}"/{{y}}"'),
         (f'{POST}, form: {{Action: "Get*"}}', f'{POST}, form: {{Action: "*User"}}'),
@@ -226,6 +225,26 @@ def test_two_entries_that_can_match_one_call_equally_are_a_problem_with_both_pla
 
     assert "t1 and t0 (0.yaml:" in problem
     assert "neither is more specific" in problem
+
+
+def test_where_two_paths_cross_the_calls_that_both_would_take_are_neithers() -> None:
+    """Fault caught: the first or the laxer of the two takes them."""
+    for order in (('{GET}"/a/{x}"', '{GET}"/{y}/b"'), ('{GET}"/{y}/b"', '{GET}"/a/{x}"')):
+        compiled = policy(tools(*(each.replace("{GET}", GET) for each in order)))
+        one, other = ("t0", "t1") if "/a/" in order[0] else ("t1", "t0")
+
+        assert found(compiled, "GET", "/a/c") == one
+        assert found(compiled, "GET", "/c/b") == other
+        assert found(compiled, "GET", "/a/b") == "unknown_tool"
+        said = judge(compiled, call("GET", "/a/b", upstream="u")).message
+        assert "t0 and t1 both take this path" in said or "t1 and t0 both take this path" in said
+
+
+def test_an_entry_for_the_crossing_itself_takes_its_calls() -> None:
+    paths = ("/a/{x}", "/{y}/b", "/a/b")
+    compiled = policy(tools(*(f'{GET}"{path}"' for path in paths)))
+
+    assert found(compiled, "GET", "/a/b") == "t2"
 
 
 @pytest.mark.parametrize(

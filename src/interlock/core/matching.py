@@ -2,9 +2,10 @@
 
 An entry is a set of calls (methods, path template, discriminators). One entry is more specific than
 another where it is a subset of it; two that overlap without that are a clash, found when the
-catalogue is built. What an entry does not declare it does not take: a query parameter that is not
-declared, or a header, form field or JSON field by which a neighbour is told apart, means that the
-call is not this entry's. So no extra parameter moves a call into a laxer entry.
+catalogue is built. Where only their paths cross (`/a/{x}` and `/{y}/b`), the few calls that both
+would take are neither's. What an entry does not declare it does not take: a query parameter that
+is not declared, or a header, form field or JSON field by which a neighbour is told apart, means
+that the call is not this entry's. So no extra parameter moves a call into a laxer entry.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .patterns import (
     fields,
     names,
     operations_apart,
+    paths_cross,
     within,
 )
 from .reading import Reading
@@ -139,6 +141,9 @@ class Catalogue:
         fitting = [entry for entry in self._candidates(reading) if _fits(entry, reading)]
         # A laxer entry never takes what a more specific one refuses for its query parameters.
         closest = fitting if len(fitting) == 1 else _closest(fitting)
+        if len(closest) > 1:
+            ids = " and ".join(entry.tool for entry in closest[:3])
+            return Missing(because=f"{ids} both take this path; which is meant cannot be told")
         because = ""
         for entry in closest:
             undeclared = _undeclared(entry.match, reading)
@@ -320,7 +325,7 @@ def _parameters(match: HttpMatch, path: list[str]) -> dict[str, str]:
 
 def _clash(one: _Entry, other: _Entry) -> bool:
     a, b = one.match, other.match
-    if within(a, b) != within(b, a):
+    if within(a, b) != within(b, a) or paths_cross(a.segments, b.segments):
         return False
     return not (_disjoint(one, other) or _disjoint(other, one))
 

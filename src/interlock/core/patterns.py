@@ -159,6 +159,11 @@ def _path_within(inner: tuple[Segment, ...], outer: tuple[Segment, ...]) -> bool
     return len(inner) == len(outer)
 
 
+def paths_cross(one: tuple[Segment, ...], other: tuple[Segment, ...]) -> bool:
+    """Whether each takes paths that the other does not, and both take some: `/a/{x}`, `/{y}/b`."""
+    return not (_path_within(one, other) or _path_within(other, one)) and paths_overlap(one, other)
+
+
 def within(inner: HttpMatch, outer: HttpMatch) -> bool:
     """Whether *inner* is a subset of *outer*, as far as what they are told apart by goes."""
     return (

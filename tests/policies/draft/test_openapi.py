@@ -132,7 +132,7 @@ def test_what_no_template_tells_apart_is_one_entry_and_the_gravest() -> None:
     assert one.guess.confirm == ("do these belong together?",)
 
 
-def test_paths_that_overlap_are_joined_under_one_that_takes_both() -> None:
+def test_paths_that_cross_stay_entries_of_their_own() -> None:
     found = drafted(
         {
             "/pets/{id}/toys": {"get": operation("listToys")},
@@ -140,7 +140,11 @@ def test_paths_that_overlap_are_joined_under_one_that_takes_both() -> None:
             "/pets/{id}": {"get": operation("getPet")},
         }
     )
-    assert [each.operation.path for each in found.drafted] == ["/pets/{id}/{name}", "/pets/{id}"]
+    assert [each.operation.path for each in found.drafted] == [
+        "/pets/{id}/toys",
+        "/pets/dogs/{name}",
+        "/pets/{id}",
+    ]
 
 
 def test_files_are_sent_as_bytes_that_policy_does_not_read() -> None:
