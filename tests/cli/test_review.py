@@ -18,7 +18,7 @@ from interlock.core.actions import State
 from interlock.core.identity import Kind
 from interlock.keyfiles import write_private
 from interlock.store.redis import RedisStore
-from tests.approvals.world import World, a_call, a_world
+from tests.approvals.world import HIDDEN, IBAN, World, a_call, a_world, careful, paying
 from tests.support.stores import Server, fresh_prefix
 
 from .conftest import Command, Said
@@ -329,3 +329,47 @@ def test_where_nobody_answers_it_says_so(
     assert said.code == 1
     assert "does not answer at http://127.0.0.1:1" in said.err
     assert "interlock serve" in said.err
+
+
+async def test_what_policy_hides_is_shown_on_request_and_recorded(
+    world: World, ann: Person
+) -> None:
+    world.gate.policy = careful(HIDDEN)
+    action = await world.hold(paying(task=f"Pay {IBAN}"))
+    shown = (await ann.types("show", action.id)).out
+    assert "…2051" in shown and "Policy hides recipient" in shown and IBAN not in shown
+    assert IBAN not in (await ann.types("show", action.id, "--json")).out
+    assert IBAN not in (await ann.types("queue")).out
+    assert b"interlock_reveals_total 0.0" in world.metrics.render()
+    revealed = (await ann.types("show", action.id, "--reveal")).out
+    assert IBAN in revealed and "hides" not in revealed
+    assert b"interlock_reveals_total 1.0" in world.metrics.render()
+
+
+async def test_an_edit_of_what_is_hidden_needs_the_reveal(world: World, ann: Person) -> None:
+    world.gate.policy = careful(HIDDEN)
+    action = await world.hold(paying())
+    said = await ann.types("edit", action.id, "--set", "amount=5", "--yes")
+    assert said.code == 1 and "Policy hides recipient" in said.err and "--reveal" in said.err
+    assert (await world.now(action)).state is State.HELD
+    said = await ann.types("edit", action.id, "--set", "amount=5", "--yes", "--reveal")
+    assert said.code == 0, said.err
+    await world.settled(action)
+    assert json.loads(world.tool.calls[0].body)["recipient"] == IBAN
+
+
+async def test_a_grant_goes_with_an_approval(world: World, ann: Person) -> None:
+    world.gate.policy = careful()
+    action = await world.hold(paying(task="Pay the rent"))
+    shown = (await ann.types("show", action.id)).out
+    assert f"interlock approve {action.id} --grant 8h --uses 10" in shown
+    assert f"acts on recipient = {IBAN} (the user's request does not)" in shown
+    assert "also leads" in shown and "session: 0 calls sent" in shown
+    said = await ann.types("approve", action.id, "--grant", "9d", "--yes")
+    assert said.code == 1 and "up to 168 hours" in said.err
+    said = await ann.types("approve", action.id, "--grant", "soon", "--yes")
+    assert said.code == 2 and "8h" in said.err
+    said = await ann.types("approve", action.id, "--grant", "7d", "--uses", "2", "--yes")
+    assert said.code == 0, said.err
+    (grant,) = await world.gate.grants()
+    assert (grant.by, grant.uses, dict(grant.target)) == ("ann", 2, {"recipient": IBAN})
