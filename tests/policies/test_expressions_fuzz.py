@@ -207,6 +207,13 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
         *(expressions, "compile_regex"),
         lambda pattern: compile_regex(f"^(?:{pattern})"),
     ),
+    "a constant list without its decimals": (
+        *(expression_values, "among"),
+        lambda left, listed, what: (
+            lambda seen: left(seen) in [each for each in listed if type(each) is not float]
+        ),
+    ),
+    "double() of an integer is an integer": (expression_values, "double", expression_values.number),
     "size in bytes": (
         *(expression_values, "size"),
         lambda value, what: len(str(value).encode()),
