@@ -147,7 +147,10 @@ export async function decide(type, { message = "", code = "", extra = "" }, erro
     return refresh();
   }
   const current = answer.said.current;
-  if (current && current.state !== "held") return finish(`${answer.said.detail} ${current.said}`);
+  if (current && current.state !== "held") {
+    finish(`${answer.said.detail} ${current.said}`);
+    return refresh(); // what moved on while this was sent has been announced already
+  }
   error.textContent = answer.said.detail;
   error.hidden = false;
   settle();
