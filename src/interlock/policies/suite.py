@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.decisions import Decision, Level
 from ..core.errors import InvalidDocument, Problem
-from ..core.evaluate import decide, prepare
+from ..core.evaluate import Prepared, decide, prepare
 from ..core.rules import PolicySet
 from .load import load_policies
 from .positions import Document, load_model
@@ -285,23 +285,32 @@ def _run_property(running: _Run, claim: Property, path: Place) -> None:
 
 
 def _levels(row: Sequence[Item], policy: PolicySet, at: datetime) -> list[Level | None]:
-    """Judge a row of calls; what they have in common is prepared once."""
+    """Judge a row of calls; what one has in common with the one before is not made again."""
     nothing = setting({})
     levels: list[Level | None] = []
-    before: CallEntry | None = None
-    for entry, agent, facts in row:
-        if entry is not before:
-            before, call = entry, make_call(entry, agent, nothing, policy)
-            prepared = prepare(call, policy)
-        context = replace(call.context, confidence=agent.confidence)
-        decision = decide(
-            replace(prepared, call=replace(call, context=context)), facts_of(prepared, facts), at
-        )
+    entry: CallEntry | None = None
+    given: FactsEntry | None = None
+    for wanted, agent, past_ in row:
+        if wanted is not entry:
+            entry, given = wanted, None
+            prepared = prepare(make_call(entry, agent, nothing, policy), policy)
+        if past_ is not given:
+            given, facts = past_, facts_of(prepared, past_)
+        decision = decide(_confident(prepared, agent.confidence), facts, at)
         if decision.reason == "evaluation_error":
             raise BadCall(f"the call could not be judged: {'; '.join(decision.trace)}")
         fits = decision.reason != "args_schema_mismatch"
         levels.append(decision.level if fits else None)
     return levels
+
+
+def _confident(prepared: Prepared, confidence: float | None) -> Prepared:
+    """Return *prepared* as said with *confidence*, which nothing before judging depends on."""
+    call = prepared.call
+    if call.context.confidence == confidence:
+        return prepared
+    context = replace(call.context, confidence=confidence)
+    return replace(prepared, call=replace(call, context=context))
 
 
 def _check_coverage(running: _Run, coverage: Coverage) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import random
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.decisions import Level
@@ -50,7 +51,7 @@ def check_property(
     if within is not None:
         tools = [tool for tool in tools if tool.id in within]
     for tool in tools:
-        for row in _rows(claim, tool):
+        for row in _rows(claim, tool, policy):
             levels = zip(row, judge(row), strict=True)
             fitting = [(item, level) for item, level in levels if level is not None]
             count += len(fitting)
@@ -105,29 +106,37 @@ def sample(tool: Tool, count: int = SAMPLES) -> Iterator[tuple[CallEntry, AgentE
         yield CallEntry(tool=tool.id, args=_arguments(tool.args_schema, chosen)), agent
 
 
-def _rows(claim: Property, tool: Tool) -> Iterator[list[Item]]:
+def _rows(claim: Property, tool: Tool, policy: PolicySet) -> Iterator[list[Item]]:
     """Yield rows of calls that differ in what varies, in rising order; single calls without."""
     facts = FactsEntry(session=claim.for_.session)
     root, name = _varied(claim, tool) if claim.for_.vary else ("", "")
-    values = _values(root, name, tool)
+    values = _values(root, name, tool, policy) if root else ()
+    agents = [AgentEntry(confidence=value) for value in values] if root == "agent" else []
+    pasts = [_in_session(facts, name, value) for value in values] if root == "session" else []
+    # Where little can differ most samples are equal, once what varies is left out.
+    seen: set[str] = set()
     for call, agent in sample(tool):
-        if not root:
-            yield [(call, agent, facts)]
-        elif root == "args":
-            yield [
-                (call.model_copy(update={"args": assigned(call.args, {name: value})}), agent, facts)
-                for value in values
-            ]
+        args = assigned(call.args, {name: None}) if root == "args" else call.args
+        key = json.dumps([args, None if agents else agent.confidence], sort_keys=True, default=str)
+        if key in seen:
+            continue
+        seen.add(key)
+        if root == "args":
+            yield [(_with_argument(call, name, value), agent, facts) for value in values]
         elif root == "agent":
-            yield [(call, agent.model_copy(update={name: value}), facts) for value in values]
+            yield [(call, each, facts) for each in agents]
+        elif root == "session":
+            yield [(call, agent, each) for each in pasts]
         else:
-            yield [
-                (call, agent, _in_session(facts, facts.session.model_copy(update={name: value})))
-                for value in values
-            ]
+            yield [(call, agent, facts)]
 
 
-def _in_session(facts: FactsEntry, session: SessionEntry) -> FactsEntry:
+def _with_argument(call: CallEntry, name: str, value: Any) -> CallEntry:
+    return call.model_copy(update={"args": assigned(call.args, {name: value})})
+
+
+def _in_session(facts: FactsEntry, name: str, value: Any) -> FactsEntry:
+    session: SessionEntry = facts.session.model_copy(update={name: value})
     return facts.model_copy(update={"session": session})
 
 
@@ -145,11 +154,14 @@ def _varied(claim: Property, tool: Tool) -> tuple[str, str]:
     raise BadCall(f"{claim.for_.vary!r} cannot vary{hint}: {_WAYS}")
 
 
-def _values(root: str, name: str, tool: Tool) -> tuple[Any, ...]:
+def _values(root: str, name: str, tool: Tool, policy: PolicySet) -> tuple[Any, ...]:
     if root == "agent":
-        return _CONFIDENCES
+        signal = policy.confidence
+        return _around(_CONFIDENCES, signal.raise_below if signal else (), 0.01, 1.0)
     if root == "session":
-        return _SESSION[name]
+        risk = policy.session_risk if name == "points" else None
+        bounds = [at for at, _ in risk.raise_at] if risk else []
+        return _around(_SESSION[name], bounds, 0.01, math.inf) if bounds else _SESSION[name]
     bounds = [
         bound
         for facet in tool.facets
@@ -158,6 +170,14 @@ def _values(root: str, name: str, tool: Tool) -> tuple[Any, ...]:
         for bound in (band.upto, band.upto + 0.01, math.floor(band.upto) + 1)
     ]
     return tuple(sorted({*_NUMBERS, *bounds}))
+
+
+def _around(
+    values: Iterable[float], bounds: Iterable[float], step: float, most: float
+) -> tuple[float, ...]:
+    """Return *values* with each of the policy's *bounds* and what lies just beside it."""
+    beside = {round(bound + way, 9) for bound in bounds for way in (-step, 0, step)}
+    return tuple(sorted({*values, *(value for value in beside if 0 <= value <= most)}))
 
 
 def _arguments(schema: Mapping[str, Any] | None, chosen: random.Random) -> dict[str, Any]:
