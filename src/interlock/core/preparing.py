@@ -139,7 +139,7 @@ def _needs(
         familiar=names.keyed("familiar", novelty.key) if novelty and tool else "",
         session=asked,
         half_life_ms=risk.half_life_ms if risk else 0,
-        task="task" in asks,
+        task=bool(asked),  # people are shown it too
         target=names.target_key() if remembers else "",
         own=own,
     )
