@@ -135,3 +135,10 @@ def test_every_way_that_is_told_lowers_the_level(tmp_path: Path, amount: int) ->
 
     assert found.lower
     assert all(way.level < found.level for way in found.lower)
+
+
+def test_what_is_not_known_of_the_past_is_told_as_such(tmp_path: Path) -> None:
+    found = explained(tmp_path, FactsEntry(unknown=True), amount=5)
+
+    assert found.limits[0].used is None
+    assert ("a past that is known, with nothing in it",) in ways(found)

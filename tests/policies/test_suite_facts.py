@@ -52,6 +52,11 @@ def report(folder: Path, case: str, body: str = PAY) -> Report:
         "facts: {used: {per-day: 95.01}}, expect: {level: approve_dual, limits: [per-day]}",
         "set: {facts.used.per-day: 96}, expect: {limits: [per-day]}",
         "facts: {refused: true}, expect: {level: deny, reason: repeat_denied}",
+        "facts: {refused: true}, expect: {signals: [repeat_denied]}",
+        "facts: {unknown: true}, expect: {level: deny, reason: cap, indeterminate: true, "
+        "rules: [tainted, after-write], limits: [per-day, open_per_session], "
+        "signals: [novelty, session_risk]}",
+        "set: {facts.unknown: true, session.id: s7}, expect: {rules: [tainted, after-write]}",
         "set: {args.amount: 80}, facts: {grant: true}, expect: {level: notify, grant: true}",
         "set: {args.amount: 80}, facts: {grant: {id: g7}}, expect: {level: notify, grant: g7}",
         "set: {args.amount: 80}, facts: {open_in_session: 2}, expect: {level: approve}",
@@ -72,6 +77,12 @@ def test_a_wrong_name_is_told_where_it_stands(tmp_path: Path) -> None:
     assert str(found.failures[0]).endswith(
         "p_test.yaml:5:63: case 'a': names unknown limit 'per-dya'; did you mean 'per-day'?"
     )
+
+
+def test_what_is_unknown_has_nothing_else_said_of_it(tmp_path: Path) -> None:
+    found = report(tmp_path, "facts: {unknown: true, refused: true}, expect: {level: deny}")
+
+    assert "facts.refused is set beside `unknown: true`" in str(found.failures[0])
 
 
 MCP = """tools:

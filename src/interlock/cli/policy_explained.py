@@ -72,7 +72,8 @@ def _limits(found: Explanation) -> Iterator[str]:
     for each in found.limits:
         takes = "an amount that cannot be read" if each.takes is None else f"{each.takes:.15g}"
         said = f"at least {each.then}" if each.exceeded else "fits"
-        sums = f"{each.used:.15g} used, this call takes {takes}, {each.fits:.15g} fit"
+        used = "not known how much is" if each.used is None else f"{each.used:.15g}"
+        sums = f"{used} used, this call takes {takes}, {each.fits:.15g} fit"
         yield f"{each.id}: {sums}: {said}"
 
 

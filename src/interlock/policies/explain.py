@@ -52,7 +52,7 @@ class LimitLine:
     """A budget of the tool: what is used, what this call takes, and how much fits."""
 
     id: str
-    used: float
+    used: float | None  #: None: not known
     takes: float | None  #: None: cannot be read
     fits: float
     exceeded: bool
@@ -188,7 +188,7 @@ def _limits(
             takes = None
         yield LimitLine(
             id=limit.id,
-            used=facts.used.get(counter.key, 0) / MILLION,
+            used=facts.used[counter.key] / MILLION if counter.key in facts.used else None,
             takes=takes,
             fits=limit.maximum / MILLION,
             exceeded=limit.id in decision.limits or limit.id in decision.shadow,
@@ -210,12 +210,13 @@ def _signals(policy: PolicySet, call: ToolCall, facts: Facts, decision: Decision
         stake = decision.stake.word
         yield line("confidence", f"{value}; at {stake} stake {least:g} is asked for")
     if policy.novelty is not None:
-        said = "seen before" if facts.familiar else "not seen before"
+        known = {True: "seen before", False: "not seen before", None: "not known if seen before"}
+        said = known[facts.familiar]
         yield line("novelty", f"{said} ({', '.join(policy.novelty.key)})")
     if policy.session_risk is not None:
-        points = facts.session.points if facts.session else 0.0
+        points = f"{facts.session.points:g}" if facts.session else "an unknown number of"
         steps = ", ".join(f"{at:g} (+{up})" for at, up in policy.session_risk.raise_at)
-        yield line("session_risk", f"{points:g} points; raises from {steps}")
+        yield line("session_risk", f"{points} points; raises from {steps}")
     if policy.repeat_denied is not None:
         said = "refused before" if facts.refused else "not refused before"
         yield line("repeat_denied", said)

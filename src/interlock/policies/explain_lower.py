@@ -200,6 +200,9 @@ def _confidence(case: Case, decision: Decision) -> Iterator[_Change]:
 
 def _history(case: Case, decision: Decision) -> Iterator[_Change]:
     given, session = case.given, case.given.session
+    if given.unknown:
+        yield _past("unknown", "a past that is known, with nothing in it", unknown=False)
+        return
     if not given.familiar:
         yield _past("familiar", "a call like this one made before", familiar=True)
     if given.refused:

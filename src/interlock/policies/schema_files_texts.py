@@ -233,7 +233,7 @@ CallEntry
   args: Its arguments.
   mcp: A call of an MCP tool, run through matching, with `args`.
   upstream: Upstream of an HTTP call that is run through matching.
-  method: HTTP method.
+  method: HTTP method; beside `tool`, one of those that it takes.
   path: Path, with or without a query.
   query: Query parameters.
   headers: Headers.
@@ -253,6 +253,7 @@ AgentEntry
   owner: Who answers for the agent.
   confidence: What the agent says of itself, 0 to 1.
 FactsEntry
+  unknown: Whether the store lost what it knew: every answer is missing, and counts against the call.
   familiar: Whether such a call was made before.
   used: By limit, how much of it is used: calls, or the sum.
   refused: Whether a person refused such a call a while ago.

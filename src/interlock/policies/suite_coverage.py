@@ -92,7 +92,7 @@ def _parts(policy: PolicySet) -> Iterator[tuple[str, str]]:
 
 def signals(policy: PolicySet) -> Iterator[str]:
     """Yield the names of the signals that *policy* uses."""
-    for name in ("confidence", "novelty", "session_risk"):
+    for name in ("confidence", "novelty", "session_risk", "repeat_denied"):
         if getattr(policy, name) is not None:
             yield name
 

@@ -70,6 +70,7 @@ class FactsEntry(Part):
     """What the store would answer about the past. Where a case says nothing: a familiar target,
     nothing used, nothing refused, nothing granted, nobody waiting, a fresh session."""
 
+    unknown: bool = False  #: the store's answer is missing, as for what it lost
     familiar: bool = True
     used: dict[str, Amount] = {}  #: by limit: calls, or the sum of what it adds up
     refused: bool = False

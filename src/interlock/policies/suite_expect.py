@@ -12,7 +12,7 @@ from .suite_calls import BadCall
 from .suite_document import CallEntry, Expect
 
 _LISTS = frozenset("rules shadow exceptions signals limits taints target approvers".split())
-_SIGNALS = ("confidence", "novelty", "session_risk")
+_SIGNALS = ("confidence", "novelty", "session_risk", "repeat_denied")
 _CAPS = ("open_per_session", "per_agent_per_hour")
 
 Wrong = tuple[tuple[str | int, ...], str]

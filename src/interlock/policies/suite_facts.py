@@ -10,11 +10,11 @@ import pydantic
 from ..core.actions import ToolCall
 from ..core.decisions import Decision, Level, Stake
 from ..core.evaluate import Prepared, decide, prepare
-from ..core.facts import MILLION, Facts, Grant, Session
+from ..core.facts import MILLION, NO_FACTS, Facts, Grant, Session
 from ..core.rules import PolicySet
 from .positions import suggestion
 from .suite_calls import BadCall, Setting
-from .suite_document import FactsEntry, GrantEntry
+from .suite_document import FactsEntry, GrantEntry, SessionEntry
 
 _FOREVER = 2**52
 
@@ -38,12 +38,22 @@ def past(entry: FactsEntry, changes: Setting, policy: PolicySet) -> FactsEntry:
         first_error = error.errors(include_url=False)[0]
         where = ".".join(map(str, first_error["loc"]))
         raise BadCall(f"facts.{where}: {first_error['msg']}") from None
+    if found.unknown:
+        _refuse_more(found)
     known = [limit.id for limit in policy.limits]
     for name in found.used:
         if name not in known:
             hint = suggestion(name, known) or f"; known: {', '.join(known) or 'none'}"
             raise BadCall(f"facts.used names unknown limit {name!r}{hint}")
     return found
+
+
+def _refuse_more(given: FactsEntry) -> None:
+    blank = FactsEntry(session=SessionEntry(id=given.session.id))  # the call says which it is
+    names = set(FactsEntry.model_fields) - {"unknown"}
+    more = [name for name in names if getattr(given, name) != getattr(blank, name)]
+    if more:
+        raise BadCall(f"facts.{min(more)} is set beside `unknown: true`: take one of them out")
 
 
 def _put(new: dict[str, Any], path: tuple[str, ...], value: Any, shown: str) -> None:
@@ -65,6 +75,8 @@ def judged(call: ToolCall, policy: PolicySet, given: FactsEntry, at: datetime) -
 
 def facts_of(prepared: Prepared, given: FactsEntry) -> Facts:
     """Return the store's answer to what *prepared* needs, where *given* is the past."""
+    if given.unknown:
+        return NO_FACTS
     needs, session = prepared.needs, given.session
     return Facts(
         used=_used(prepared, given),
