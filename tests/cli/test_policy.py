@@ -56,6 +56,83 @@ def test_wrong_usage_exits_2(folder: Path) -> None:
     assert run("test", "--nope", folder).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "p_test.yaml"], "this is a suite of tests, no policy: `interlock policy test"),
+        (["check", "p_test.yaml"], "its policy may be p.yaml"),
+        (["check", "unnamed.yaml"], "no policy: let its name end in _test.yaml"),
+        (["check", "empty.yaml"], "the file is empty: a policy starts with apiVersion"),
+        (["check", "bytes.yaml"], "the file is not UTF-8"),
+        (["check", "nothing"], "no policy file here: none ends in .yaml or .yml"),
+        (["check", "suites"], "no policy file here, only suites"),
+        (["test", "empty_test.yaml"], "the file is empty: a suite starts with apiVersion"),
+        (["test", "of_suite_test.yaml"], "of_suite_test.yaml names it under `policy`"),
+        (["test", "of_nothing_test.yaml"], "cannot be read: No such file or directory; of_nothing"),
+        (["test", "no_cases_test.yaml"], "has neither cases nor properties, so nothing was tested"),
+        (["test", "nothing"], "there are no tests here: write nothing"),
+        (["mutate", "nothing"], "there are no tests here"),
+        (["mutate", "p.yaml", "--seconds", "0"], "0 is not in the range x>=1"),
+        (["explain", "bytes.yaml", "--policy", "p.yaml"], "not UTF-8, so not JSON"),
+        (
+            ["explain", "empty.yaml", "--policy", "p.yaml"],
+            "the file is empty: write a call such as",
+        ),
+        (["explain", "digits.json", "--policy", "p.yaml"], "a number has more digits than"),
+        (["explain", "marked.json", "--policy", "p_test.yaml"], "a suite of tests, no policy"),
+        (["diff", "p.yaml", "nothing"], "no policy file here"),
+        (["diff", "p.yaml", "p.yaml", "--corpus", "empty.yaml"], "holds no call that can be"),
+        (["diff", "p.yaml", "p.yaml", "--corpus", "bytes.yaml"], "not UTF-8, so not JSON"),
+        (["diff", "p.yaml", "p.yaml", "--corpus", "third.jsonl"], "third.jsonl:3:18: not JSON"),
+        (["diff", "p.yaml", "p.yaml", "--corpus", "other.jsonl"], "neither policy has a tool 'p'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_cure(
+    folder: Path,
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    head = "apiVersion: interlock/v1\nkind: PolicyTest\npolicy: "
+    for name, text in {
+        "unnamed.yaml": f"{head}p.yaml\n",
+        "empty.yaml": "\n",
+        "empty_test.yaml": "",
+        "of_suite_test.yaml": f"{head}p_test.yaml\n",
+        "of_nothing_test.yaml": f"{head}gone.yaml\n",
+        "no_cases_test.yaml": f"{head}p.yaml\n",
+        "digits.json": f'{{"tool": "pay", "args": {{"amount": {"9" * 5000}}}}}',
+        "marked.json": '\ufeff{"tool": "pay"}',
+        "third.jsonl": '{"call": {"tool": "pay"}}\n\n{"call": {"tool" "pay"}}\n',
+        "other.jsonl": '{"call": {"tool": "p"}}\n',
+    }.items():
+        (folder / name).write_text(text)
+    (folder / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    (folder / "nothing").mkdir()
+    (folder / "suites").mkdir()
+    (folder / "suites" / "a_test.yaml").write_text("")
+
+    code: str | int | None
+    try:
+        code = main(["policy", *words])
+    except SystemExit as exit_:  # as the commands say how it went
+        code = exit_.code
+
+    shown = capsys.readouterr()
+    assert code in (1, 2)
+    assert said in shown.out + shown.err
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(folder: Path) -> None:
+    (folder / "call.json").write_text('\ufeff{"tool": "pay", "args": {"amount": 5}}')
+
+    result = run("explain", folder / "call.json", "--policy", folder)
+
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, "notify  pay  (Pays.)")
+
+
 def test_an_exception_that_has_ended_is_found(folder: Path) -> None:
     ended = """exceptions:
   - {id: e, tools: [pay], when: args.to == "x", at_most: notify, owner: a, reason: b,
@@ -228,7 +305,9 @@ def test_diff_takes_recorded_calls(folder: Path) -> None:
 
     result = run("diff", folder / "p.yaml", folder / "p.yaml", "--corpus", folder / "calls.jsonl")
 
-    assert (result.exit_code, result.output) == (0, "all: 0 looser, 0 stricter, 0 reason, 1 same\n")
+    same = "all: 0 looser, 0 stricter, 0 reason, 1 same\n"
+    assert (result.exit_code, result.stdout) == (0, same)
+    assert "OLD and NEW are the same policy" in result.stderr
 
 
 def test_mutate_lists_what_no_test_notices(folder: Path) -> None:

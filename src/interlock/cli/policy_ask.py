@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -19,7 +19,7 @@ from ..policies.suite import moment
 from ..policies.suite_calls import BadCall, make_call, setting
 from ..policies.suite_expect import known_call
 from ..policies.suite_facts import past
-from .console import safe
+from .console import note, safe
 from .options import configured
 from .policy_explained import as_json as explained_as_json
 from .policy_explained import lines
@@ -29,7 +29,7 @@ _COLOURS = {LOOSER: "red", STRICTER: "green", REASON: "cyan"}
 
 
 @click.command()
-@click.argument("call", type=click.File(encoding="utf-8"), metavar="CALL.json")
+@click.argument("call", type=click.File("rb"), metavar="CALL.json")
 @click.option(
     "--policy", "paths", multiple=True, type=PATHS, help="Policy file or directory; may repeat."
 )
@@ -43,7 +43,7 @@ _COLOURS = {LOOSER: "red", STRICTER: "green", REASON: "cyan"}
     help="Where the policies are named, without --policy.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def explain(call: TextIO, paths: tuple[Path, ...], config: Path, as_json: bool) -> None:
+def explain(call: BinaryIO, paths: tuple[Path, ...], config: Path, as_json: bool) -> None:
     """Say why a call is decided as it is, and what would have made it one level lower.
 
     CALL.json (or - for standard input) holds a call as in a suite: {"tool": ..., "args": {...}},
@@ -83,18 +83,21 @@ def _explained(book: Book, entry: CorpusEntry, name: str) -> Explanation:
 @click.command()
 @click.argument("old", type=PATHS)
 @click.argument("new", type=PATHS)
-@click.option(
-    "--corpus", type=click.File(encoding="utf-8"), help="Recorded calls, one JSON object per line."
-)
+@click.option("--corpus", type=click.File("rb"), help="Recorded calls, one JSON object per line.")
 @click.option("--allow-looser", is_flag=True, help="Exit with 0 even where it asks for less.")
 @click.option(
-    "--examples", default=3, show_default=True, help="Examples of each kind per tool.", metavar="N"
+    "--examples",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Examples of each kind per tool.",
+    metavar="N",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff(
     old: Path,
     new: Path,
-    corpus: TextIO | None,
+    corpus: BinaryIO | None,
     allow_looser: bool,
     examples: int,
     as_json: bool,
@@ -114,11 +117,22 @@ def diff(
     else:
         calls = read_corpus(corpus, str(getattr(corpus, "name", "-")))
     found = compare(before.policy, after.policy, calls, examples)
+    if corpus is not None and not found.counts.total():
+        raise InvalidDocument(_nothing_compared(found, str(getattr(corpus, "name", "-"))))
+    if before.policy.ref.sha256 == after.policy.ref.sha256:
+        note("OLD and NEW are the same policy")
     if as_json:
         echo_json(_diff_as_json(found))
     else:
         _show_diff(found)
     raise SystemExit(3 if found.looser and not allow_looser else 0)
+
+
+def _nothing_compared(found: Difference, name: str) -> tuple[Problem, ...]:
+    """A comparison of nothing must not look like one without differences."""
+    why = f" ({found.unusable[0]})" if found.unusable else ""
+    message = f"holds no call that can be compared{why}"
+    return (Problem(file=name, line=1, column=1, message=message),)
 
 
 def _show_diff(found: Difference) -> None:

@@ -48,7 +48,9 @@ def test(paths: tuple[Path, ...], coverage: bool, only: str, as_json: bool) -> N
     problems: list[Problem] = [] if files else [nothing_to_run(paths[0])]
     for file in files:
         try:
-            reports.append(run_suite(file, only))
+            report = run_suite(file, only)
+            reports.append(report)
+            problems += [] if report.passed or report.failures else [_nothing_tested(file)]
         except InvalidDocument as error:
             problems += error.problems
     ok = not problems and all(report.ok for report in reports)
@@ -62,6 +64,11 @@ def test(paths: tuple[Path, ...], coverage: bool, only: str, as_json: bool) -> N
             if coverage:
                 _show_coverage(report.coverage)
     raise SystemExit(0 if ok else 1)
+
+
+def _nothing_tested(file: Path) -> Problem:
+    message = "has neither cases nor properties, so nothing was tested: add `cases`"
+    return Problem(file=str(file), line=1, column=1, message=message)
 
 
 def _reported(report: Report) -> dict[str, Any]:
@@ -123,10 +130,16 @@ def _show_coverage(coverage: Coverage) -> None:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=PATHS, metavar="FILE|DIRECTORY...")
-@click.option("--allow", default=0, metavar="N", help="How many mutants may survive.")
+@click.option(
+    "--allow", type=click.IntRange(0), default=0, metavar="N", help="How many mutants may survive."
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; one per processor otherwise.")
 @click.option(
-    "--seconds", default=600, show_default=True, help="Stop after so long; the rest is not proven."
+    "--seconds",
+    type=click.IntRange(1),
+    default=600,
+    show_default=True,
+    help="Stop after so long; the rest is not proven.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def mutate(

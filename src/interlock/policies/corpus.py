@@ -39,12 +39,16 @@ class Recorded:
     place: str
 
 
-def read_call(text: str, file: str) -> CorpusEntry:
+def read_call(text: str | bytes, file: str) -> CorpusEntry:
     """Read one call: the parts of a suite's call, and beside them agent, facts, task and now.
 
     Raises:
         InvalidDocument: it is not JSON, or not such a call.
     """
+    text = _decoded(text, file, 1)
+    if not text.strip():
+        message = 'the file is empty: write a call such as {"tool": "...", "args": {...}}'
+        raise InvalidDocument((_problem(file, 1, 1, message),))
     data = _parsed(text, file, 1)
     if not isinstance(data, dict):
         raise InvalidDocument((_problem(file, 1, 1, "a call is one JSON object: {...}"),))
@@ -56,7 +60,7 @@ def read_call(text: str, file: str) -> CorpusEntry:
     return _entry({"call": data, **beside}, text, file, 0)
 
 
-def read_corpus(lines: Iterable[str], file: str) -> Iterator[Recorded]:
+def read_corpus(lines: Iterable[str | bytes], file: str) -> Iterator[Recorded]:
     """Yield the calls of a JSONL file; empty lines are passed over.
 
     Raises:
@@ -64,8 +68,19 @@ def read_corpus(lines: Iterable[str], file: str) -> Iterator[Recorded]:
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
-            data = _parsed(line, file, number)
-            yield Recorded(entry=_entry(data, line, file, number), place=f"{file}:{number}")
+            text = _decoded(line, file, number)
+            data = _parsed(text, file, number)
+            yield Recorded(entry=_entry(data, text, file, number), place=f"{file}:{number}")
+
+
+def _decoded(text: str | bytes, file: str, line: int) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8-sig")  # some editors write a mark before the first character
+    except UnicodeDecodeError:
+        message = "not UTF-8, so not JSON: is this the right file?"
+        raise InvalidDocument((_problem(file, line, 1, message),)) from None
 
 
 def _parsed(text: str, file: str, line: int) -> Any:
@@ -78,6 +93,8 @@ def _parsed(text: str, file: str, line: int) -> Any:
         place, message = (line, 1), f"the key {error} occurs twice: keep one of them"
     except RecursionError:
         place, message = (line, 1), "nested too deeply"
+    except ValueError:
+        place, message = (line, 1), "a number has more digits than can be read"
     raise InvalidDocument((_problem(file, *place, message),)) from None
 
 
@@ -101,12 +118,17 @@ def _entry(data: Any, text: str, file: str, line: int) -> CorpusEntry:
         found = problems_from_pydantic(error, _places(text, file, line), CorpusEntry)
         raise InvalidDocument(
             tuple(
-                _problem(file, line, each.column, f"{each.path}: {each.message}", each.path)
-                if line
-                else each
+                _problem(file, line, each.column, _placed(each), each.path) if line else each
                 for each in found
             )
         ) from None
+
+
+def _placed(problem: Problem) -> str:
+    """Say where in the line it is, unless the message does."""
+    if f"'{problem.path.rpartition('.')[2]}'" in problem.message:
+        return problem.message
+    return f"{problem.path}: {problem.message}"
 
 
 def _places(text: str, file: str, line: int) -> Document:

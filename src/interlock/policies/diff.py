@@ -98,6 +98,8 @@ def compare(
 def _both(old: PolicySet, new: PolicySet, recorded: Recorded) -> tuple[Decision, Decision]:
     """Judge the very same call by both: it is written as the one wrote it that knows its tool."""
     entry = recorded.entry
+    if entry.call.tool is not None and not {entry.call.tool} & {*old.tools, *new.tools}:
+        raise BadCall(f"neither policy has a tool {entry.call.tool!r}")
     writer = old if entry.call.tool is None or entry.call.tool in old.tools else new
     task = {} if entry.task is None else {"task": entry.task}
     changes = setting(task)

@@ -11,9 +11,12 @@ from ..core.errors import InvalidDocument, Problem
 from ..core.rules import PolicySet
 from .compile import compile_set
 from .document import PolicyDocument
-from .positions import Document, load_model
+from .positions import Document, load_model, load_yaml
 from .problems import Source
 
+_EMPTY = (
+    "the file is empty: a policy starts with apiVersion: interlock/v1, kind: Policy and metadata"
+)
 SUITE_SUFFIXES = ("_test.yaml", "_test.yml", ".policy_test.yaml")
 
 
@@ -27,8 +30,7 @@ def load_policies(paths: Sequence[Path], today: datetime.date | None = None) -> 
     """
     files = policy_files(paths)
     if not files:
-        where = ", ".join(map(str, paths)) or "the list of policies"
-        raise InvalidDocument((_problem(where, "no policy file here"),))
+        raise InvalidDocument(tuple(nothing_in(paths)))
     return read_policies([(str(file), _read(file)) for file in files], today)
 
 
@@ -43,10 +45,13 @@ def read_policies(
     sources: list[Source] = []
     problems: list[Problem] = []
     for name, text in files:
+        if not text.strip():
+            problems.append(_problem(name, _EMPTY))
+            continue
         try:
             model, document = load_model(text, name, PolicyDocument)
         except InvalidDocument as error:
-            problems += error.problems
+            problems += _suite_by_kind(name, text) or error.problems
             continue
         problems += _empty(document)
         raw = text if isinstance(text, bytes) else text.encode()
@@ -64,6 +69,38 @@ def policy_files(paths: Sequence[Path]) -> list[Path]:
         inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
         found += [file for file in inside if not is_suite(file)]
     return list(dict.fromkeys(found))
+
+
+def nothing_in(paths: Sequence[Path]) -> Iterator[Problem]:
+    """Yield why *paths*, among which is no policy file, stand for none."""
+    if not paths:
+        yield _problem("the list of policies", "no policy file here: name one")
+    for path in paths:
+        if not path.is_dir():  # else it were a policy file
+            yield _problem(str(path), _about_suite(path))
+        elif any(is_suite(file) for file in path.iterdir()):
+            yield _problem(str(path), "no policy file here, only suites (*_test.yaml)")
+        else:
+            yield _problem(str(path), "no policy file here: none ends in .yaml or .yml")
+
+
+def _about_suite(path: Path) -> str:
+    said = f"this is a suite of tests, no policy: `interlock policy test {path}` runs it"
+    suffix = next(each for each in SUITE_SUFFIXES[::-1] if path.name.endswith(each))
+    policy = path.with_name(path.name.removesuffix(suffix) + Path(suffix).suffix)
+    return f"{said}; its policy may be {policy}" if policy.is_file() else said
+
+
+def _suite_by_kind(name: str, text: str | bytes) -> tuple[Problem, ...]:
+    """Return the one problem of a suite that is not named as one; of other files, none."""
+    try:
+        document = load_yaml(text, name)
+    except InvalidDocument:
+        return ()
+    if not isinstance(document.data, dict) or document.data.get("kind") != "PolicyTest":
+        return ()
+    message = "this is a suite of tests, no policy: let its name end in _test.yaml"
+    return (document.problem(("kind",), message),)
 
 
 def is_suite(path: Path) -> bool:

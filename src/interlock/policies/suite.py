@@ -12,7 +12,7 @@ from ..core.decisions import Decision, Level
 from ..core.errors import InvalidDocument, Problem
 from ..core.evaluate import Prepared, decide, prepare
 from ..core.rules import PolicySet
-from .load import load_policies
+from .load import load_policies, nothing_in, policy_files
 from .positions import Document, load_model
 from .suite_calls import BadCall, make_call, setting
 from .suite_coverage import Coverage, Seen
@@ -112,6 +112,9 @@ def read_suite(file: Path) -> tuple[SuiteDocument, Document]:
         reason = f"cannot be read: {error.strerror or type(error).__name__}"
         problem = Problem(file=str(file), line=1, column=1, message=reason)
         raise InvalidDocument((problem,)) from None
+    if not raw.strip():
+        message = "the file is empty: a suite starts with apiVersion, kind: PolicyTest and policy"
+        raise InvalidDocument((Problem(file=str(file), line=1, column=1, message=message),))
     return load_model(raw, str(file), SuiteDocument)
 
 
@@ -131,24 +134,24 @@ def policies_of(suite: SuiteDocument, file: Path) -> list[Path]:
     """Return the policy files of the suite in *file*.
 
     Raises:
-        InvalidDocument: one of them is not there.
+        InvalidDocument: one of them is not there, or is no policy.
     """
     paths = [file.parent / name for name in suite.policy]
-    missing = [path for path in paths if not path.exists()]
-    if missing:
+    wrong = [problem for path in paths for problem in _no_policy(path)]
+    if wrong:
+        named = f"; {file} names it under `policy`, relative to itself"
         raise InvalidDocument(
-            tuple(
-                Problem(
-                    file=str(path),
-                    line=1,
-                    column=1,
-                    message=f"cannot be read: No such file or directory; {file} names it under "
-                    "`policy`, relative to itself",
-                )
-                for path in missing
-            )
+            tuple([replace(each, message=f"{each.message}{named}") for each in wrong])
         )
     return paths
+
+
+def _no_policy(path: Path) -> Iterator[Problem]:
+    if not path.exists():
+        message = "cannot be read: No such file or directory"
+        yield Problem(file=str(path), line=1, column=1, message=message)
+    elif not policy_files([path]):
+        yield from nothing_in([path])
 
 
 def run(suite: SuiteDocument, document: Document, policy: PolicySet, only: str = "") -> Report:
