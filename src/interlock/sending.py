@@ -170,36 +170,52 @@ class Sender:
         Raises:
             UpstreamUnreachable, UpstreamLost: recorded; nothing is tried again.
         """
-        send = self._tasks.spawn(self._send(action, until), f"send-{action.id}")
+        taken: asyncio.Future[Relay] = asyncio.get_running_loop().create_future()
+        self._tasks.spawn(self._see_through(action, keep, until, taken), "send")
         try:
-            exchange = await asyncio.shield(send)
+            return await taken
         except asyncio.CancelledError:
-            self._tasks.spawn(self._abandoned(action, send, keep), f"abandoned-{action.id}")
+            # `_see_through` sees that nobody waits, unless it was done in this very turn
+            if not taken.cancelled() and taken.exception() is None:
+                self._tasks.spawn(self._unread(taken.result(), keep), "unread")
             raise
-        return self._relay(action, exchange, keep)
 
-    def _relay(self, action: Action, exchange: Exchange, keep: bool) -> Relay:
-        """Record the answer: at its end where it is kept, else as soon as its head is here."""
-
-        def record(answer: Answer) -> None:
-            event = Answered(at=self._clock.now_ms(), answer=answer)
-            self._tasks.spawn(self._report(action, event), f"record-{action.id}")
-
-        if keep:
-            return Relay(exchange, record, self._timing.keep_bytes)
-        record(Answer(status=exchange.status))
-        return Relay(exchange, lambda _: None, 0)
-
-    async def _abandoned(self, action: Action, send: asyncio.Task[Exchange], keep: bool) -> None:
+    async def _see_through(
+        self, action: Action, keep: bool, until: float, taken: asyncio.Future[Relay]
+    ) -> None:
+        """Send, tell who waits, and record: the answer's end where it is kept, else its head."""
         try:
-            exchange = await send
-        except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
-            return  # `_send` has recorded it
-        relay = self._relay(action, exchange, keep)
-        if not keep:  # nobody reads it any more
-            async with relay:
-                return
-        await self._drain(relay)
+            exchange = await self._send(action, until)
+        except Exception as error:  # whatever it is, who waits is told
+            if not taken.done():
+                taken.set_exception(error)
+            elif not isinstance(error, (UpstreamUnreachable, UpstreamLost, StoreUnavailable)):
+                raise
+            return
+
+        def ended(answer: Answer) -> None:
+            if keep:
+                self._tasks.spawn(self._answered(action, answer), "record")
+
+        relay = Relay(exchange, ended, self._timing.keep_bytes if keep else 0)
+        if taken.done():
+            self._tasks.spawn(self._unread(relay, keep), "unread")
+        else:
+            taken.set_result(relay)
+        if not keep:
+            await asyncio.sleep(0)  # the caller's answer first, then its record
+            await self._answered(action, Answer(status=exchange.status))
+
+    async def _answered(self, action: Action, answer: Answer) -> None:
+        await self._report(action, Answered(at=self._clock.now_ms(), answer=answer))
+
+    async def _unread(self, relay: Relay, keep: bool) -> None:
+        """End an answer whose caller has gone away: only for the record is it still read."""
+        if keep:
+            await self._drain(relay)
+            return
+        async with relay:
+            return
 
     async def _drain(self, relay: Relay) -> None:
         """Read an answer to its end for the record; an endless one is cut, and recorded as cut."""

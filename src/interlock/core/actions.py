@@ -178,18 +178,30 @@ class Action:
         return self.original is not None
 
 
-_FIELDS = tuple(
-    (name, Action.__dict__[name].__get__, Action.__dict__[name].__set__)
-    for name in Action.__dataclass_fields__
-)
+class _Draft:
+    """An action while it is being made: the same slots, which may still be written."""
+
+    __slots__ = tuple(Action.__dataclass_fields__)
 
 
 def evolve(action: Action, **changes: Any) -> Action:
-    """Return *action* with *changes*: `dataclasses.replace`, at a third of its cost.
+    """Return *action* with *changes*: `dataclasses.replace`, at a tenth of its cost.
 
-    Every call moves through several versions of its action, so this is on every call's way.
+    Every call moves through several versions of its action, so this is on every call's way:
+    hence no loop over the fields; a test says where one is missing.
     """
-    new = object.__new__(Action)
-    for name, read, write in _FIELDS:
-        write(new, changes[name] if name in changes else read(action))
-    return new
+    new: Any = _Draft()
+    new.id, new.call, new.original = action.id, action.call, action.original
+    new.state, new.version, new.decision = action.state, action.version, action.decision
+    new.votes, new.reviews = action.votes, action.reviews
+    new.created, new.changed = action.created, action.changed
+    new.deadline, new.lapses = action.deadline, action.lapses
+    new.nonce, new.fence = action.nonce, action.fence
+    new.answer, new.cause = action.answer, action.cause
+    new.fingerprint, new.key = action.fingerprint, action.key
+    new.digest, new.seal = action.digest, action.seal
+    for name, value in changes.items():
+        setattr(new, name, value)
+    new.__class__ = Action
+    made: Action = new
+    return made

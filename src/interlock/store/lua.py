@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
+
+from .connection import Lane
+
+Client: TypeAlias = Redis | Lane
 
 
 class Script:
@@ -17,14 +21,14 @@ class Script:
         self.source = source(name)
         self._sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, client: Redis, prefix: str, *args: str | bytes | int) -> list[object]:
+    async def __call__(self, client: Client, prefix: str, *args: str | bytes | int) -> list[object]:
         try:
             return await self._run(client, prefix, *args)
         except NoScriptError:
             await client.script_load(self.source)
             return await self._run(client, prefix, *args)
 
-    async def _run(self, client: Redis, prefix: str, *args: str | bytes | int) -> list[object]:
+    async def _run(self, client: Client, prefix: str, *args: str | bytes | int) -> list[object]:
         answer: Any = client.evalsha(self._sha, 1, prefix, *args)
         return cast(list[object], await answer)
 

@@ -31,7 +31,7 @@ from ..core.facts import Facts, Grant, Needs
 from ..ports import Change, Durability, Limits, Listed, Put, Stored
 from .batch import Batch
 from .codec import DAMAGED, decode_action, encode_answer, encode_call, encode_event, encode_record
-from .connection import connect, patiently
+from .connection import Lane, connect, patiently
 from .effects import encode_effects
 from .lua import Script, packed
 from .past import Past
@@ -61,6 +61,7 @@ class RedisStore:
         self._prefix = "{" + prefix + "}"
         self._client = connect(url)
         self._tail = connect(url, patience=BLOCK / 1000 + 5)
+        self._lane = Lane(url)
         self._put, self._get = Script("put"), Script("get")
         self._batch = Batch(self._send)
         self._past = Past(self._client, self._prefix, self._ask)
@@ -79,6 +80,7 @@ class RedisStore:
 
     async def close(self) -> None:
         await self._watch.close()
+        await self._lane.close()
         await self._client.aclose()
         await self._tail.aclose()
 
@@ -101,7 +103,7 @@ class RedisStore:
         )
 
     async def _send(self, group: Sequence[bytes]) -> list[list[bytes]]:
-        rows = await self._ask(lambda: self._put(self._client, self._prefix, *group))
+        rows = await self._ask(lambda: self._put(self._lane, self._prefix, *group))
         return cast(list[list[bytes]], rows)
 
     def _operation(self, change: Change) -> bytes:
