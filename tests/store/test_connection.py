@@ -16,7 +16,7 @@ from interlock.core.errors import StoreUnavailable
 from interlock.core.events import Claimed, Decided, Event, Reviewed
 from interlock.core.lifecycle import step
 from interlock.ports import Change, Put
-from interlock.store.connection import _MEANING, ATTEMPTS, connect, patiently, translated
+from interlock.store.connection import _MEANING, ATTEMPTS, Lane, connect, patiently, translated
 from interlock.store.redis import RedisStore
 from tests.support.builders import a_decision, a_review, an_action
 from tests.support.proxy import Proxy, proxy
@@ -137,6 +137,74 @@ async def test_more_commands_than_connections_wait_their_turn(store: RedisStore)
     assert all(action is not None and action.state is State.HELD for action in found)
 
 
+# the lane ----------------------------------------------------------------------------------
+
+ECHO = "return ARGV[1]"
+
+
+@pytest.fixture
+async def lane(lossy: Proxy) -> AsyncIterator[Lane]:
+    lane = Lane(lossy.url)
+    yield lane
+    await lane.close()
+
+
+async def test_the_lane_repeats_nothing_by_itself(lane: Lane, lossy: Proxy) -> None:
+    sha = (await lane.script_load("return redis.call('INCR', KEYS[1])")).decode()
+    assert await lane.evalsha(sha, 1, "counter-of-the-lane") == 1
+    lossy.lose_reply(b"counter-of-the-lane")
+
+    with pytest.raises(redis.exceptions.ConnectionError):
+        await lane.evalsha(sha, 1, "counter-of-the-lane")
+
+    assert await lane.evalsha(sha, 1, "counter-of-the-lane") == 3
+
+
+async def test_a_cancelled_command_of_the_lane_never_leaves_its_reply(
+    lane: Lane, lossy: Proxy
+) -> None:
+    sha = (await lane.script_load(ECHO)).decode()
+    for number in range(60):
+        lossy.delay = asyncio.Event()
+        asked = asyncio.ensure_future(lane.evalsha(sha, 0, f"a{number}"))
+        for _ in range(number % 6):  # cancelled at another point each time
+            await asyncio.sleep(0)
+        asked.cancel()
+        following = asyncio.ensure_future(lane.evalsha(sha, 0, f"b{number}"))
+        lossy.delay.set()
+
+        assert await following == b"b%d" % number
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+async def test_one_command_of_the_lane_after_another_takes_one_connection(
+    lane: Lane, lossy: Proxy
+) -> None:
+    sha = (await lane.script_load(ECHO)).decode()
+
+    assert [await lane.evalsha(sha, 0, n) for n in range(5)] == [b"%d" % n for n in range(5)]
+    assert lossy.connections == 1
+
+
+async def test_a_connection_that_the_store_closed_is_opened_again(own_server: Server) -> None:
+    lane = Lane(own_server.url)
+    sha = (await lane.script_load(ECHO)).decode()
+    own_server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    assert await patiently(lambda: lane.evalsha(sha, 0, "again")) == b"again"
+    await lane.close()
+
+
+async def test_a_store_that_does_not_answer_the_lane_is_a_time_out(own_server: Server) -> None:
+    lane = Lane(own_server.url, patience=0.05)
+    own_server.pause()
+
+    with pytest.raises(redis.exceptions.TimeoutError):
+        await lane.script_load(ECHO)
+    own_server.resume()
+    await lane.close()
+
+
 # what errors mean --------------------------------------------------------------------------
 
 
@@ -187,7 +255,7 @@ async def test_a_read_only_replica_is_told_as_such(own_server: Server) -> None:
 
 async def test_a_store_that_hangs_is_unavailable_in_seconds(own_server: Server) -> None:
     store = RedisStore(own_server.url)
-    store._client.connection_pool.connection_kwargs["socket_timeout"] = 0.05
+    store._lane._patience = 0.05
     own_server.pause()
 
     with pytest.raises(StoreUnavailable, match="Nothing was sent"):
