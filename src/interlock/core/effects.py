@@ -37,7 +37,7 @@ def heed_caps(prepared: Prepared, facts: Facts, judging: Judging) -> None:
 def effects_of(prepared: Prepared, judging: Judging) -> Effects:
     """Return what the store keeps of the call; of a denied one, nothing."""
     policy, needs = prepared.policy, prepared.needs
-    if judging.level is Level.DENY or prepared.misfit[0] or not (needs or prepared.session):
+    if judging.level is Level.DENY or not (needs or prepared.session):
         return NO_EFFECTS
     risk, tool = policy.session_risk, prepared.tool
     return Effects(

@@ -11,6 +11,7 @@ nothing. Whatever cannot be evaluated, or is not known of the past, counts again
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from . import claims
@@ -71,12 +72,9 @@ def _failed(policy: PolicySet, failure: str) -> Decision:
 def _decide(prepared: Prepared, facts: Facts, at: datetime) -> Decision:
     call, policy, tool = prepared.call, prepared.policy, prepared.tool
     judging = Judging(reversibility=prepared.reversibility)
-    if prepared.misfit[0]:
-        judging.notes.append(_heading(tool, call))
-        refuse(judging, *prepared.misfit)
-        _shadow(prepared, judging)
-        return _decision(prepared, facts, judging)
     seen = environment(call, tool, prepared.arguments.values, at, facts)
+    if tool is not None and prepared.misfit[0]:
+        return _decide_misfit(prepared, tool, facts, seen, judging)
     if tool is None:
         _judge_unknown(prepared, facts, seen, judging)
     else:
@@ -92,6 +90,37 @@ def _decide(prepared: Prepared, facts: Facts, at: datetime) -> Decision:
     if judging.level in HELD and not prepared.needs.own:
         heed_caps(prepared, facts, judging)
     return _decision(prepared, facts, judging, grants)
+
+
+def _decide_misfit(
+    prepared: Prepared, tool: Tool, facts: Facts, seen: Environment, judging: Judging
+) -> Decision:
+    """Refuse arguments that cannot be judged; a file in shadow mode lowers no more than that."""
+    judging.notes.append(_heading(tool, prepared.call))
+    if tool.shadow or prepared.policy.shadow:
+        if prepared.arguments.ambiguous:
+            seen = {**seen, "args": Ambiguous()}
+        apply_rules(tool.rules, seen, judging)
+        apply_limits(prepared.shares, _sure(prepared, facts), seen, judging)
+    refuse(judging, *prepared.misfit)
+    _shadow(prepared, judging)
+    if judging.level in HELD and not prepared.needs.own:
+        heed_caps(prepared, facts, judging)
+    return _decision(prepared, facts, judging)
+
+
+class Ambiguous:
+    """In place of arguments that two readers would read differently: nothing is known of them."""
+
+
+def _sure(prepared: Prepared, facts: Facts) -> Mapping[str, int]:
+    """Leave out what was used by arguments: those that do not fit can be written in many ways."""
+    return {
+        counter.key: facts.used[counter.key]
+        for limit, counter in prepared.shares
+        if counter.key in facts.used
+        and not any(path == "target" or path.startswith("args.") for path in limit.key)
+    }
 
 
 def _heading(tool: Tool | None, call: ToolCall) -> str:

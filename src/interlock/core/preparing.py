@@ -65,7 +65,7 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
     reversibility = claims.reversibility(call, tool)
     accepted = claims.accepted(call, tool)
     unfit = misfit(tool, arguments) if accepted else ("", "")
-    if unfit[0]:  # denied, whatever the past says
+    if unfit[0] and not (tool.shadow or policy.shadow):  # denied, whatever the past says
         return Prepared(
             call=call,
             policy=policy,
@@ -94,6 +94,7 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
         because=""
         if accepted
         else f"its definition is not one that policy has pinned for {tool.id}",
+        misfit=unfit,
     )
 
 

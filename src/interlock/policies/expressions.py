@@ -83,8 +83,8 @@ def _condition(source: str, variables: Mapping[str, Any], roots: Mapping[str, Sh
         raise ConditionError(f"a condition is true or false; this is a {shape.kind}", node.column)
     _check_constants(node)
     inner = compile_node(node, variables)
-    if shape.kind == "bool":
-        return inner
+    if shape.kind == "bool" and not isinstance(node, Name | Select):
+        return inner  # what is read itself is a bool only where it fits the schema
 
     def condition(seen: Environment) -> bool:
         value = inner(seen)
@@ -126,7 +126,7 @@ def _check_constants(node: Node) -> None:
     """Refuse parts that depend on nothing and have no value; `vars` are there to be changed."""
     for part in children(node):
         _check_constants(part)  # the smallest such part is what is wrong
-    if isinstance(node, Literal | ListLiteral) or any(map(_depends, walk(node))):
+    if isinstance(node, Literal | ListLiteral) or any(map(depends, walk(node))):
         return
     try:
         compile_node(node, {})({})
@@ -134,7 +134,8 @@ def _check_constants(node: Node) -> None:
         raise ConditionError(f"{node.text} is always indeterminate: {doubt}", node.column) from None
 
 
-def _depends(node: Node) -> bool:
+def depends(node: Node) -> bool:
+    """Whether the value of *node* itself is read from the call, its past or `vars`."""
     return isinstance(node, Name) or (isinstance(node, Call) and node.name == "stated")
 
 
