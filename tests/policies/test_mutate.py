@@ -9,7 +9,8 @@ import pytest
 from interlock.core.errors import InvalidDocument
 from interlock.policies.mutate import Outcome, laboratory, run_all
 from interlock.policies.mutate_conditions import shifted, variants
-from interlock.policies.mutate_edits import Mutant, mutants
+from interlock.policies.mutate_edits import mutants
+from interlock.policies.mutate_maker import Mutant
 from interlock.policies.positions import load_yaml
 from tests.policies.building import HEAD, PAY
 
@@ -122,6 +123,14 @@ def test_a_cell_that_no_tool_can_reach_is_not_counted(tmp_path: Path) -> None:
     ("body", "kind", "changes"),
     [
         ("limits: [{id: l, count: 3, then: deny}]", "limit", ["3 -> 2", "3 -> 4", "approve_dual"]),
+        ("limits: [{id: l, window: 24h}]", "limit", ["window 24h -> half of it"]),
+        ("levels: {approve: {quorum: 2}}", "levels", ["approve: quorum 2 -> 1"]),
+        ("levels: {approve: {expire_after: 4h}}", "levels", ["expire_after 4h -> half of it"]),
+        (
+            "tools: [{id: t, args_schema: {required: [a, b]}}]",
+            "required",
+            ["required arguments a, b dropped"],
+        ),
         ("tools: [{id: t, egress: true}]", "egress", ["egress dropped"]),
         ("tools: [{id: t, taints: [sensitive_data]}]", "taints", ["taint sensitive_data dropped"]),
         ("tools: [{id: t, target: [a]}]", "target", ["target dropped"]),
@@ -148,6 +157,41 @@ def test_every_section_has_its_mutants(body: str, kind: str, changes: list[str])
     said = " | ".join(each.what for each in made(body, kind))
 
     assert all(change in said for change in changes), said
+
+
+@pytest.mark.parametrize(
+    ("written", "half"), [("24h", "43200s"), ("30d", "21600m"), ("90s", "45s")]
+)
+def test_half_of_a_duration_is_one_that_a_policy_may_write(written: str, half: str) -> None:
+    (mutant,) = made(f"levels: {{approve: {{expire_after: {written}}}}}", "levels")
+
+    assert mutant.changes == ((("levels", "approve", "expire_after"), half),)
+
+
+TIMES = """
+levels: {approve: {quorum: 2, expire_after: 30m}}
+limits: [{id: day, tools: [pay], key: [agent.id], window: 24h, count: 9, then: approve}]
+"""
+
+
+def test_quorums_windows_and_expiries_are_noticed_where_a_suite_expects_them(
+    tmp_path: Path,
+) -> None:
+    row = "      - {args.amount: 500, expect: {level: approve"
+
+    def left(expect: str) -> list[str]:
+        policy(tmp_path, TIMES)
+        (tmp_path / "p_test.yaml").write_text(f"{SUITE}{row}{expect}}}}}\n")
+        found = run_all([tmp_path / "p_test.yaml"], lambda *_: True, workers=1)
+        survived = [each.mutant.what for each in found if each.state == "survived"]
+        return [what for what in survived if "half of it" in what or "quorum" in what]
+
+    assert left("") == [
+        "limit day: window 24h -> half of it",
+        "levels.approve: quorum 2 -> 1",
+        "levels.approve: expire_after 30m -> half of it",
+    ]
+    assert left(", quorum: 2, expire_after: 30m, windows: {day: 24h}") == []
 
 
 def test_suites_that_fail_as_they_are_stop_it(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def report(folder: Path, case: str, body: str = PAY) -> Report:
         "set: {args.amount: 80}, facts: {grant: true}, expect: {level: notify, grant: true}",
         "set: {args.amount: 80}, facts: {grant: {id: g7}}, expect: {level: notify, grant: g7}",
         "set: {args.amount: 80}, facts: {open_in_session: 2}, expect: {level: approve}",
+        "set: {args.amount: 80}, expect: {expire_after: 60m, windows: {per-day: 1d}}",
         "set: {args.amount: 80}, facts: {open_in_session: 3}, expect: {level: deny, reason: cap}",
         "set: {task: pay bob}, expect: {level: approve, rules: [unstated]}",
         "expect: {egress: false, taints: [], quorum: 1, target: [account, amount, to]}",
@@ -77,6 +78,23 @@ def test_a_wrong_name_is_told_where_it_stands(tmp_path: Path) -> None:
     assert str(found.failures[0]).endswith(
         "p_test.yaml:5:63: case 'a': names unknown limit 'per-dya'; did you mean 'per-day'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            "expect: {windows: {per-day: 12h}}",
+            "windows: want {'per-day': '12h'}, got {'per-day': '1d'}",
+        ),
+        ("expect: {expire_after: 1h}", "expire_after: want '1h', got none"),
+        ("expect: {windows: {per-dya: 1h}}", "unknown limit 'per-dya'; did you mean 'per-day'?"),
+    ],
+)
+def test_times_that_differ_are_told_as_they_are_written(
+    tmp_path: Path, case: str, said: str
+) -> None:
+    assert said in str(report(tmp_path, case).failures[0])
 
 
 def test_what_is_unknown_has_nothing_else_said_of_it(tmp_path: Path) -> None:

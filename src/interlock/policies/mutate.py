@@ -18,7 +18,8 @@ from ..core.patterns import Pattern
 from ..core.rules import PolicySet
 from .compile import compile_set
 from .document import PolicyDocument
-from .mutate_edits import Mutant, mutants, mutated
+from .mutate_edits import mutants, mutated
+from .mutate_maker import Mutant
 from .mutate_proofs import equivalent
 from .positions import Document, load_yaml, validated
 from .problems import Source

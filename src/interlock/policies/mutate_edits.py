@@ -1,43 +1,23 @@
 """Mutants: a policy file with one small change, each with its place and the test that it asks for.
 
-Windows, half lives, who approves and how requests are matched are not changed: what a suite says
-about the past is given as used amounts, and it does not look at people.
+Half lives, who is asked and how requests are matched are not changed: a suite says what was used
+and how many points a session has, and it looks at no people.
 """
 
 from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..core.decisions import Level, Reversibility, Stake
 from .catalogue import DEFAULT_TABLES
-from .mutate_conditions import shifted, variants
+from .mutate_maker import REMOVED, Maker, Mutant, Path
+from .mutate_people import people
 from .positions import Document
 from .settings import PRESETS, preset
-
-Path = tuple[str | int, ...]
-REMOVED = "\0removed"
-"""Stands for "this key is not there" among the values of a change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """One small change of one policy file. `kind` and `path` say what was changed, for proofs."""
-
-    file: str
-    line: int
-    column: int
-    kind: str
-    path: Path
-    what: str
-    suggestion: str
-    changes: tuple[tuple[Path, Any], ...]
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.what}"
 
 
 def mutants(document: Document) -> Iterator[Mutant]:
@@ -58,7 +38,7 @@ def mutants(document: Document) -> Iterator[Mutant]:
             yield from make((section, index), entry)
     yield from maker.signals()
     yield from maker.defaults()
-    yield from maker.approvals()
+    yield from people(maker)
 
 
 def mutated(data: Any, mutant: Mutant) -> Any:
@@ -76,86 +56,7 @@ def mutated(data: Any, mutant: Mutant) -> Any:
     return new
 
 
-class _Maker:
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.data: Mapping[str, Any] = document.data
-
-    # -- how mutants are made ---------------------------------------------------------------
-
-    def change(
-        self, kind: str, path: Path, value: Any, what: str, suggestion: str, *more: tuple[Path, Any]
-    ) -> Mutant:
-        place = self.document.key_positions.get(path) if value == REMOVED else None
-        line, column = place or self.document.position(path)
-        return Mutant(
-            file=self.document.file,
-            line=line,
-            column=column,
-            kind=kind,
-            path=path,
-            what=what,
-            suggestion=suggestion,
-            changes=((path, value), *more),
-        )
-
-    def lower(
-        self, kind: str, path: Path, words: Sequence[str], who: str, suggestion: str
-    ) -> Iterator[Mutant]:
-        """Yield the word at *path* one step down in *words*, where there is one below it."""
-        word = self.at(path)
-        if word in words and (index := words.index(word)):
-            less = words[index - 1]
-            name = path[-1]
-            yield self.change(kind, path, less, f"{who}: {name} {word} -> {less}", suggestion)
-
-    def numbers(self, kind: str, path: Path, who: str, suggestion: str) -> Iterator[Mutant]:
-        number = self.at(path)
-        if type(number) in (int, float):
-            for other in shifted(number):
-                what = f"{who}: {path[-1]} {number:g} -> {other:g}"
-                yield self.change(kind, path, other, what, suggestion)
-
-    def remove(self, kind: str, path: Path, what: str, suggestion: str) -> Iterator[Mutant]:
-        if self.at(path) is not None:
-            yield self.change(kind, path, REMOVED, what, suggestion)
-
-    def items(self, kind: str, path: Path, who: str, suggestion: str) -> Iterator[Mutant]:
-        """Yield the list at *path* without each of its items; at least one stays."""
-        given = self.at(path)
-        for index, item in enumerate(given if isinstance(given, list) else ()):
-            if len(given) > 1:
-                what = f"{who}: {item!r} dropped from {path[-1]}"
-                yield self.change(kind, (*path, index), REMOVED, what, suggestion.format(item))
-
-    def at(self, path: Path) -> Any:
-        value: Any = self.data
-        for part in path:
-            if isinstance(value, Mapping):
-                value = value.get(part)
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value = value[part]
-            else:
-                return None
-        return value
-
-    def condition(self, path: Path, who: str) -> Iterator[Mutant]:
-        source = self.at(path)
-        for each in variants(source) if isinstance(source, str) else ():
-            line, column = self.document.within(path, each.column) or self.document.position(path)
-            yield Mutant(
-                file=self.document.file,
-                line=line,
-                column=column,
-                kind="condition",
-                path=path,
-                what=f"{who}: `{each.before}` -> `{each.after}`",
-                suggestion=each.suggestion,
-                changes=((path, each.text),),
-            )
-
-    # -- sections ---------------------------------------------------------------------------
-
+class _Maker(Maker):
     def matrix(self) -> Iterator[Mutant]:
         written = self.data.get("matrix")
         if isinstance(written, Mapping):
@@ -232,9 +133,18 @@ class _Maker:
         yield from self.remove(
             "target", (*path, "target"), f"{who}: target dropped", case + "target: [...]"
         )
+        yield from self.schema((*path, "args_schema"), who, str(name))
         facets = entry.get("facets") or {}
         for facet, given in facets.items():
             yield from self.facet((*path, "facets", facet), given, who, case, len(facets))
+
+    def schema(self, path: Path, who: str, name: str) -> Iterator[Mutant]:
+        """Yield the schema of the arguments without what it requires, all of it at once."""
+        required = self.at((*path, "required"))
+        if isinstance(required, list) and required:
+            what = f"{who}: required arguments {', '.join(map(str, required))} dropped"
+            near = f"add a case for {name} without {required[0]}: reason: args_schema_mismatch"
+            yield from self.remove("required", (*path, "required"), what, near)
 
     def reversibility(
         self, path: Path, entry: Mapping[str, Any], who: str, suggestion: str
@@ -299,6 +209,8 @@ class _Maker:
         for key in ("count", "max"):
             near = f"{used}just reaches {self.at((*path, key))}, and one beyond it"
             yield from self.numbers("limit", (*path, key), who, near)
+        near = f"expect windows: {{{name}: {entry.get('window')}}} in a case of its tools"
+        yield from self.halved("limit", (*path, "window"), who, near)
         levels = [level.word for level in Level][1:]
         yield from self.lower("limit", (*path, "then"), levels, who, f"{used}expects the level")
         yield from self.items("tools", (*path, "tools"), who, f"add a case of {{}}: {name}")
@@ -370,32 +282,3 @@ class _Maker:
             "defaults.unknown_tool",
             "add a case with a tool that is in no entry and expect reason: unknown_tool",
         )
-
-    def approvals(self) -> Iterator[Mutant]:
-        for name, fact in (
-            ("open_per_session", "open_in_session"),
-            ("per_agent_per_hour", "holds_in_hour"),
-        ):
-            path: Path = ("approvals", "caps", name)
-            near = f"add a case with facts: {{{fact}: {self.at(path)}}} and one below it"
-            yield from self.numbers("caps", path, "caps", near)
-            yield from self.remove("caps", path, f"caps: {name} dropped", near)
-        refused = "add a case with facts: {refused: true} and expect the level"
-        path = ("approvals", "repeat_denied")
-        yield from self.remove("repeat_denied", path, "repeat_denied dropped", refused)
-        levels = [level.word for level in Level][1:]
-        yield from self.lower("repeat_denied", (*path, "then"), levels, "repeat_denied", refused)
-        yield from self.grants()
-
-    def grants(self) -> Iterator[Mutant]:
-        given = self.at(("approvals", "grants"))
-        path: Path = ("approvals", "grants")
-        entries = [(*path, index) for index in range(len(given))] if isinstance(given, list) else []
-        for here in entries or [path]:
-            yield from self.lower(
-                "grants",
-                (*here, "at_most"),
-                [level.word for level in Level],
-                "grants",
-                "add a case with facts: {grant: true} and expect the level",
-            )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..core.decisions import Level, Reversibility, Stake
 from ..core.rules import Facet, PolicySet, Rule, Tool
-from .mutate_edits import Mutant
+from .mutate_maker import Mutant
 from .positions import Document
 
 

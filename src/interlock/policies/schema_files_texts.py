@@ -293,6 +293,8 @@ Expect
   target: Names of the arguments that grants and refusals are bound to.
   approvers: Groups that may decide.
   quorum: How many people have to approve.
+  expire_after: How long it is held; nothing where it is not.
+  windows: By limit that counts the call, the time that it looks back.
 Property
   name: The claim, as a sentence.
   for: Which calls it is about.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .document import LevelWord, Names, Part, ReversibilityWord, Share, StakeWord
+from .document import Duration, LevelWord, Names, Part, ReversibilityWord, Share, StakeWord
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0)]
@@ -112,6 +112,8 @@ class Expect(Part):
     target: Names | None = None  #: the names of the arguments that a grant is bound to
     approvers: Names | None = None
     quorum: int | None = None
+    expire_after: Duration | None = None  #: how long it is held
+    windows: dict[str, Duration] | None = None  #: of limits that count the call, by id
 
 
 class Row(Part):

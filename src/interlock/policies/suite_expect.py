@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.decisions import Decision, Level, Reversibility, Stake
+from ..core.effects import HELD
 from ..core.rules import PolicySet
 from .positions import suggestion
+from .settings import milliseconds
 from .suite_calls import BadCall
 from .suite_document import CallEntry, Expect
 
 _LISTS = frozenset("rules shadow exceptions signals limits taints target approvers".split())
 _SIGNALS = ("confidence", "novelty", "session_risk", "repeat_denied")
+_TIMES = frozenset({"expire_after", "windows"})
 _CAPS = ("open_per_session", "per_agent_per_hour")
 
 Wrong = tuple[tuple[str | int, ...], str]
@@ -30,11 +33,14 @@ def unknown_names(policy: PolicySet, expect: Expect) -> Iterator[Wrong]:
         ("exceptions", "rule", exceptions),
         ("limits", "limit", (*limits, *_CAPS)),
         ("signals", "signal", _SIGNALS),
+        ("windows", "limit", limits),
     )
     for field, kind, known in checks:
-        for index, name in enumerate(getattr(expect, field) or ()):
+        given = getattr(expect, field) or ()
+        for index, name in enumerate(given):
             if name not in known:
-                yield (field, index), f"names unknown {kind} {name!r}{_near(name, known)}"
+                where = name if isinstance(given, Mapping) else index
+                yield (field, where), f"names unknown {kind} {name!r}{_near(name, known)}"
     if expect.tool and expect.tool not in policy.tools:
         yield ("tool",), f"names unknown tool {expect.tool!r}{_near(expect.tool, policy.tools)}"
 
@@ -87,8 +93,11 @@ def differences(expect: Expect, decision: Decision, policy: PolicySet) -> Iterat
         wanted = getattr(expect, name)
         if wanted is None:
             continue
-        got = _target(decision, policy) if name == "target" else _got(decision, name, wanted)
-        if name in _LISTS:
+        got = _of_policy(name, decision, policy, wanted)
+        if name in _TIMES:
+            same = _times(wanted) == got
+            got = _written(got)
+        elif name in _LISTS:
             same = sorted(wanted) == sorted(got)
             wanted = list(wanted)
         else:
@@ -108,6 +117,35 @@ def _got(decision: Decision, name: str, wanted: Any) -> Any:
     if isinstance(value, Level | Stake | Reversibility):
         return value.word
     return list(value) if isinstance(value, tuple) else value
+
+
+def _of_policy(name: str, decision: Decision, policy: PolicySet, wanted: Any) -> Any:
+    if name == "target":
+        return _target(decision, policy)
+    if name == "windows":
+        tool = policy.tools.get(decision.tool)
+        limits = tool.limits if tool else policy.unknown_limits
+        return {each.id: each.window_ms for each in limits if each.id in wanted}
+    if name == "expire_after":
+        return decision.hold_ms if decision.level in HELD else None
+    return _got(decision, name, wanted)
+
+
+def _times(written: Any) -> Any:
+    """Return durations as milliseconds."""
+    if isinstance(written, Mapping):
+        return {name: milliseconds(each) for name, each in written.items()}
+    return milliseconds(written)
+
+
+def _written(times: Any) -> Any:
+    """Return milliseconds as a suite writes them."""
+    if isinstance(times, Mapping):
+        return {name: _written(each) for name, each in times.items()}
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if times and times % size == 0:
+            return f"{times // size}{unit}"
+    return times and f"{times}ms"
 
 
 def _target(decision: Decision, policy: PolicySet) -> list[str]:
