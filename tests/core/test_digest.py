@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,8 @@ from interlock.core.decisions import (
     Undo,
 )
 from interlock.core.digest import clearance, digest, fingerprint, seal, seal_record
+from interlock.core.facts import Facts, Grant, Session
+from interlock.store.decisions import pack_decision, read_decision
 
 CALL = ToolCall(
     agent=Agent(id="bot", owner="ann"),
@@ -212,7 +216,7 @@ def test_calls_of_two_tools_are_never_joined():
 
 
 DECIDED = Decision(level=Level.APPROVE, policy=PolicyRef(name="p", version=1, sha256="0" * 64))
-UNSEALED = {"effects", "facts", "shadow", "would_be", "hold_ms"}
+UNSEALED = {"effects", "hold_ms"}
 """What nobody decides by; the store's clock and scripts guard how long a call is held."""
 SAID = {
     "level": Level.APPROVE_DUAL,
@@ -246,6 +250,34 @@ SAID = {
     "egress": True,
     "indeterminate": True,
     "undo": Undo(reason="Ask for it back."),
+    "shadow": ("r",),
+    "would_be": Level.ALLOW,
+    "facts": Facts(task="Pay eve."),
+}
+GRANT = Grant(
+    id="g1",
+    key="k",
+    agent="bot",
+    tool="t",
+    target={"to": ["bob"]},
+    by="ann",
+    action_id="a0",
+    level=2,
+    stake=1,
+    created=1,
+    expires=2,
+    uses=3,
+)
+FACTS = Facts(
+    used={"k": 1, "l": 2}, familiar=False, session=Session(points=0.1), task="Pay bob.", grant=GRANT
+)
+PASTS = {
+    "used": {"k": 1},
+    "familiar": True,
+    "session": Session(points=0.1, untrusted_content=True),
+    "task": "Pay eve.",
+    "refused": True,
+    "grant": replace(GRANT, target={"to": ["eve"]}),
 }
 
 
@@ -263,3 +295,25 @@ def test_every_field_of_a_decision_is_sealed_or_decides_nothing():
 def test_whoever_writes_to_the_store_changes_nothing_that_people_decide_on(name):
     """Fault caught: widening who may decide, or showing what was hidden, in the store."""
     assert sealed(replace(DECIDED, **{name: SAID[name]})) != sealed(DECIDED)
+
+
+def test_every_fact_of_the_past_is_sealed():
+    assert {field.name for field in fields(Facts)} == PASTS.keys()
+
+
+@pytest.mark.parametrize("name", PASTS)
+def test_whoever_writes_to_the_store_forges_nothing_of_the_past(name):
+    """Fault caught: another request of the user in the record, which then states the recipient."""
+    known = replace(DECIDED, facts=FACTS)
+
+    assert sealed(replace(known, facts=replace(FACTS, **{name: PASTS[name]}))) != sealed(known)
+
+
+def test_the_seal_of_what_was_known_survives_the_store():
+    """Fault caught: a seal that the order of members or a mapping of another type breaks."""
+    packed = pack_decision(replace(DECIDED, facts=FACTS), keep=True)
+    read = read_decision(json.loads(json.dumps(packed)))
+    turned = replace(FACTS, used=MappingProxyType({"l": 2, "k": 1}))
+
+    assert sealed(read) == sealed(replace(DECIDED, facts=FACTS))
+    assert sealed(replace(DECIDED, facts=turned)) == sealed(read)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from operator import itemgetter
 
 from .actions import Action, Body, Review, ToolCall
 from .decisions import Undo
-from .facts import Grant
+from .facts import Facts, Grant
 
 _VERSION = b"interlock-call-1"
 
@@ -122,7 +122,8 @@ def seal_record(action: Action, key: bytes) -> str:
 
     It binds the call with its owner and context, as asked and as edited, and policy's decision:
     quorum, approvers, arguments, description, what is hidden, who may decide later, what a grant
-    would stand for. Who can only write to the store changes none of it.
+    would stand for, and what was known of the past: the user's own request, what the session read.
+    Who can only write to the store changes none of it.
     """
     decision = action.decision
     said: list[object] = [action.id, _claims(action.call), action.digest]
@@ -134,7 +135,7 @@ def seal_record(action: Action, key: bytes) -> str:
             [decision.tool, decision.description, int(decision.stake), int(decision.reversibility)],
             [decision.facet, decision.reason, decision.message, decision.trace],
             [[rule.id, rule.effect, rule.description] for rule in decision.rules],
-            [decision.signals, decision.exceptions],
+            [decision.signals, decision.exceptions, decision.shadow, decision.would_be],
             [dict(decision.arguments), dict(decision.sources), decision.editable],
             [decision.quorum, decision.approvers, sorted(decision.require_reason)],
             decision.orphans,
@@ -143,13 +144,24 @@ def seal_record(action: Action, key: bytes) -> str:
             [None if decision.target is None else dict(decision.target)],
             [decision.grant, decision.grants],
             [decision.egress, decision.indeterminate, _undo(decision.undo)],
+            _past(decision.facts),
         ]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, b"interlock-record-1" + text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, b"interlock-record-2" + text.encode(), hashlib.sha256).hexdigest()
 
 
 def _undo(undo: Undo | None) -> list[str] | None:
     return None if undo is None else [undo.tool, undo.within, undo.reason]
+
+
+def _past(facts: Facts) -> list[object]:
+    session, grant = facts.session, facts.grant
+    return [
+        [dict(facts.used), facts.familiar, facts.task, facts.refused],
+        None if session is None else asdict(session),
+        # A copy of its target would be made of whatever the mapping is.
+        None if grant is None else [asdict(replace(grant, target={})), dict(grant.target)],
+    ]
 
 
 def grant_mac(grant: Grant, key: bytes) -> str:
