@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.core.masking import NO_MASKS, Masks, masked, without_secrets
+from interlock.core.masking import (
+    MOST_FOUND,
+    MOST_NEEDLES,
+    NO_MASKS,
+    Masks,
+    masked,
+    without_secrets,
+)
 
 IBAN = "DE02120300000000202051"
 
@@ -136,6 +144,80 @@ def test_a_text_without_the_hidden_value_stays_as_it_is(text: str, value: str) -
 def test_escapes_without_end_take_no_time() -> None:
     masks = hide("\\" * 2000 + "x")
     assert masks.body(b"\\" * 200_000) is None
+
+
+# what would be too much work ----------------------------------------------------------------
+
+
+def test_more_hidden_texts_than_are_looked_for_hide_every_part() -> None:
+    several = [f"person-{number}@example.com" for number in range(MOST_NEEDLES)]
+    body = json.dumps({"recipient": several, "memo": "May"}).encode()
+    fits, masks = hide(several), hide([*several, "one@example.com"])
+    assert b"person" not in (fits.body(body) or b"person")
+    assert masks.body(json.dumps({"recipient": [*several, "one@example.com"]}).encode()) is None
+    assert masks.target("/pay") is None
+    assert masks.text("May to one@example.com") == "…"
+    assert masks.value({"memo": "May"}) == "…"
+    assert masks.text("") == ""
+
+
+def test_items_of_a_hidden_list_are_read_only_up_to_the_bound() -> None:
+    class Counted(list[str]):
+        read = 0
+
+        def __iter__(self) -> Iterator[str]:
+            for each in super().__iter__():
+                Counted.read += 1
+                yield each
+
+    hide(Counted([f"p-{number}" for number in range(100_000)]))
+    assert Counted.read <= MOST_NEEDLES + 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"secret " * (MOST_FOUND + 1),
+        b"secret" + rb"\n" * (MOST_FOUND + 1),
+        b"secret" + b"%20" * (MOST_FOUND + 1),
+        b"secret" + b"+" * (MOST_FOUND + 1),
+    ],
+)
+def test_a_part_with_too_many_places_or_escapes_is_hidden(body: bytes) -> None:
+    assert hide("secret").body(body) is None
+    assert hide("secret").text(body.decode()) == "…"
+    assert hide("secret").body(body[: len(body) // 4]) is not None
+
+
+def test_a_part_with_too_many_numbers_is_hidden_where_numbers_are() -> None:
+    body = b"900," + b"1," * MOST_FOUND
+    assert hide(900, name="amount").body(body) is None
+    assert hide("900,1").body(body) is not None
+
+
+def test_a_long_part_is_hidden_where_much_is_looked_for_in_it() -> None:
+    several = [f"person-{number}@example.com" for number in range(100)]
+    body = json.dumps(several).encode() + b" " * 100_000
+    assert hide(several).body(body) is None
+    assert hide(several[:3]).body(body) is not None
+
+
+def test_a_number_too_long_to_read_is_hidden_where_numbers_are() -> None:
+    masks = hide(900, name="amount")
+    assert masks.text("900." + "0" * 100) == "…"
+    assert masks.text("x " + "9" * 100_000 + " y") == "x … y"
+
+
+def test_a_value_of_too_many_texts_is_not_looked_through() -> None:
+    masks = hide(["secret-1", "secret-2", "secret-3"])
+    assert masks.covers(["a"] * 1000)
+    assert not masks.covers(["a"] * 100_000)
+    assert masks.value(["a"] * 100_000) == "…"
+    assert NO_MASKS.covers(["a"] * 1_000_000)
+
+
+def test_true_beside_one_does_not_lose_the_one() -> None:
+    assert hide([1, True], name="amount").text("x 1 y") == "x … y"
 
 
 # secrets in logs ----------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 A hidden value is looked for in every way in which a request can write it: as it is, with the
 escapes of JSON, and percent-encoded. Where it cannot be found where it must be, nothing of that
-part of the request is shown. Everything takes linear time.
+part of the request is shown; nor where looking would be too much work, since the agent chooses
+both what is hidden and what it is hidden in.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 HIDDEN = "…"
+MOST_NEEDLES = 256  #: hidden texts and numbers of a call that are looked for
+MOST_BYTES = 8_388_608  #: bytes in one part, times what is looked for in it
+MOST_TEXTS = 4_000  #: texts, numbers and lists in one value
+MOST_LOOKS = 50_000  #: the same, times what is looked for in them
+MOST_FOUND = 20_000  #: places, escapes and numbers in one part
+_LONGEST_NUMBER = 64  #: digits; a longer one is hidden wherever numbers are
 _TAIL, _LONG_ENOUGH = 4, 8  #: characters shown at the end, and of a value that shows any
 _TELLING = 3  #: bytes; a shorter text occurs by chance, and masking it would say nothing
 _NUMBER = re.compile(rb"(?<![0-9.])[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?(?![0-9])")
@@ -27,7 +35,8 @@ _FORM = re.compile(rb"%[0-9A-Fa-f]{2}|\+")
 _SHORT = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _PARTS = {"json": "body", "form": "body", "path": "target", "query": "target"}
 
-Finder = Callable[[bytes], Iterator[tuple[int, int]]]
+Span = tuple[int, int]
+Place = Callable[[int, int], Span]
 
 
 def masked(value: object) -> str:
@@ -39,19 +48,11 @@ def masked(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Needle:
-    """One hidden text or number, and what is shown in its place."""
-
-    find: Finder
-    mask: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Hidden:
     """One hidden argument. `part`: what it must be found in; `sure`: all of it can be."""
 
     part: str  #: body | target, or empty: nowhere
-    needles: tuple[_Needle, ...]
+    needles: frozenset[bytes | Decimal]
     sure: bool
 
 
@@ -61,15 +62,30 @@ class Masks:
     *sources*: where each argument was read from: path, query, form or json.
     """
 
-    __slots__ = ("_hidden", "names")
+    __slots__ = ("_crowded", "_hidden", "_masks", "names")
 
     def __init__(
         self, arguments: Mapping[str, Any], sources: Mapping[str, str], names: Iterable[str]
     ) -> None:
         self.names = tuple(name for name in names if name in arguments)
+        self._masks: dict[bytes | Decimal, bytes] = {}
+        self._crowded = False  #: too much is hidden to look for all of it
         self._hidden = tuple(
-            _hidden(arguments[name], _PARTS.get(sources.get(name, ""), "")) for name in self.names
+            self._hide(arguments[name], _PARTS.get(sources.get(name, ""), ""))
+            for name in self.names
         )
+
+    def _hide(self, value: object, part: str) -> _Hidden:
+        leaves = list(islice(_leaves(value), MOST_NEEDLES + 1))
+        found = set()
+        for leaf in leaves:
+            needle = _needle(leaf)
+            if needle is not None:
+                found.add(needle)
+                self._masks[needle] = masked(leaf).encode("utf-8", "surrogatepass")
+        self._crowded |= len(leaves) > MOST_NEEDLES or len(self._masks) > MOST_NEEDLES
+        sure = all(leaf == "" or _needle(leaf) is not None for leaf in leaves)
+        return _Hidden(part=part, needles=frozenset(found), sure=sure)
 
     def __bool__(self) -> bool:
         return bool(self.names)
@@ -78,45 +94,63 @@ class Masks:
         return name in self.names
 
     def text(self, text: str) -> str:
-        """Return *text* with every hidden value that occurs in it masked."""
-        if not self.names:
+        """Return *text* with every hidden value that occurs in it masked; `…` where unsure."""
+        if not self.names or not text:
             return text
-        raw = self._masked(text.encode("utf-8", "surrogatepass"))
-        return raw.decode("utf-8", "surrogatepass")
+        raw = text.encode("utf-8", "surrogatepass")
+        shown = self._masked(raw, "")
+        return HIDDEN if shown is None else shown.decode("utf-8", "surrogatepass")
 
     def target(self, target: str) -> str | None:
         """Return path and query masked; None where that cannot be done with certainty."""
-        raw = target.encode("utf-8", "surrogatepass")
-        if not all(_certain(each, raw) for each in self._hidden if each.part == "target"):
-            return None
-        return self._masked(raw).decode("utf-8", "surrogatepass")
+        shown = self._masked(target.encode("utf-8", "surrogatepass"), "target")
+        return None if shown is None else shown.decode("utf-8", "surrogatepass")
 
     def body(self, body: bytes) -> bytes | None:
         """Return the body masked; None where that cannot be done with certainty."""
-        if not all(_certain(each, body) for each in self._hidden if each.part == "body"):
-            return None
-        return self._masked(body)
+        return self._masked(body, "body")
+
+    def covers(self, value: Any) -> bool:
+        """Say whether `value` can look through all of *value*."""
+        if not self.names:
+            return True
+        texts, size = _extent(value, MOST_TEXTS)
+        needles = len(self._masks) + 1
+        work = texts * needles <= MOST_LOOKS and size * needles <= MOST_BYTES
+        return work and texts <= MOST_TEXTS and not self._crowded
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value with every text and number in it masked where it is hidden."""
+        """Return a JSON value with every text and number in it masked where it is hidden.
+
+        A value that `covers` says no to becomes `…`.
+        """
+        if not self.names:
+            return value
+        return self._value(value) if self.covers(value) else HIDDEN
+
+    def _value(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {self.text(name): self.value(each) for name, each in value.items()}
+            return {self.text(name): self._value(each) for name, each in value.items()}
         if isinstance(value, list | tuple):
-            return [self.value(each) for each in value]
+            return [self._value(each) for each in value]
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return value
         shown = self.text(str(value))
         return value if shown == str(value) else shown
 
-    def _masked(self, raw: bytes) -> bytes:
-        found = {
-            span: needle.mask
-            for hidden in self._hidden
-            for needle in hidden.needles
-            for span in _everywhere(needle.find, raw)
-        }
+    def _masked(self, raw: bytes, part: str) -> bytes | None:
+        """Return *raw* masked; None where that is too much work, or *part* must hold more."""
+        if not self.names:
+            return raw
+        if self._crowded or len(raw) * len(self._masks) > MOST_BYTES:
+            return None
+        found = _Found()
+        read = all(found.look(text, place, self._masks) for text, place in _readings(raw))
+        must = [hidden for hidden in self._hidden if part and hidden.part == part]
+        if not read or not all(each.sure and each.needles <= found.needles for each in must):
+            return None
         parts, end = [], 0
-        for (start, stop), mask in sorted(found.items()):
+        for (start, stop), mask in sorted(found.spans.items()):
             if start >= end:
                 parts += [raw[end:start], mask]
             end = max(end, stop)
@@ -126,11 +160,49 @@ class Masks:
 NO_MASKS = Masks({}, {}, ())
 
 
-def _hidden(value: object, part: str) -> _Hidden:
-    leaves = list(_leaves(value))
-    needles = tuple(needle for leaf in leaves if (needle := _needle(leaf)) is not None)
-    sure = all(_needle(leaf) is not None or leaf == "" for leaf in leaves)
-    return _Hidden(part=part, needles=needles, sure=sure)
+class _Found:
+    """Where hidden values are in one part, and which of them are."""
+
+    __slots__ = ("needles", "spans")
+
+    def __init__(self) -> None:
+        self.spans: dict[Span, bytes] = {}
+        self.needles: set[bytes | Decimal] = set()
+
+    def look(
+        self, text: bytes | None, place: Place, masks: Mapping[bytes | Decimal, bytes]
+    ) -> bool:
+        """Add what occurs in one reading; False where that is too much to go through."""
+        if text is None:
+            return False
+        numbers = {each: mask for each, mask in masks.items() if isinstance(each, Decimal)}
+        for needle, mask in masks.items():
+            if isinstance(needle, bytes) and not self._texts(text, needle, mask, place):
+                return False
+        return not numbers or self._numbers(text, numbers, place)
+
+    def _texts(self, text: bytes, needle: bytes, mask: bytes, place: Place) -> bool:
+        at = text.find(needle)
+        while at >= 0:
+            self.spans[place(at, at + len(needle))] = mask
+            self.needles.add(needle)
+            if len(self.spans) > MOST_FOUND:
+                return False
+            at = text.find(needle, at + len(needle))
+        return True
+
+    def _numbers(self, text: bytes, wanted: Mapping[Decimal, bytes], place: Place) -> bool:
+        for count, each in enumerate(_NUMBER.finditer(text)):
+            if count >= MOST_FOUND:
+                return False
+            if len(each.group()) > _LONGEST_NUMBER:
+                self.spans[place(*each.span())] = HIDDEN.encode()
+                continue
+            number = Decimal(each.group().decode())
+            if number in wanted:
+                self.spans[place(*each.span())] = wanted[number]
+                self.needles.add(number)
+        return True
 
 
 def _leaves(value: object) -> Iterator[object]:
@@ -142,68 +214,53 @@ def _leaves(value: object) -> Iterator[object]:
         yield value
 
 
-def _needle(value: object) -> _Needle | None:
-    """Return how *value* is found, or None where it cannot be: too short, or of another kind."""
-    mask = masked(value).encode("utf-8", "surrogatepass")
+def _needle(value: object) -> bytes | Decimal | None:
+    """Return what *value* is found by, or None where it cannot be: short, or of another kind."""
     if isinstance(value, str):
         wanted = value.encode("utf-8", "surrogatepass")
-        return _Needle(find=_text(wanted), mask=mask) if len(wanted) >= _TELLING else None
+        return wanted if len(wanted) >= _TELLING else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return _Needle(find=_number(abs(Decimal(repr(value)))), mask=mask)
+    return abs(Decimal(repr(value)))
 
 
-def _text(wanted: bytes) -> Finder:
-    def find(text: bytes) -> Iterator[tuple[int, int]]:
-        at = text.find(wanted)
-        while at >= 0:
-            yield at, at + len(wanted)
-            at = text.find(wanted, at + len(wanted))
-
-    return find
-
-
-def _number(wanted: Decimal) -> Finder:
-    def find(text: bytes) -> Iterator[tuple[int, int]]:
-        for each in _NUMBER.finditer(text):
-            try:
-                if Decimal(each.group().decode()) == wanted:
-                    yield each.span()
-            except InvalidOperation:  # more digits than decimals have: no number of ours
-                continue
-
-    return find
-
-
-def _certain(hidden: _Hidden, raw: bytes) -> bool:
-    """Say whether every text and number of a hidden argument is found where it was read from."""
-    found = (any(True for _ in _everywhere(each.find, raw)) for each in hidden.needles)
-    return hidden.sure and all(found)
+def _extent(value: Any, most: int) -> tuple[int, int]:
+    """Return how many texts and numbers there are in *value*, and how long they are."""
+    texts, size, rest = 0, 0, [value]
+    while rest and texts <= most:
+        each = rest.pop()
+        texts += 1
+        if isinstance(each, Mapping):
+            texts += len(each)
+            size += sum(map(len, each))
+            rest.extend(each.values())
+        elif isinstance(each, list | tuple):
+            rest.extend(each)
+        elif isinstance(each, str):
+            size += len(each)
+    return texts, size
 
 
 # the ways in which a request writes a text --------------------------------------------------
 
 
-def _everywhere(find: Finder, raw: bytes) -> Iterator[tuple[int, int]]:
-    """Find in *raw* as it is, and in what its escapes mean; yield spans of *raw*."""
-    yield from find(raw)
+def _readings(raw: bytes) -> Iterator[tuple[bytes | None, Place]]:
+    """Yield *raw* as it is and as its escapes mean it, and where a span of each is in *raw*."""
+    yield raw, lambda first, after: (first, after)
     if b"\\" in raw:
-        yield from _decoded(find, raw, _JSON, _unescaped)
+        yield _decoded(raw, _JSON, _unescaped)
     if b"%" in raw:
-        yield from _decoded(find, raw, _PERCENT, _byte)
+        yield _decoded(raw, _PERCENT, _byte)
     if b"+" in raw:
-        yield from _decoded(find, raw, _FORM, _byte)
+        yield _decoded(raw, _FORM, _byte)
 
 
 def _decoded(
-    find: Finder,
-    raw: bytes,
-    escape: re.Pattern[bytes],
-    means: Callable[[bytes], bytes],
-) -> Iterator[tuple[int, int]]:
+    raw: bytes, escape: re.Pattern[bytes], means: Callable[[bytes], bytes]
+) -> tuple[bytes | None, Place]:
     text, end = bytearray(), 0
     starts, ends, raw_starts, raw_ends = [0], [0], [0], [0]
-    for each in escape.finditer(raw):
+    for each in islice(escape.finditer(raw), MOST_FOUND + 1):
         text += raw[end : each.start()]
         starts.append(len(text))
         text += means(each.group())
@@ -213,12 +270,13 @@ def _decoded(
         raw_ends.append(end)
     text += raw[end:]
 
-    for first, after in find(bytes(text)):
+    def place(first: int, after: int) -> Span:
         left, right = bisect_right(starts, first) - 1, bisect_right(starts, after - 1) - 1
         inside = first < ends[left]
         start = raw_starts[left] if inside else raw_ends[left] + first - ends[left]
-        stop = raw_ends[right] + max(0, after - ends[right])
-        yield start, stop
+        return start, raw_ends[right] + max(0, after - ends[right])
+
+    return (bytes(text) if len(starts) <= MOST_FOUND + 1 else None), place
 
 
 def _byte(escape: bytes) -> bytes:
