@@ -62,7 +62,7 @@ FAULTS: dict[str, tuple[str, str]] = {
         "if to == 'held' then return true end\n    free(s)",
         "if true then return true end",
     ),
-    "lapse frees nothing": ("if eff then past().carry(c, past().effects_of(eff), st, to) end", ""),
+    "lapse frees nothing": ("if left then past().carry(c, left, st, to) end", ""),
     "grant used twice": ("and tonumber(v[3]) < tonumber(v[2]) and", "and"),
     "grant counted at each edit": ("if new.g and new.g ~= old.g then", "if new.g then"),
     "session counts what was not sent": ("note(said, -1, tonumber(at))", ""),

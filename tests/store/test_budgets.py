@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from interlock.core.actions import State
 from interlock.core.decisions import Level
+from interlock.core.errors import StoreUnavailable
 from interlock.core.facts import (
     MILLION,
     NO_EFFECTS,
@@ -219,7 +221,7 @@ async def test_a_counter_is_kept_as_long_as_a_call_waits(calls: Calls) -> None:
     assert 0 < await calls.store.client.pttl(key) <= DAY + DAY // 60
 
 
-async def test_large_sums_are_exact_and_no_sum_is_too_large(calls: Calls) -> None:
+async def test_large_sums_are_exact(calls: Calls) -> None:
     await calls.proposed("a1", share(weight=HEAVIEST - 7))
     await calls.proposed("a2", share(weight=3))
     facts = await calls.store.facts(Needs(counters=(BUDGET,)))
@@ -227,9 +229,77 @@ async def test_large_sums_are_exact_and_no_sum_is_too_large(calls: Calls) -> Non
     assert await calls.proposed("a3", share(weight=5, room=HEAVIEST)) is Put.FACTS
     assert await calls.proposed("a4", share(weight=4, room=HEAVIEST)) is Put.OK
 
+
+async def test_a_counter_that_is_full_refuses_nobody_who_asks_for_no_room(calls: Calls) -> None:
+    key = f"{calls.store._prefix}:b:budget"
+    await calls.store.client.hset(key, "p", 2**62 - 5 * MILLION)
+    assert await calls.proposed("a1", share(weight=HEAVIEST)) is Put.OK
+    assert await calls.proposed("a2", share()) is Put.OK
+    assert await calls.proposed("a3", share(), Level.ALLOW) is Put.OK
+    assert await calls.proposed("a4", share(room=HEAVIEST)) is Put.FACTS
+    assert abs(int((await calls.fields("b:budget"))["p"]) - 2**62) <= 1024
+
+    for name in ("a1", "a2"):  # what was not counted is not given back
+        assert await calls.cancelled(name) is Put.OK
+    assert int((await calls.fields("b:budget"))["p"]) == 2**62 - 5 * MILLION
+
+
+async def test_what_a_full_counter_did_not_count_is_counted_once_it_is_sent(calls: Calls) -> None:
     key = f"{calls.store._prefix}:b:budget"
     await calls.store.client.hset(key, "p", 2**62)
-    assert await calls.proposed("a5", share(weight=HEAVIEST)) is Put.FACTS
+    await calls.proposed("a1", share(weight=3 * MILLION))
+    await calls.store.client.hdel(key, "p")
+    await calls.approved("a1")
+    await calls.claimed("a1")
+
+    assert (await calls.used())["budget"] == 3
+    assert (await calls.used(own="a1"))["budget"] == 0
+
+
+DAMAGED = [
+    "b x",
+    "b budget q 86400000 1000000 p",
+    "b budget s 86400000 99999999999999999999 p",
+    f"b budget s 99999999999999999999 {MILLION} p",
+    "b budget s 1 1 q",
+    "s visit 1",
+    "S 1 visit 1 0 0 0 0",
+    "n k 0",
+    "n k 99999999999999999999",
+    "x k",
+    "g a b",
+    "? what",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+async def test_effects_that_somebody_damaged_stop_the_call_and_leave_nothing_half_done(
+    calls: Calls, damage: str
+) -> None:
+    store = calls.store
+    await calls.proposed("a1", ALL)
+    good = (await calls.fields("c:a1"))["eff"]
+    await store.client.hset(f"{store._prefix}:c:a1", "eff", f"{good}\n{damage}")
+    before, used = await calls.fields("c:a1"), await calls.used()
+
+    assert await calls.approved("a1") is Put.ILLEGAL
+    assert await calls.edited("a1", share()) is Put.ILLEGAL
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        await calls.used(own="a1")
+
+    assert await calls.fields("c:a1") == before and await calls.used() == used
+    assert await calls.proposed("a2", ALL) is Put.OK
+
+
+async def test_a_call_whose_effects_are_damaged_still_lapses_and_frees_nothing(
+    calls: Calls,
+) -> None:
+    await calls.proposed("a1", ALL)
+    await calls.store.client.hset(f"{calls.store._prefix}:c:a1", "eff", "b x")
+    await calls.expired("a1")
+
+    assert (await calls.read("a1")).state is State.EXPIRED
+    assert await calls.used() == {"budget": 1, "open": 1, "holds": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 -- What a call leaves behind for the judgement of later ones (core/facts.py says what it means).
 -- An action's field `eff` says what is still to be done, a line each:
---   b <key> <kind> <window ms> <weight> <where>  its share of a counter; kind: s(pent) o(pen) h(olds);
---                                                where: p(ending), or the bucket that it is in
+--   b <key> <kind> <window ms> <weight> <where> [<counted>]  its share of a counter;
+--                 kind: s(pent) o(pen) h(olds); where: p(ending), or the bucket that it is in;
+--                 counted: how much of it is in there, where the counter was full
 --   s <key> <ms> <untrusted> <sensitive> <points> <half life ms> <write>  for its session, once sent
 --   S <sent at> <the same>                       done; undone where provably nothing was sent
 --   n <key> <ms>  familiar, once it may have taken effect
@@ -14,15 +15,27 @@ local PAST
 local function past()
 if PAST then return PAST end
 
+-- Numbers have 16 digits at most: anything longer is none of ours, and would break in mid-write.
+local FORM = { s = '^%S+ (%d+) %d %d (%d+) (%d+) %d$', S = '^%d+ %S+ (%d+) %d %d (%d+) (%d+) %d$',
+               n = '^%S+ ([1-9]%d*)$', x = '^%S+ ([1-9]%d*)$', g = '^%S+()$' }
+local function short(a, b, c)
+  return a and #tostring(a) < 17 and (not b or #b < 17 and #c < 17)
+end
+
+-- Return nothing where a line is damaged: whoever asks has not written anything yet.
 local function effects_of(text)
   local e = { shares = {} }
   for line in string.gmatch(text, '[^\n]+') do
     local tag, rest = string.sub(line, 1, 1), string.sub(line, 3)
     if tag == 'b' then
-      local k, kind, window, weight, last = string.match(rest, '^(%S+) (%l) (%d+) (%d+) (%S+)$')
+      local k, kind, window, weight, last, counted =
+        string.match(rest, '^(%S+) ([soh]) (%d+) (%d+) ([%dp-]%d*) ?(%d*)$')
+      if not (short(window, weight, last) and #counted < 17) then return nil end
       e.shares[#e.shares + 1] =
-        { key = k, kind = kind, window = tonumber(window), weight = weight, at = last }
-    else e[tag] = rest end
+        { key = k, kind = kind, window = tonumber(window), weight = weight, at = last,
+          counted = counted ~= '' and counted or nil }
+    elseif FORM[tag] and short(string.match(rest, FORM[tag])) then e[tag] = rest
+    else return nil end
   end
   return e
 end
@@ -31,7 +44,8 @@ local NOTHING = { shares = {} }
 local function keep(c, e)
   local lines = {}
   for _, s in ipairs(e.shares) do
-    lines[#lines + 1] = table.concat({ 'b', s.key, s.kind, ms(s.window), s.weight, s.at }, ' ')
+    lines[#lines + 1] =
+      table.concat({ 'b', s.key, s.kind, ms(s.window), s.weight, s.at, s.counted }, ' ')
   end
   for _, tag in ipairs({ 's', 'S', 'n', 'x', 'g' }) do
     if e[tag] then lines[#lines + 1] = tag .. ' ' .. e[tag] end
@@ -41,7 +55,9 @@ local function keep(c, e)
 end
 
 -- Sixty buckets to a window, so that a counter has 62 fields at most: what was sent counts for the
--- window, and until its bucket has left it. Sums are exact up to 2^53; above, no room is left anyway.
+-- window, and until its bucket has left it. Sums are exact up to 2^53; above, no room is left anyway,
+-- and a bucket takes no more than FULL, so that no weight of one call stops the calls of others.
+local FULL = 2 ^ 62
 local function width(window) return math.max(1, math.ceil(window / 60)) end
 local function bucket(window) return ms(math.floor(NOW / width(window))) end
 local function counts(where, window)
@@ -58,7 +74,7 @@ end
 
 local function share(e, k)
   for _, s in ipairs(e.shares) do
-    if s.key == k and counts(s.at, s.window) then return s.weight end
+    if s.key == k and counts(s.at, s.window) then return s.counted or s.weight end
   end
   return 0
 end
@@ -78,15 +94,21 @@ local function prune(s)
 end
 
 local function add(s, where)
-  s.at = where
-  local total = redis.call('HINCRBY', key('b', s.key), where, s.weight)
-  if where ~= 'p' and total == tonumber(s.weight) then prune(s) end  -- once for each new bucket
+  local b = key('b', s.key)
+  local total = redis.call('HINCRBY', b, where, s.weight)
+  s.at, s.counted = where, nil
+  if total > FULL then  -- only what was counted is given back later
+    local over = math.min(total - FULL, tonumber(s.weight))
+    redis.call('HINCRBY', b, where, '-' .. ms(over))
+    s.counted = ms(s.weight - over)
+  elseif where ~= 'p' and total == tonumber(s.weight) then prune(s) end  -- once for a new bucket
 end
 
 local function free(s)
-  local b = key('b', s.key)
-  local left = tonumber(redis.call('HGET', b, s.at) or '0') - s.weight
-  if left > 0 then redis.call('HINCRBY', b, s.at, '-' .. s.weight)
+  local b, mine = key('b', s.key), s.counted or s.weight
+  if tonumber(mine) == 0 then return end
+  local left = tonumber(redis.call('HGET', b, s.at) or '0') - mine
+  if left > 0 then redis.call('HINCRBY', b, s.at, '-' .. mine)
   else redis.call('HDEL', b, s.at) end
 end
 
@@ -108,7 +130,6 @@ local function fits(new, old, held)
       local mine = (more[s.key] or 0) + s.weight
       local total = usage(s.key, s.window) - share(old, s.key) + mine
       if s.at ~= '-' and total > tonumber(s.at) then return false end
-      if total > 2 ^ 62 then return false end  -- the store counts in 64 bits
       more[s.key] = mine
     end
   end

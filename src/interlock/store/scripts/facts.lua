@@ -5,7 +5,9 @@ local function answer(needs)
     string.match(needs, '^(%S+) (%d+) (%d) (%S+) (%S+) (%S+)\n?(.*)$')
   local row = { '', '', '', '0', '', '0', '' }
   local eff = own ~= '-' and redis.call('HGET', key('c', own), 'eff')
-  local mine = eff and past.effects_of(eff) or past.NOTHING
+  local mine = past.NOTHING
+  if eff then mine = past.effects_of(eff) end
+  if not mine then return {} end  -- damaged: no answer can be read from this
   if familiar ~= '-' then row[1] = ms(redis.call('EXISTS', key('n', familiar))) end
   if session ~= '-' then
     local v = redis.call('HMGET', key('t', session), 'untrusted_content', 'sensitive_data', 'writes',

@@ -52,7 +52,8 @@ local function lapse(id, c, st)
   local name = st == 'forwarding' and 'LeaseLost' or 'DeadlinePassed'
   local ver = move(id, c, st, to, '-', '{"event":"' .. name .. '"}')
   local eff = redis.call('HGET', c, 'eff')
-  if eff then past().carry(c, past().effects_of(eff), st, to) end
+  local left = eff and past().effects_of(eff)  -- damaged: it ends, and its shares stay taken
+  if left then past().carry(c, left, st, to) end
   deadline(id, c, 0)
   settle(id, c, to)
   wake(id, ver, to)

@@ -80,6 +80,7 @@ local function create(a, c)
   if held and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
   if held and redis.call('ZCARD', P .. ':open') >= tonumber(a.capall) then return { 'FULL', '' } end
   local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and past().effects_of(a.eff)
+  if effects == nil then return { 'ILLEGAL', 'damaged' } end
   if effects and not past().fits(effects, nil, held) then return { 'FACTS', '' } end
   local ver = move(a.id, c, 'proposed', sent and 'approved' or a.to, a.nonce, a.event)
   redis.call('HSET', c, 'rec', a.rec, 'call', a.call, 'digest', a.digest, 'agent', a.agent,
@@ -120,7 +121,8 @@ local function review(a, c)
   if (count >= quorum) ~= (a.to == 'approved') then return { 'QUORUM', '' } end
   if edit then
     if a.kept or a.eff ~= '' then
-      local old, new = a.kept and past().effects_of(a.kept), past().effects_of(a.eff)
+      local old, new = a.kept, past().effects_of(a.eff)
+      if not new then return { 'ILLEGAL', 'damaged' } end
       if not past().fits(new, old, a.to == 'held') then return { 'FACTS', '' } end
       a.left = past().take(new, old, a.to == 'held', false)
       past().keep(c, a.left)
@@ -198,7 +200,6 @@ local function apply(a)
   local c = key('c', a.id)
   local v = redis.call('HMGET', c, 'st', 'eff')
   local st = v[1] or 'none'
-  a.kept = v[2]
   if st ~= 'none' and repeated(a, c, st) then return { 'OK', st }, c, '' end
   local lapsed = ''
   if a.op ~= 'answer' then st, lapsed = lapse(a.id, c, st) end  -- a true answer beats a lease
@@ -206,13 +207,17 @@ local function apply(a)
   local bad = checked(a, c, st)
   if bad then return bad, c, '' end
   if a.op == 'lapse' then return { 'EARLY', st }, c, '' end
+  if v[2] then
+    a.kept = past().effects_of(v[2])
+    if not a.kept then return { 'ILLEGAL', 'damaged' }, c, '' end
+  end
   local ver
   if st == 'none' then bad, ver = create(a, c) else bad = change(a, c) end
   if bad then return bad, c, '' end
   if a.op == 'notsent' then redis.call('HSET', c, 'notsent', a.nonce) end
   if not ver then
     ver = move(a.id, c, st, a.to, a.nonce, a.event)
-    if a.left or a.kept then past().carry(c, a.left or past().effects_of(a.kept), st, a.to) end
+    if a.left or a.kept then past().carry(c, a.left or a.kept, st, a.to) end
   end
   finish(a, c, ver, st)
   return { 'OK', a.to }, c, ''
