@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from interlock.core.decisions import Level
 from interlock.core.errors import InvalidDocument
 from interlock.policies.load import load_policies
 from interlock.policies.suite import Report, run_suite
+from interlock.policies.suite_document import Property
+from interlock.policies.suite_properties import Item, check_property
 from tests.policies.building import HEAD, PAY
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +133,65 @@ def test_a_property_that_holds_passes_and_one_that_does_not_shows_an_example(fol
     assert report(folder, holds).ok
     assert "args.amount from 50 to 50.01 goes from notify to approve" in failures(folder, broken)
     assert "is notify" in failures(folder, floor)
+
+
+CONFIDENCE = """signals:
+  confidence: {missing: 0.5, raise_below: {low: 0.2, medium: 0.42, high: 0.8, critical: 0.97}}
+  session_risk: {raise_at: [{points: 33, raise: 1}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "vary", "monotone"),
+    [
+        ("agent.confidence > 0.5", "agent.confidence", "monotone_down"),
+        ("agent.confidence > 0.99", "agent.confidence", "monotone_down"),
+        ("agent.confidence > 0.7 && agent.confidence < 0.8", "agent.confidence", "monotone_down"),
+        ("agent.confidence == 0.42", "agent.confidence", "monotone_down"),
+        ("agent.confidence >= 0.96 && agent.confidence < 0.97", "agent.confidence", None),
+        ("agent.confidence > 0.42 && agent.confidence < 0.44", "agent.confidence", None),
+        ('agent.confidence > 0.5 && args.to == "founder-1"', "agent.confidence", None),
+        ("agent.confidence > 0.5 && args.amount > 10000", "agent.confidence", None),
+        ("session.points < 33", "session.points", "monotone"),
+        ("session.points > 32.9 && session.points < 33", "session.points", "monotone"),
+        ("args.amount <= 500 && args.amount > 50", "args.amount", "monotone"),
+        ("args.amount < 10000.01 && args.amount > 9999.9", "amount", "monotone"),
+        ('args.amount < 50 && args.to == "a"', "amount", "monotone"),
+    ],
+)
+def test_a_property_finds_a_planted_fault(
+    folder: Path, fault: str, vary: str, monotone: str | None
+) -> None:
+    planted = f"rules: [{{id: planted, tools: [pay], when: '{fault}', deny: No.}}]\n"
+    (folder / "p.yaml").write_text(HEAD.replace("NAME", "p") + PAY + planted + CONFIDENCE)
+    claim = f"{{name: x, for: {{tool: '*', vary: {vary}}}, {monotone or 'monotone_down'}: level}}"
+
+    said = failures(folder, f"properties: [{claim}]")
+
+    assert f"property 'x': pay: {vary} from" in said
+
+
+def test_a_property_judges_a_tool_without_arguments_once_for_each_value(folder: Path) -> None:
+    bare = """tools:
+  - id: pay
+    description: Pays.
+    http: {upstream: bank, method: POST, path: /pay}
+    args_schema: {type: object, properties: {}, additionalProperties: false}
+    facets: {blast: self}
+"""
+    (folder / "p.yaml").write_text(HEAD.replace("NAME", "p") + bare)
+    claim = Property.model_validate(
+        {"name": "x", "for": {"vary": "agent.confidence"}, "monotone_down": "level"}
+    )
+    rows: list[int] = []
+
+    def judge(row: Sequence[Item]) -> list[Level | None]:
+        rows.append(len(row))
+        return [Level.APPROVE] * len(row)
+
+    check_property(claim, load_policies([folder / "p.yaml"]), judge)
+
+    assert rows == [9]
 
 
 @pytest.mark.parametrize(
