@@ -162,12 +162,15 @@ class AgentsListener:
         headers = headers_of(request)
         agent = await self._agent(headers)
         await invite(request, route.settings.max_body)
+        body = _arrived(request, route.settings.max_body)
+        if body is None:
+            body = await read_in_time(request, route.settings.max_body)
         raw = RawRequest(
             method=request.method,
             target=target,
             version=(request.version.major, request.version.minor),
             headers=headers,
-            body=await read_in_time(request, route.settings.max_body),
+            body=body,
         )
         call = parse_call(raw, route.settings, agent=agent, upstream=route.name)
         prefer = parse_prefer(headers)
@@ -280,6 +283,14 @@ class AgentsListener:
         if seen == f'"{action.version}"':
             return web.Response(status=304, headers={"ETag": seen})
         return _response(_applied(follow(action), prefer))
+
+
+def _arrived(request: web.BaseRequest, limit: int) -> bytes | None:
+    """Return the body where all of it is here, within the limit: no time-out is set up for it."""
+    content = request.content
+    if not content.is_eof() or content.exception() is not None or content.total_bytes > limit:
+        return None
+    return content.read_nowait()
 
 
 def _rendered_error(
