@@ -142,3 +142,23 @@ def test_what_is_not_known_of_the_past_is_told_as_such(tmp_path: Path) -> None:
 
     assert found.limits[0].used is None
     assert ("a past that is known, with nothing in it",) in ways(found)
+
+
+def test_what_is_inside_a_loop_has_the_value_of_the_last_item_that_was_looked_at(
+    tmp_path: Path,
+) -> None:
+    listed = PAY.replace("memo: {type: string}", "memo: {type: array, items: {type: string}}")
+    rule = "rules: [{id: x, tools: [pay], deny: No., when: 'args.memo.exists(m, m == \"b\")'}]\n"
+    (tmp_path / "p.yaml").write_text(HEAD.replace("NAME", "p") + listed + rule)
+    book = open_book([tmp_path / "p.yaml"])
+    entry = CallEntry(tool="pay", args={"memo": ["a", "b", "c"]})
+    call = make_call(entry, AgentEntry(), setting({}), book.policy)
+
+    found = explain(book, call, FactsEntry(), moment("2026-06-01"))
+
+    assert [(part.text, part.shown) for part in found.conditions[0].parts] == [
+        ('args.memo.exists(m, m == "b")', "true"),
+        ("args.memo", '["a", "b", "c"]'),
+        ('m == "b"', "true"),
+        ("m", '"b"'),
+    ]

@@ -180,6 +180,7 @@ def _histories(policies: Sequence[PolicySet]) -> Iterator[FactsEntry]:
     yield FactsEntry(familiar=False)
     yield FactsEntry(refused=True)
     yield FactsEntry(grant=True)
+    yield FactsEntry(unknown=True)
     for most in (5, 10, 20, 50, 100, 1000):
         yield FactsEntry(open_in_session=most, holds_in_hour=most)
 
