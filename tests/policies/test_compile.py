@@ -41,7 +41,10 @@ def test_a_sound_policy_has_no_problems() -> None:
         (PAY.replace("amount: args.amount", "dta: public"), "unknown facet 'dta'; did you mean"),
         (PAY.replace("amount: args.amount", "amount: args.amont"), "no field 'args.amont'"),
         (PAY.replace("amount: args.amount", "amount: args.to"), "a number is needed here"),
-        (PAY.replace("facets: {amount: args.amount}", "facets: {}"), "at least 1 item"),
+        (
+            PAY.replace("facets: {amount: args.amount}", "facets: {}"),
+            "nothing is listed here: write at least one",
+        ),
         (PAY.replace("type: number", "type: nmber"), "not a JSON Schema that we take"),
         (PAY.replace("properties:", "propertis:"), "unknown JSON Schema keyword 'propertis'; did"),
         (PAY.replace("memo: {type: string}", 'memo: {pattern: "(?=a)"}'), "not a JSON Schema that"),
@@ -50,6 +53,13 @@ def test_a_sound_policy_has_no_problems() -> None:
         (PAY.replace("{account}", "{a...}"), "{a...} takes the rest: put it last"),
         (PAY.replace("{account}/pay", "{a}/{a}"), "{a} occurs twice"),
         (PAY.replace("{account}", ".."), "neither a literal"),
+        (PAY.replace("{account}", ":account"), "11:48: ':account' is no segment: write {account}"),
+        (PAY.replace("{account}", "<int:id>"), "'<int:id>' is no segment: write {id}"),
+        (PAY.replace("{account}", "<id>"), "'<id>' is no segment: write {id}"),
+        (PAY.replace("{account}", "${id}"), "'${id}' is no segment: write {id}"),
+        (PAY.replace("{account}", "{id:int}"), "'{id:int}' is no segment: write {id}"),
+        (PAY.replace("{account}", "*"), "'*' is no segment: write {name}, with a name of your own"),
+        (PAY.replace("{account}/pay", "**"), "'**' is no segment: write {name...}, with a name"),
         (PAY.replace("method: POST", "method: post"), "'post' is not a method: write it as GET"),
         (PAY.replace("upstream: bank", "host: x"), "'host' is not used: name the `upstream`"),
         (PAY + PAY[PAY.index("  - id") :], "tool 'pay' is already at 0.yaml:"),
@@ -83,11 +93,11 @@ def test_a_sound_policy_has_no_problems() -> None:
             "falls",
         ),
         ("levels: {approve_dual: {quorum: 1}}\n", "approve_dual needs 2 people"),
-        ("levels: {approve: {on_expire: allow}}\n", "input should be 'deny'"),
+        ("levels: {approve: {on_expire: allow}}\n", "only 'deny' is possible here, not 'allow'"),
         ("approvals: {separation: [requester]}\n", "the agent's owner never approve"),
         ("edit: {allow: {pya: [args.amount]}}\n" + PAY, "no tool 'pya' in this file; did you mean"),
         ("defaults: {unknown_tool: {level: allow}}\n", "not 'allow'"),
-        ("defaults: {store_unavailable: allow}\n", "input should be 'deny'"),
+        ("defaults: {store_unavailable: allow}\n", "only 'deny' is possible here, not 'allow'"),
         # not yet
         ("levels: {notify: {digest: 15m}}\n", "'digest' is not supported in this version: people"),
     ],
@@ -104,6 +114,68 @@ def test_a_problem_in_a_condition_has_the_column_of_the_word() -> None:
     )
 
     assert found == ["21:16: no field 'args.amont'; did you mean 'amount'?"]
+
+
+STRINGS = (
+    'args.memo.contains("Order @4711")',
+    "!has(args.to) || args.to == 'a @b' && args.amount > 5",
+    'args.memo in ["a @", "b"]',
+    r'args.memo.matches(r"x @\d+") && args.amount > 1',
+    'args.amount > 1 && args.memo == "a\\" @b"',
+)
+
+
+@pytest.mark.parametrize("condition", STRINGS)
+def test_a_condition_that_a_comment_cuts_is_refused_where_it_is_cut(condition: str) -> None:
+    text = condition.replace("!", "true && !").replace("@", "#")
+
+    found = problems(f"{PAY}rules:\n  - id: r\n    tools: [pay]\n    deny: x\n    when: {text}\n")
+
+    said = "in YAML ' #' begins a comment, so this condition ends here: put all of it in quotes"
+    assert found == [f"22:{11 + text.index('#')}: {said}"]
+
+
+def test_a_comment_after_a_whole_condition_is_a_comment() -> None:
+    """No condition has a # but in a string, so what stands before ` #` is whole or unreadable."""
+    rule = RULE.replace("{id: r, tools: [pay], when: args.amount > 1, at_least: approve}", "id: r")
+    rule += "    tools: [pay]\n    deny: x\n    when: args.amount > 1  # don't ask (much)\n"
+
+    assert problems(PAY + rule) == []
+    assert problems(PAY + rule.replace("args.amount", "args.amont")) == [
+        "22:16: no field 'args.amont'; did you mean 'amount'?"
+    ]
+
+
+def test_a_condition_that_a_comma_cuts_is_refused_where_it_is_cut() -> None:
+    found = problems(PAY + "edit: {must: [edited.args.memo in ('a, b')]}\n")
+
+    assert found[0] == (
+        "18:38: within [...] and {...} a comma ends a text, so this condition ends here: put all "
+        "of it in quotes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "side", "column"),
+    [
+        ("args.amount * 2 > 5", "args.amount", 33),
+        ("args.amount * 2.0 > 5.0", "args.amount", 33),
+        ("1 - args.amount < 0", "args.amount", 37),
+        ("args.amount + args.amount > 5", "args.amount", 33),
+        ("2 * -args.amount < 5", "-args.amount", 37),
+    ],
+)
+def test_a_number_that_may_be_19_or_19_5_is_made_a_decimal_to_compute_with(
+    written: str, side: str, column: int
+) -> None:
+    """Fault caught: a rule that is in doubt, and fires, for every price that has cents."""
+    (found,) = problems(PAY + RULE.replace("args.amount > 1", written))
+
+    assert found.startswith(f"19:{column}: ")
+    assert f"{side} may be either: write double({side}), and decimals beside it" in found
+    assert problems(PAY + RULE.replace("args.amount > 1", "double(args.amount) * 2.0 > 5")) == []
+    whole = PAY.replace("amount: {type: number}", "amount: {type: integer}")
+    assert problems(whole + RULE.replace("args.amount > 1", "args.amount * 2 > 5")) == []
 
 
 def test_a_falling_matrix_is_refused_at_the_cell() -> None:

@@ -43,8 +43,11 @@ def test_a_limit_counts_calls_or_sums_an_argument() -> None:
         (COUNT.replace("count: 20", "sum: args.amount"), "19:63: a sum needs `max`"),
         (COUNT.replace("count: 20", "max: 5"), "19:63: `max` of what?"),
         (COUNT.replace("count: 20", "count: 20, max: 5"), "19:65: count calls, or sum something"),
-        (COUNT.replace("count: 20", "count: 0"), "greater than or equal to 1"),
-        (COUNT.replace("count: 20", "sum: args.amount, max: 0"), "greater than 0"),
+        (COUNT.replace("count: 20", "count: 0"), "0 is too small: at least 1"),
+        (
+            COUNT.replace("count: 20", "sum: args.amount, max: 0"),
+            "0 is too small: write more than 0",
+        ),
         (COUNT.replace("agent.id", "agent.di"), "19:35: unknown part of a key 'agent.di'; did"),
         (
             COUNT.replace("agent.id", "args.amont"),
@@ -53,7 +56,7 @@ def test_a_limit_counts_calls_or_sums_an_argument() -> None:
         (COUNT.replace("agent.id", "agent.id, agent.id"), "'agent.id' is already in the key"),
         (COUNT.replace("1h", "91d"), "91d is too long: at most 90d"),
         (COUNT.replace("1h", "10ms"), "10ms is too short: at least 1s"),
-        (COUNT.replace("1h", "1w"), "string should match pattern"),
+        (COUNT.replace("1h", "1w"), "write a duration with its unit: 90s, 15m, 4h or 7d; not '1w'"),
         (COUNT.replace("[pay]", "[pya]"), "'pya' names no tool; did you mean 'pay'?"),
         (COUNT.replace("then: approve", "then: allow"), "not 'allow'"),
         (COUNT.replace(", then: approve", ""), "'then' is missing"),
@@ -88,7 +91,9 @@ def test_ids_are_unique_over_rules_limits_and_exceptions() -> None:
 
 def test_what_a_limit_sums_may_ask_about_the_session() -> None:
     plain = policy(PAY + limits(COUNT))
-    asking = policy(PAY + limits(SUM.replace("args.amount", "session.points * args.amount")))
+    asking = policy(
+        PAY + limits(SUM.replace("args.amount", "session.points * double(args.amount)"))
+    )
 
     assert plain.tools["pay"].asks == frozenset() == plain.unknown_asks
     assert asking.tools["pay"].asks == {"session"} == asking.unknown_asks

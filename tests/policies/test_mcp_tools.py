@@ -70,7 +70,7 @@ def test_a_pinned_tool_may_be_trusted() -> None:
         (PAY.replace("    http:", "    mcp: {server: a, tool: b}\n    http:"), "and not both"),
         (MAIL.replace("send", "'{a,b'"), "3:31: '{a,b' is not the name of a tool"),
         (MAIL.replace("send", "[ok, 'a b']"), "3:36: 'a b' is not the name of a tool"),
-        (MAIL.replace("send", "[]"), "at least 1 item"),
+        (MAIL.replace("send", "[]"), "nothing is listed here: write at least one"),
         (MAIL.replace("server", "servr"), "unknown key 'servr'; did you mean 'server'?"),
         (PINNED.replace(f", pin: '{PIN}'", ""), "5:26: trust without `pin` would believe"),
         (PINNED.replace(PIN, PIN.upper()), "is not the hash of a definition: write sha256: and"),
@@ -123,4 +123,7 @@ def test_a_target_names_arguments_of_the_tool() -> None:
     assert "18:14: pay has no argument 'too'; did you mean 'to'?" in problems(
         PAY + "    target: [args.too]\n"
     )
-    assert any("at least 1 item" in line for line in problems(PAY + "    target: []\n"))
+    assert any(
+        "nothing is listed here: write at least one" in line
+        for line in problems(PAY + "    target: []\n")
+    )

@@ -92,6 +92,18 @@ def test_a_bound_is_only_for_tools_of_its_file_that_have_the_field() -> None:
     assert [len(tools[name].must) for name in ("pay", "wire", "third")] == [1, 0, 0]
 
 
+@pytest.mark.parametrize("broken", ['"/accounts/*/pay"', '"/accounts/{account}/{account}"'])
+def test_a_bound_says_nothing_of_tools_that_do_not_compile(broken: str) -> None:
+    """Fault caught: a mistake in a tool, and "no tool has args.memo" reported in vain as well."""
+    body = PAY.replace('"/accounts/{account}/pay"', broken)
+
+    found = problems(body + "edit: {must: [edited.args.memo == original.args.memo]}\n")
+
+    assert [line.split(": ")[0] for line in found] == ["11:48"]
+    told = problems(body + "edit: {must: [edited.args.memo <= 5 && edited.argz.x]}\n")
+    assert [line.split(": ")[0] for line in told] == ["11:48", "18:47"]
+
+
 def test_what_is_hidden_is_what_any_file_hides() -> None:
     one = "redact: {approver: [args.to], logs: [args.memo], detectors: [iban]}\n"
     other = "redact: {logs: [request.headers.Authorization, args.memo], detectors: [card_number]}\n"
@@ -118,7 +130,7 @@ def test_a_level_reminds_and_escalates() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("approvals: {caps: {open_per_session: 0}}", "greater than or equal to 1"),
+        ("approvals: {caps: {open_per_session: 0}}", "1:38: 0 is too small: at least 1"),
         ("approvals: {caps: {open_per_sesion: 1}}", "did you mean 'open_per_session'?"),
         ("approvals: {repeat_denied: {}}", "'same_call_within' is missing"),
         ("approvals: {repeat_denied: {same_call_within: 91d}}", "at most 90d"),

@@ -41,6 +41,12 @@ DEFAULT_TABLES: Tables = {
 }
 _METHOD = re.compile(r"[A-Z][A-Z-]*\Z")
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(\.\.\.|\+)?\}\Z")
+# `:id` (Express), `<int:id>` (Flask), `${id}`, `{id:int}`: as literals they would match nothing.
+_FOREIGN = re.compile(
+    r":(?P<a>[A-Za-z_][\w-]*)\??\Z|<(?:\w+:)?(?P<b>[A-Za-z_][\w-]*)>\Z"
+    r"|\$\{(?P<c>[A-Za-z_][\w-]*)\}\Z|\{(?P<d>[A-Za-z_][\w-]*):[^{}]*\}\Z"
+)
+_GLOBS = {"*": "{name}", "**": "{name...}"}
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -222,11 +228,7 @@ def _template(http: HttpEntry, source: Source, path: Path) -> tuple[Segment, ...
     for part in text.split("/") if text else []:
         segment = _segment(part)
         if segment is None:
-            source.refuse(
-                path,
-                f"{part!r} is neither a literal nor {{name}} nor {{name...}}; "
-                "paths are written decoded, without '.', '..', '%', '?' or '#'",
-            )
+            source.refuse(path, _no_segment(part))
             continue
         if segments and segments[-1].kind is Kind.TAIL:
             source.refuse(path, f"{{{segments[-1].text}...}} takes the rest: put it last")
@@ -244,10 +246,24 @@ def _written(segment: Segment) -> str:
     return f"{{{segment.text}...}}" if segment.kind is Kind.TAIL else f"{{{segment.text}}}"
 
 
+def _no_segment(part: str) -> str:
+    """Return why *part* is no segment of a path; other products write parameters otherwise."""
+    if part in _GLOBS:
+        return f"{part!r} is no segment: write {_GLOBS[part]}, with a name of your own"
+    if found := _FOREIGN.match(part):
+        return f"{part!r} is no segment: write {{{found[found.lastindex or 0]}}}"
+    return (
+        f"{part!r} is neither a literal nor {{name}} nor {{name...}}; "
+        "paths are written decoded, without '.', '..', '%', '?' or '#'"
+    )
+
+
 def _segment(part: str) -> Segment | None:
     found = _PARAMETER.match(part)
     if found:
         return Segment(Kind.TAIL if found[2] else Kind.PARAMETER, found[1])
+    if _FOREIGN.match(part):
+        return None
     if part in (".", "..") or any(character in "{}%?#*" for character in part):
         return None
     return Segment(Kind.LITERAL, part)

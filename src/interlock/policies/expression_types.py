@@ -38,6 +38,7 @@ class Shape:
 
     `fields` None: any field. `patterns`: fields whose names one of these accepts exist too.
     `digits`: `an integer` or `a decimal`, where a number is certainly one; JSON tells neither.
+    EITHER: it is a schema's `number`, so clients write 19.0 as `19`.
     """
 
     kind: str = "any"
@@ -46,6 +47,8 @@ class Shape:
     patterns: tuple[Any, ...] = field(default=())
     digits: str = ""
 
+
+EITHER = "an integer or a decimal"
 
 ANY = Shape()
 BOOL = Shape(kind="bool")
@@ -94,6 +97,8 @@ def of_schema(schema: Any) -> Shape:
     if kind == "list":
         return Shape(kind=kind, item=of_schema(schema.get("items")))
     composed = any(word in schema for word in ("$ref", "allOf", "anyOf", "oneOf", "if"))
+    if schema.get("type") == "number":
+        return Shape(kind=kind, digits=EITHER)
     if kind not in ("object", "any") or not isinstance(properties, Mapping) or composed:
         return Shape(kind=kind)
     patterns = tuple(schema.get("patternProperties") or ())
@@ -126,7 +131,8 @@ def merged(shapes: Iterable[Shape]) -> Shape:
         return ANY
     kind = each[0].kind if all(shape.kind == each[0].kind for shape in each) else "any"
     if any(shape.fields is None for shape in each):
-        return Shape(kind=kind)
+        either = kind == "number" and any(shape.digits == EITHER for shape in each)
+        return Shape(kind=kind, digits=EITHER if either else "")
     names = {name for shape in each for name in shape.fields or {}}
     fields = {
         name: merged(shape.fields[name] for shape in each if shape.fields and name in shape.fields)
@@ -220,6 +226,13 @@ class _Checker:
     def arithmetic(self, node: Binary) -> Shape:
         sides = (node.left, node.right)
         left, right = (self.expect(each, "number", f"{node.op} takes numbers") for each in sides)
+        for side, shape in ((node.left, left), (node.right, right)):
+            if shape.digits == EITHER:
+                raise ConditionError(
+                    f"{node.op} takes two integers or two decimals, but {side.text} may be either: "
+                    f"write double({side.text}), and decimals beside it",
+                    side.column,
+                )
         if left.digits and right.digits and left.digits != right.digits:
             side = node.left if left.digits == INTEGER.digits else node.right
             cure = f"{side.text}.0" if isinstance(side, Literal) else f"double({side.text})"

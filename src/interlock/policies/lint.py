@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ..core.decisions import Level, Stake
 from ..core.rules import Indeterminate, PolicySet, Rule, Tool
-from .expression_syntax import Call, Logic, Loop, Name, Node, Unary, parse, walk
-from .expressions import compile_node
+from .expression_syntax import Logic, Loop, Node, Unary, parse, walk
+from .expressions import compile_node, depends
 from .problems import Source
 from .selection import Path, Selection
 
@@ -93,17 +93,13 @@ def constant(node: Node) -> bool | None:
     if isinstance(node, Unary) and node.op == "!":
         inner = constant(node.operand)
         return None if inner is None else not inner
-    if isinstance(node, Loop) or any(_depends(each) for each in walk(node)):
+    if isinstance(node, Loop) or any(depends(each) for each in walk(node)):
         return None
     try:
         value = compile_node(node, {})({})
     except Indeterminate:
         return None
     return value if isinstance(value, bool) else None
-
-
-def _depends(node: Node) -> bool:
-    return isinstance(node, Name) or (isinstance(node, Call) and node.name == "stated")
 
 
 def _joined(node: Logic) -> bool | None:

@@ -8,13 +8,10 @@ what other people's API descriptions hold.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
-import types
-import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,13 +19,22 @@ import pydantic
 import yaml
 
 from ..core.errors import InvalidDocument, Problem
+from .wording import suggestion, worded
+from .yaml_hazards import LOADER, at, hazards, unreadable
+
+__all__ = [
+    "Document",
+    "load_model",
+    "load_yaml",
+    "problems_from_pydantic",
+    "suggestion",
+    "validated",
+]
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 40
-MAX_EVENTS = 50_000
 MAX_PROBLEMS = 100
 _MAX_INT = 2**53
 
@@ -41,9 +47,7 @@ _AMBIGUOUS = re.compile(
       | \+[0-9.]+ | [-+]?[0-9]+e[-+]?[0-9]+ | [-+]?\.[0-9]+ | [-+]?[0-9]+\. ) \Z""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# What a plain value means is said below, so nothing of YAML's own guesses is asked.
-_LOADER: Any = type("_Loader", (_SAFE,), {"yaml_implicit_resolvers": {}})
+_CUT = re.compile(r"[ \t]*[#,]")
 _WORDS: Mapping[str, bool | None] = {
     "": None,
     "~": None,
@@ -58,7 +62,8 @@ class Document:
     """One YAML file: its data, and where everything in it stands (lines and columns from 1).
 
     A path is a tuple of mapping keys and list indexes, as pydantic's `loc`. `key_positions` holds
-    the place of a mapping's key, `positions` that of the value.
+    the place of a mapping's key, `positions` that of the value, `cuts` that of a `#` or `,` which
+    ended a text without quotes.
     """
 
     file: str
@@ -66,6 +71,7 @@ class Document:
     text: str = ""
     positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
     key_positions: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+    cuts: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
 
     def position(self, path: Sequence[str | int] = ()) -> tuple[int, int]:
         """Return the place of the value at *path*, or of its nearest parent that exists."""
@@ -126,21 +132,15 @@ def load_yaml(text: str | bytes, file: str) -> Document:
     """
     decoded = _decoded(text, file)
     try:
-        problems = list(_hazards(decoded, file))
+        problems = list(hazards(decoded, file))
         if problems:
             raise InvalidDocument(tuple(problems[:MAX_PROBLEMS]))
-        node = yaml.compose(decoded, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = error.problem or error.context or "this is not YAML"
-        if mark is not None and decoded[mark.index : mark.index + 1] == "\t":
-            what = "a tab: indent with spaces"
-        raise InvalidDocument((_at(mark, file, f"not valid YAML: {what}"),)) from None
+        node = yaml.compose(decoded, Loader=LOADER)
     except yaml.YAMLError as error:
-        raise InvalidDocument((_unreadable(decoded, file, error),)) from None
+        raise InvalidDocument((unreadable(decoded, file, error),)) from None
     if node is None:
         return Document(file=file, text=decoded, positions={(): (1, 1)})
-    builder = _Builder(file)
+    builder = _Builder(file, decoded)
     data = builder.build(node, ())
     if builder.problems:
         raise InvalidDocument(tuple(builder.problems[:MAX_PROBLEMS]))
@@ -150,6 +150,7 @@ def load_yaml(text: str | bytes, file: str) -> Document:
         text=decoded,
         positions=builder.positions,
         key_positions=builder.key_positions,
+        cuts=builder.cuts,
     )
 
 
@@ -180,162 +181,54 @@ def problems_from_pydantic(
     error: pydantic.ValidationError, document: Document, model: type[pydantic.BaseModel]
 ) -> tuple[Problem, ...]:
     """Translate pydantic's errors into problems in document order, with suggestions for keys."""
+    errors = error.errors(include_url=False, include_context=True)
     problems = {
-        _translated(details, document, model): None
-        for details in error.errors(include_url=False, include_context=True)
+        document.problem(path, message, at_key=at_key): None
+        for path, message, at_key in worded(errors, model, document.existing)
     }
     return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest of *known*, or nothing."""
-    near = difflib.get_close_matches(word, sorted(set(known)), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _translated(details: Any, document: Document, model: type[pydantic.BaseModel]) -> Problem:
-    location: Path = details["loc"]
-    name = str(location[-1]) if location else ""
-    kind = details["type"]
-    if kind == "extra_forbidden":
-        known = _field_names(model, location[:-1])
-        hint = suggestion(name, known) or (f"; known here: {', '.join(known)}" if known else "")
-        return document.problem(location, f"unknown key {name!r}{hint}", at_key=True)
-    if kind == "unsupported":
-        return document.problem(location, f"{name!r} {details['msg']}", at_key=True)
-    if kind == "missing":
-        return document.problem(location, f"{name!r} is missing")
-    message = str(details["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    given = details.get("input")
-    if isinstance(given, str) and kind in ("literal_error", "enum"):
-        words = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
-        message += f", not {given!r}{suggestion(given, words)}"
-    return document.problem(location, message)
-
-
-def _field_names(annotation: Any, location: Path) -> list[str]:
-    """Return the keys that a model takes at *location*, looking through lists, dicts, unions."""
-    found: list[str] = []
-    for candidate in _alternatives(annotation):
-        if isinstance(candidate, type) and issubclass(candidate, pydantic.BaseModel):
-            found += _of_model(candidate, location)
-        elif location:
-            # A union's tag stands in `loc` without standing in the file, so try both readings.
-            found += [
-                name
-                for inner in typing.get_args(candidate)[-1:] or ()
-                for name in _field_names(inner, location[1:])
-            ]
-    return list(dict.fromkeys(found))
-
-
-def _of_model(model: type[pydantic.BaseModel], location: Path) -> list[str]:
-    fields = {(info.alias or name): info for name, info in model.model_fields.items()}
-    if not location:
-        return list(fields)
-    info = fields.get(str(location[0]))
-    if info is None:
-        return _of_model(model, location[1:])
-    return _field_names(info.annotation, location[1:])
-
-
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
-        for each in typing.get_args(annotation):
-            yield from _alternatives(each)
-    elif origin is typing.Annotated:
-        yield from _alternatives(typing.get_args(annotation)[0])
-    elif origin is tuple:
-        yield list[typing.get_args(annotation)[0]]  # type: ignore[misc]
-    else:
-        yield annotation
 
 
 def _decoded(text: str | bytes, file: str) -> str:
     try:
         data = text if isinstance(text, bytes) else text.encode()
         if len(data) > MAX_BYTES:
-            raise InvalidDocument((_at(None, file, "the file is larger than 1 MiB: split it"),))
+            raise InvalidDocument((at(None, file, "the file is larger than 1 MiB: split it"),))
         return data.decode("utf-8-sig")
     except UnicodeError:
         raise InvalidDocument(
-            (_at(None, file, "the file is not UTF-8: save it as UTF-8"),)
+            (at(None, file, "the file is not UTF-8: save it as UTF-8"),)
         ) from None
-
-
-def _hazards(text: str, file: str) -> Iterator[Problem]:
-    """Scan the events, before any tree is built, for what must not reach the composer."""
-    depth = documents = 0
-    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
-        if count > MAX_EVENTS:
-            yield _at(event.start_mark, file, f"more than {MAX_EVENTS} values: split the file")
-            return
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                yield _at(event.start_mark, file, "a second document: keep one document per file")
-                return
-        depth += _step(event)
-        if depth > MAX_DEPTH:
-            yield _at(event.start_mark, file, f"nested deeper than {MAX_DEPTH} levels")
-            return
-        yield from _decorations(event, file)
-
-
-def _step(event: Any) -> int:
-    if isinstance(event, yaml.CollectionStartEvent):
-        return 1
-    return -1 if isinstance(event, yaml.CollectionEndEvent) else 0
-
-
-def _decorations(event: Any, file: str) -> Iterator[Problem]:
-    if isinstance(event, yaml.AliasEvent):
-        yield _at(event.start_mark, file, f"alias *{event.anchor}: write the value out")
-    elif getattr(event, "anchor", None):
-        yield _at(event.start_mark, file, f"anchor &{event.anchor}: write the value out")
-    tag = getattr(event, "tag", None)
-    if tag and not (isinstance(event, yaml.ScalarEvent) and tag == "!"):
-        yield _at(event.start_mark, file, f"tag {tag}: write the plain value")
-
-
-def _at(mark: Any, file: str, message: str) -> Problem:
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Problem(file=file, line=line, column=column, message=message)
-
-
-def _unreadable(text: str, file: str, error: yaml.YAMLError) -> Problem:
-    position = getattr(error, "position", None)
-    before = text[:position] if isinstance(position, int) else ""
-    reason = getattr(error, "reason", None) or "unreadable"
-    return Problem(
-        file=file,
-        line=before.count("\n") + 1,
-        column=len(before.rpartition("\n")[2]) + 1,
-        message=f"not valid YAML: {reason}",
-    )
 
 
 class _Builder:
     """Turns PyYAML's nodes into plain data; collects problems instead of stopping at one."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
+        self.text = text
         self.problems: list[Problem] = []
         self.positions: dict[Path, tuple[int, int]] = {}
         self.key_positions: dict[Path, tuple[int, int]] = {}
+        self.cuts: dict[Path, tuple[int, int]] = {}
 
     def build(self, node: Any, path: Path) -> Any:
         self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if isinstance(node, yaml.ScalarNode):
+            self._note_cut(node, path)
             return self._scalar(node)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         return self._mapping(node, path)
 
+    def _note_cut(self, node: Any, path: Path) -> None:
+        end = node.end_mark
+        found = None if node.style else _CUT.match(self.text, end.index)
+        if found:
+            self.cuts[path] = end.line + 1, end.column + len(found[0])
+
     def _refuse(self, node: Any, message: str) -> None:
-        self.problems.append(_at(node.start_mark, self.file, message))
+        self.problems.append(at(node.start_mark, self.file, message))
 
     def _scalar(self, node: Any) -> Any:
         value: str = node.value

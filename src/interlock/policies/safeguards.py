@@ -91,18 +91,24 @@ def musts(source: Source, entries: Mapping[str, Entry]) -> Mapping[str, tuple[Mu
         for name, entry in entries.items()
         if entry.source is source and entry.tool.editable != ()
     }
+    # What a tool that does not compile has, nobody knows: nothing is missing for certain.
+    broken = any(
+        tool.id not in entries or entries[tool.id].source is not source
+        for tool in source.model.tools
+    )
     found: dict[str, tuple[Must, ...]] = {}
     for index, text in enumerate(source.model.edit.must):
         path: Path = ("edit", "must", index)
         fields = arguments_of(text, "edited.args") | arguments_of(text, "original.args")
         having = {n: e for n, e in mine.items() if _has(e.shape, fields)}
-        shape = merged(entry.shape for entry in (having or mine).values())
+        known = {} if broken else having or mine
+        shape = merged(entry.shape for entry in known.values())
         condition = source.edit_condition(path, text, shape)
         if condition is None:
             continue
         if not fields:
             source.refuse(path, "it is about no argument: compare edited.args.NAME with something")
-        elif not having:
+        elif not having and not broken:
             source.refuse(path, f"no tool of this file that may be edited has {_listed(fields)}")
         for name in having:
             found[name] = (*found.get(name, ()), Must(shown=text, holds=_where(fields, condition)))
