@@ -48,7 +48,7 @@ _CURES = {
 }
 _KEY = re.compile(r"\s*(?:-\s+)*[\w./-]+\Z")
 _START = re.compile(r"(?P<key>^\s*(?:-\s+)*(?:[\w./-]+:\s+)?|[\[{,:]\s+|[\[{,])(?=(?P<first>\S))")
-_COMMENTED = re.compile(r"""^\s*(?:-\s+)*(?:[\w./-]+:\s+)?[^\s#'"|>][^#]*?\s#""")
+_COMMENTED = re.compile(r"""(?>(?P<indent>\s*(?:-\s+)*)(?:[\w./-]+:\s+)?)[^\s#'"|>\[{][^#]*?\s#""")
 
 
 def hazards(text: str, file: str) -> Iterator[Problem]:
@@ -120,8 +120,7 @@ def _by_comment(lines: list[str], mark: Any, file: str) -> Problem | None:
     before = lines[mark.line - 1] if 0 < mark.line <= len(lines) else ""
     here = lines[mark.line] if mark.line < len(lines) else ""
     found = _COMMENTED.match(before)
-    indent = len(before) - len(before.lstrip())
-    if not found or not here.strip() or len(here) - len(here.lstrip()) <= indent:
+    if not found or not here.strip() or not here[: found.end("indent") + 1].isspace():
         return None
     return Problem(
         file=file,
