@@ -81,7 +81,8 @@ class PolicyState:
     ref: PolicyRef
     loaded_at: int  #: ms
     problems: tuple[str, ...] = ()  #: of the files as they are now; empty: they are in force
-    failed_at: int = 0  #: ms; when they were found to be wrong; 0: they are not
+    failed_at: int = 0  #: ms; when they were first found to be wrong; 0: they are not
+    vanished: tuple[str, ...] = ()  #: `rule NAME`: what the policy before had and this one has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,25 +10,39 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .aside import Aside
 from .core.errors import InvalidDocument, Problem
 from .core.rules import PolicySet
+from .policies.files import check_count, read_file, yaml_files
 from .policies.load import is_suite, load_policies, policy_files
-from .policies.suite import policies_of, read_suite, run
+from .policies.positions import load_model
+from .policies.suite import policies_of, run
+from .policies.suite_document import SuiteDocument
+
+log = logging.getLogger("interlock.policy")
 
 TRIES = 5  #: how often files are read again that change while they are read
 CHANGING = "the files change while they are read; try again"
+OTHER = "what was read is not what was tried out: the files change while they are read; try again"
 PATIENCE = 600.0  #: seconds that suites may take
+READING = 60.0  #: seconds that reading the files may take
+GOING = 5.0  #: seconds that a process which was killed may take to be gone
+MOST_TOLD = 100  #: problems
 
-Stamp = tuple[tuple[str, int, int], ...]
-"""Name, time of change (ns) and size of every file: cheap to look at."""
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Name, times of change (of contents and of rights, ns) and size of every file: cheap to look at.
+
+What cannot be looked at is in it as well: once it can be, that is a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +63,8 @@ def load_tested(paths: Sequence[Path]) -> Loaded:
     for _ in range(TRIES):
         stamp, digest = stamped(paths), contents(paths)
         policy = load_policies(paths)
+        for folder in _folders(paths):
+            check_count(folder)  # else a suite could be among those that are not listed
         about = frozenset(file.resolve() for file in policy_files(paths))
         failures = [
             problem for suite in _suites(paths) for problem in _failures(suite, policy, about)
@@ -61,17 +77,25 @@ def load_tested(paths: Sequence[Path]) -> Loaded:
     raise InvalidDocument((_problem(paths, CHANGING),))
 
 
+def _folders(paths: Sequence[Path]) -> list[Path]:
+    """Return the folders of the policy files: suites are looked for in them."""
+    beside = [file.parent for file in policy_files(paths)]
+    return list(dict.fromkeys([*filter(Path.is_dir, paths), *beside]))
+
+
 def _suites(paths: Sequence[Path]) -> Iterator[Path]:
-    """Find the suites in the folders of the policy files."""
-    folders = dict.fromkeys(file.parent for file in policy_files(paths))
-    for folder in folders:
-        yield from sorted(file for file in folder.glob("*.y*ml") if is_suite(file))
+    """Find the suites beside the policy files; a folder that cannot be listed stands for them."""
+    for folder in _folders(paths):
+        try:
+            yield from filter(is_suite, yaml_files(folder))
+        except OSError:
+            yield folder
 
 
 def _failures(file: Path, policy: PolicySet, loaded: frozenset[Path]) -> Iterator[Problem]:
     """Run one suite; one that is about none of the loaded files says nothing about them."""
     try:
-        suite, document = read_suite(file)
+        suite, document = load_model(read_file(file), str(file), SuiteDocument)
         named = policies_of(suite, file)
     except InvalidDocument:
         if _mentions(file, loaded):
@@ -81,27 +105,38 @@ def _failures(file: Path, policy: PolicySet, loaded: frozenset[Path]) -> Iterato
     if not about & loaded:
         return
     judged = policy if about == loaded else load_policies(named)
-    for failure in run(suite, document, judged).failures:
-        yield failure.problem
+    for number, failure in enumerate(run(suite, document, judged).failures):
+        yield failure.problem if number else _with_cure(failure.problem, file)
+
+
+def _with_cure(problem: Problem, suite: Path) -> Problem:
+    cure = (
+        "the policy is not put in force until its tests pass; mend it, or the test: "
+        f"`interlock policy test {shlex.quote(str(suite))}` shows how each call was decided"
+    )
+    return replace(problem, message=f"{problem.message}; {cure}")
 
 
 def _mentions(suite: Path, loaded: frozenset[Path]) -> bool:
     """Whether a suite that cannot be read seems to be about one of the loaded files."""
     try:
-        text = suite.read_bytes()
-    except OSError:
+        text = read_file(suite)
+    except InvalidDocument:
         return True
     return any(os.fsencode(file.name) in text for file in loaded)
 
 
 def stamped(paths: Sequence[Path]) -> Stamp:
     """Look at names, times and sizes of the policy files and the suites beside them."""
-    stamp = []
-    for file in (*policy_files(paths), *_suites(paths)):
-        with contextlib.suppress(OSError):  # a file that is gone is not in the stamp: a change
-            found = file.stat()
-            stamp.append((str(file), found.st_mtime_ns, found.st_size))
-    return tuple(stamp)
+    return tuple(_stamp(file) for file in (*policy_files(paths), *_suites(paths)))
+
+
+def _stamp(file: Path) -> tuple[str, int, int, int]:
+    try:
+        found = file.stat()
+    except OSError as error:
+        return str(file), 0, 0, -(error.errno or 1)
+    return str(file), found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def contents(paths: Sequence[Path]) -> str:
@@ -109,10 +144,10 @@ def contents(paths: Sequence[Path]) -> str:
     whole = hashlib.sha256()
     for file in (*policy_files(paths), *_suites(paths)):
         try:
-            text = file.read_bytes()
-        except OSError:
-            text = b"\0cannot be read"
-        for part in (str(file).encode("utf-8", "surrogateescape"), text):
+            text = b"1" + read_file(file)
+        except InvalidDocument as error:
+            text = b"0" + error.detail.encode("utf-8", "surrogateescape")
+        for part in (os.fsencode(file), text):
             whole.update(len(part).to_bytes(8, "big") + part)
     return whole.hexdigest()
 
@@ -122,18 +157,46 @@ def contents(paths: Sequence[Path]) -> str:
 
 def load_once_tested(paths: Sequence[Path], note: Path) -> Loaded:
     """As `load_tested`, without the suites where *note* says that these very files passed them."""
-    stamp, digest = stamped(paths), contents(paths)
-    if _noted(note) == _passed(digest):
-        policy = load_policies(paths)
-        if contents(paths) == digest:
-            return Loaded(policy=policy, stamp=stamp, digest=digest)
-    loaded = load_tested(paths)
-    write_note(note, loaded.digest)
+    loaded = _known(paths, note)
+    if loaded is None:
+        loaded = load_tested(paths)
+        write_note(note, loaded)
     return loaded
 
 
-def _passed(digest: str) -> str:
-    return f"interlock {__version__} {digest}\n"
+async def load_once_apart(paths: Sequence[Path], note: Path) -> Loaded:
+    """As `load_once_tested`, with the suites run by another process: stopping need not wait.
+
+    Raises:
+        InvalidDocument: as `load_apart`.
+    """
+    aside = Aside()
+    try:
+        loaded = await aside.run(READING, _known, paths, note)
+    except TimeoutError:
+        raise InvalidDocument((_problem(paths, _slow(READING)),)) from None
+    if loaded is not None:
+        return loaded
+    log.info("these policy files are new here: their tests are run first")
+    loaded = await load_apart(paths)
+    await aside.run(READING, write_note, note, loaded)
+    return loaded
+
+
+def _known(paths: Sequence[Path], note: Path) -> Loaded | None:
+    """Return the policy of files that passed before; None where they have to be tried out."""
+    stamp, digest = stamped(paths), contents(paths)
+    noted = _noted(note)
+    if not noted.startswith(_passed(digest, "")):
+        return None
+    policy = load_policies(paths)
+    if noted != _passed(digest, f"{policy.ref.sha256}\n"):
+        return None  # read at another moment than the digest was taken
+    return Loaded(policy=policy, stamp=stamp, digest=digest)
+
+
+def _passed(digest: str, policy: str) -> str:
+    return f"interlock {__version__} {digest} {policy}"
 
 
 def _noted(note: Path) -> str:
@@ -143,11 +206,12 @@ def _noted(note: Path) -> str:
         return ""
 
 
-def write_note(note: Path, digest: str) -> None:
-    """Note that the files of *digest* passed; where that is not possible they are tried again."""
+def write_note(note: Path, loaded: Loaded) -> None:
+    """Note that files passed; where that is not possible they are tried again at the next start."""
     made = note.with_name(f"{note.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
-        made.write_text(_passed(digest), encoding="utf-8")
+        text = _passed(loaded.digest, f"{loaded.policy.ref.sha256}\n")
+        made.write_text(text, encoding="utf-8")
         made.replace(note)
 
 
@@ -157,14 +221,30 @@ async def load_apart(paths: Sequence[Path]) -> Loaded:
     Raises:
         InvalidDocument: as `load_tested`, or the other process failed.
     """
-    stamp = await asyncio.to_thread(stamped, paths)
     told = await _told_by_another(paths)
     if told["problems"]:
         raise InvalidDocument(tuple(Problem(**each) for each in told["problems"]))
-    policy = await asyncio.to_thread(load_policies, paths)
-    if await asyncio.to_thread(contents, paths) != told["digest"]:
+    try:
+        loaded = await Aside().run(READING, _read, paths)
+    except TimeoutError:
+        raise InvalidDocument((_problem(paths, _slow(READING)),)) from None
+    if loaded.digest != told["digest"]:
         raise InvalidDocument((_problem(paths, CHANGING),))
-    return Loaded(policy=policy, stamp=stamp, digest=told["digest"])
+    if loaded.policy.ref.sha256 != told["policy"]:  # they changed, and changed back
+        raise InvalidDocument((_problem(paths, OTHER),))
+    return loaded
+
+
+def _read(paths: Sequence[Path]) -> Loaded:
+    stamp, policy = stamped(paths), load_policies(paths)
+    return Loaded(policy=policy, stamp=stamp, digest=contents(paths))
+
+
+def _slow(seconds: float) -> str:
+    return (
+        f"reading the files did not end within {seconds:g} s: see whether the disk or share that "
+        "they are on answers, then send SIGHUP"
+    )
 
 
 async def _told_by_another(paths: Sequence[Path]) -> dict[str, Any]:
@@ -178,12 +258,17 @@ async def _told_by_another(paths: Sequence[Path]) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
     except TimeoutError:
-        message = f"its tests did not end within {PATIENCE:g} s"
+        message = (
+            f"trying it out did not end within {PATIENCE:g} s: see which suite takes so long "
+            "(`interlock policy test`), then save the files again, or send SIGHUP"
+        )
         raise InvalidDocument((_problem(paths, message),)) from None
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):  # one that waits for a disk cannot be killed
+                async with asyncio.timeout(GOING):
+                    await process.wait()
     try:
         told: dict[str, Any] = json.loads(out)
     except ValueError:
@@ -197,13 +282,19 @@ def main(names: Sequence[str]) -> str:
     """Return what the process that asked has to know, as JSON."""
     with contextlib.suppress(OSError):
         os.nice(10)  # calls come first
-    problems: list[dict[str, object]] = []
-    digest = ""
     try:
-        digest = load_tested([Path(name) for name in names]).digest
+        loaded = load_tested([Path(name) for name in names])
     except InvalidDocument as error:
-        problems = [asdict(problem) for problem in error.problems]
-    return json.dumps({"digest": digest, "problems": problems})
+        return json.dumps({"problems": [asdict(each) for each in _told(error.problems)]})
+    return json.dumps({"digest": loaded.digest, "policy": loaded.policy.ref.sha256, "problems": []})
+
+
+def _told(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return *problems*, or the first of very many."""
+    if len(problems) <= MOST_TOLD:
+        return problems
+    rest = f"and {len(problems) - MOST_TOLD} problems more: `interlock policy check` shows them"
+    return (*problems[:MOST_TOLD], replace(problems[MOST_TOLD], message=rest))
 
 
 def _problem(paths: Sequence[Path], message: str) -> Problem:

@@ -11,12 +11,14 @@ from ..core.errors import InvalidDocument, Problem
 from ..core.rules import PolicySet
 from .compile import compile_set
 from .document import PolicyDocument
+from .files import check_count, read_file, yaml_files
 from .positions import Document, load_model, load_yaml
 from .problems import Source
 
 _EMPTY = (
     "the file is empty: a policy starts with apiVersion: interlock/v1, kind: Policy and metadata"
 )
+MAX_IN_ALL = 32 << 20  #: bytes of all files of a policy
 SUITE_SUFFIXES = ("_test.yaml", "_test.yml", ".policy_test.yaml")
 
 
@@ -28,10 +30,12 @@ def load_policies(paths: Sequence[Path], today: datetime.date | None = None) -> 
     Raises:
         InvalidDocument: with every problem of every file; an unreadable or missing file is one.
     """
+    for folder in filter(Path.is_dir, paths):
+        check_count(folder)
     files = policy_files(paths)
     if not files:
         raise InvalidDocument(tuple(nothing_in(paths)))
-    return read_policies([(str(file), _read(file)) for file in files], today)
+    return read_policies(_texts(files), today)
 
 
 def read_policies(
@@ -66,7 +70,7 @@ def policy_files(paths: Sequence[Path]) -> list[Path]:
     """Return the policy files among *paths*; a directory stands for the YAML files in it."""
     found: list[Path] = []
     for path in paths:
-        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        inside = _inside(path) if path.is_dir() else [path]
         found += [file for file in inside if not is_suite(file)]
     return list(dict.fromkeys(found))
 
@@ -124,12 +128,23 @@ def _empty(document: Document) -> Iterator[Problem]:
             pending += [((*path, index), each) for index, each in enumerate(value)]
 
 
-def _read(file: Path) -> bytes:
+def _texts(files: Sequence[Path]) -> list[tuple[str, bytes]]:
+    texts, size = [], 0
+    for file in files:
+        text = read_file(file)
+        size += len(text)
+        if size > MAX_IN_ALL:
+            message = f"with this file the policy is larger than {MAX_IN_ALL >> 20} MiB: shorten it"
+            raise InvalidDocument((_problem(str(file), message),))
+        texts.append((str(file), text))
+    return texts
+
+
+def _inside(folder: Path) -> list[Path]:
     try:
-        return file.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InvalidDocument((_problem(str(file), f"cannot be read: {reason}"),)) from None
+        return yaml_files(folder)
+    except OSError:
+        return [folder]  # who reads it is told why it cannot be read
 
 
 def _problem(file: str, message: str) -> Problem:
