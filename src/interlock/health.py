@@ -10,6 +10,7 @@ from aiohttp import web
 from .core.errors import StoreUnavailable
 from .gate import Gate
 from .observe.metrics import CONTENT_TYPE, Metrics
+from .ports import Durability
 from .store.redis import RedisStore
 
 log = logging.getLogger("interlock.health")
@@ -52,11 +53,22 @@ async def _readyz(request: web.Request) -> web.Response:
         "detail": durability.detail,
         "eviction": durability.eviction,
     }
-    ready = durability.writable and not health.gate.closing
-    why = {} if ready else {"why": "shutting down" if health.gate.closing else "read-only store"}
+    why = _why(durability, health.gate.closing)
+    ready = not why
     return web.json_response(
         said | {"ready": ready, "store": kept} | why, status=200 if ready else 503
     )
+
+
+def _why(durability: Durability, closing: bool) -> dict[str, str]:
+    """Say what keeps calls from being taken; nothing where they are."""
+    if closing:
+        return {"why": "shutting down"}
+    if not durability.writable:
+        return {"why": "read-only store"}
+    if durability.full:
+        return {"why": "The store is full; raise its maxmemory or let finished calls expire."}
+    return {}
 
 
 async def _metrics(request: web.Request) -> web.Response:

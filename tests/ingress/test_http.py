@@ -10,9 +10,7 @@ import aiohttp
 import pytest
 
 from interlock.core.actions import Agent, State, Verdict
-from interlock.core.counting import session_key
 from interlock.core.errors import StoreUnavailable, UpstreamLost, UpstreamUnreachable
-from interlock.core.facts import Needs
 from interlock.core.identity import KeyRecord, Kind, Principal
 from interlock.ingress.http import AgentsListener, Route, server
 from interlock.ingress.wire import Settings
@@ -333,67 +331,3 @@ async def test_a_web_page_elsewhere_calls_no_tool(client: Client, head: bytes) -
     )
 
     assert answer.split(b" ")[1] == b"400" and client.world.tool.sent == []
-
-
-# sessions ----------------------------------------------------------------------------------
-
-
-async def test_what_the_user_asked_for_is_kept_for_the_agents_own_session(client: Client) -> None:
-    told = {"json": {"task": "Pay Bob his rent."}}
-    status, _, body = await client.ask("PUT", "/v1/sessions/chat%2F7%25", **told)
-    assert (status, body) == (204, b"")
-
-    for agent, session, known in (
-        ("bot", "chat/7%", "Pay Bob his rent."),
-        ("bot", "chat", None),
-        ("eve", "chat/7%", None),
-    ):
-        needs = Needs(session=session_key(agent, session), task=True)
-        assert (await client.world.store.facts(needs)).task == known
-
-
-@pytest.mark.parametrize(
-    ("path", "more", "wanted", "told"),
-    [
-        ("a%20b", {"json": {"task": "x"}}, 400, b"visible ASCII"),
-        ("a" * 201, {"json": {"task": "x"}}, 400, b"1 to 200"),
-        ("a", {"json": {"tsk": "x"}}, 400, b"`task` alone"),
-        ("a", {"json": {"task": "x", "more": 1}}, 400, b"`task` alone"),
-        ("a", {"json": {"task": 1}}, 400, b"must be text"),
-        ("a", {"json": ["x"]}, 400, b"`task` alone"),
-        ("a", {"data": b"{", "headers": {"Content-Type": "application/json"}}, 400, b"JSON"),
-        ("a", {"data": b'{"task": "x"}'}, 400, b"`task` alone"),
-        ("a", {}, 400, b"`task` alone"),
-        ("a", {"json": {"task": "x" * 16_385}}, 413, b"longer than 16384 characters"),
-        ("a", {"json": {"task": "x" * 140_000}}, 413, b"larger than"),
-        ("a/b", {"json": {"task": "x"}}, 404, b"nothing at"),
-    ],
-)
-async def test_a_request_that_is_not_understood_is_refused_in_words(
-    client: Client, path: str, more: dict[str, Any], wanted: int, told: bytes
-) -> None:
-    status, _, body = await client.ask("PUT", f"/v1/sessions/{path}", **more)
-
-    assert status == wanted and told in body, body
-
-
-@pytest.mark.parametrize("key", [None, "ilk_agent_unknown", "ilk_approver_ann"])
-async def test_only_an_agent_states_what_its_user_asked_for(
-    client: Client, key: str | None
-) -> None:
-    status, _, _ = await client.ask("PUT", "/v1/sessions/a", key, json={"task": "x"})
-
-    assert status == 401
-
-
-async def test_a_session_that_is_not_encoded_as_it_must_be_is_refused(client: Client) -> None:
-    answer = await client.raw(
-        b"PUT /v1/sessions/a%zz HTTP/1.1\r\nHost: 127.0.0.1\r\nInterlock-Key: ilk_agent_bot\r\n"
-        b"Connection: close\r\nContent-Length: 0\r\n\r\n"
-    )
-
-    assert answer.startswith(b"HTTP/1.1 400") and b"percent-encoded in the path" in answer
-
-
-async def test_a_session_is_only_stated_never_read(client: Client) -> None:
-    assert (await client.ask("GET", "/v1/sessions/a"))[0] == 404

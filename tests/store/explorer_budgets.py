@@ -65,7 +65,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "lapse frees nothing": ("if left then past().carry(c, left, st, to) end", ""),
     "grant used twice": ("and tonumber(v[3]) < tonumber(v[2]) and", "and"),
     "grant counted at each edit": ("if new.g and new.g ~= old.g then", "if new.g then"),
-    "session counts what was not sent": ("note(said, -1, tonumber(at))", ""),
+    "session counts what was not sent": ("note(c, said, -1, tonumber(at))", ""),
     "session counts a call twice": ("e.S, e.s = ms(NOW) .. ' ' .. e.s, nil", ""),
     "refused after the write": (
         "if effects and not past().fits(effects, nil, held) then return { 'FACTS', '' } end",

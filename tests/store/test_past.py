@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from interlock.core.counting import session_key
 from interlock.core.decisions import Level
-from interlock.core.errors import CallTooLarge, StoreUnavailable
+from interlock.core.errors import CallTooLarge, QueueFull, StoreUnavailable
 from interlock.core.facts import (
     MILLION,
     Effects,
@@ -17,8 +18,10 @@ from interlock.core.facts import (
     Needs,
     Session,
 )
+from interlock.ports import Limits
 from interlock.store.redis import RedisStore
 from tests.store.calls import ALL, BUDGET, DAY, HOLDS, Calls
+from tests.support.stores import Server, fresh_prefix
 
 
 @pytest.fixture
@@ -140,12 +143,56 @@ async def test_an_empty_task_is_a_task(store: RedisStore) -> None:
     assert await task(store) == ""
 
 
-async def test_a_task_that_is_too_long_is_refused(store: RedisStore) -> None:
-    await store.state_task("bot", "s1", "x" * 16_384, DAY)
-    with pytest.raises(CallTooLarge, match="16385 characters; at most 16384"):
-        await store.state_task("bot", "s1", "y" * 16_385, DAY)
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\ud800"])
+async def test_a_task_that_is_too_long_is_refused_by_its_bytes(
+    store: RedisStore, letter: str
+) -> None:
+    longest = letter * (16_384 // len(letter.encode("utf-8", "surrogatepass")))
+    await store.state_task("bot", "s1", longest, DAY)
+    with pytest.raises(CallTooLarge, match=r"\d+ bytes; at most 16384"):
+        await store.state_task("bot", "s1", longest + letter, DAY)
 
-    assert await task(store) == "x" * 16_384
+    assert await task(store) == longest
+
+
+@pytest.fixture
+async def small(server: Server) -> AsyncIterator[RedisStore]:
+    store = RedisStore(server.url, fresh_prefix(), Limits(tasks_per_agent=2))
+    yield store
+    await store.close()
+
+
+async def test_an_agent_has_only_so_many_tasks_kept_and_pushes_none_out(small: RedisStore) -> None:
+    for name in ("s1", "s2", "s1"):
+        await small.state_task("bot", name, "pay bob", DAY)
+    with pytest.raises(QueueFull, match="requests of 2 sessions"):
+        await small.state_task("bot", "s3", "pay eve", DAY)
+    await small.state_task("bot", "s2", "pay ann", DAY)
+    await small.state_task("other", "s3", "pay eve", DAY)
+
+    said = [await task(small, name=name) for name in ("s1", "s2", "s3")]
+    assert said == ["pay bob", "pay ann", None]
+    assert await task(small, "other", "s3") == "pay eve"
+
+
+async def test_a_task_that_ended_makes_room_and_one_that_calls_keep_alive_does_not(
+    small: RedisStore,
+) -> None:
+    for name in ("s1", "s2"):
+        await small.state_task("bot", name, "pay bob", 300)
+    end = await small.now() + 400
+    lively = replace(VISIT, session=session_key("bot", "s1"))
+    await Calls(small).proposed("a1", lively, Level.ALLOW)
+    while await small.now() < end:
+        pass
+    await small.state_task("bot", "s3", "pay ann", 60_000)
+    with pytest.raises(QueueFull):
+        await small.state_task("bot", "s4", "pay ann", 60_000)
+
+    said = [await task(small, name=name) for name in ("s1", "s2", "s3", "s4")]
+    assert said == ["pay bob", None, "pay ann", None]
+    left = await small.client.pttl(f"{small._prefix}:q:bot")
+    assert DAY - 60_000 < left <= DAY, "the index lives as long as what it lists"
 
 
 async def test_all_facts_come_in_one_round_trip_that_concurrent_calls_share(

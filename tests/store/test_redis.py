@@ -281,10 +281,12 @@ async def test_holds_survive_kill_9_of_the_store(own_server: Server) -> None:
 
 async def test_a_full_store_refuses_and_says_so(own_server: Server) -> None:
     store = RedisStore(own_server.url)
+    assert not (await store.durability()).full
     own_server.ask("CONFIG", "SET", "maxmemory", 1)
 
     with pytest.raises(StoreUnavailable, match="full"):
         await write(store, an_action(), Decided(at=1, decision=a_decision()))
+    assert (await store.durability()).full
     await store.close()
 
 
@@ -305,6 +307,43 @@ async def test_the_oldest_hold_is_found_whatever_its_stake(store: RedisStore) ->
     await hold(store, an_action(action_id="second"), stake=Stake.CRITICAL)
 
     assert await store.oldest() == first.created
+
+
+async def test_a_flood_of_grave_calls_of_one_agent_hides_no_call_of_another(
+    store: RedisStore,
+) -> None:
+    from interlock.core.decisions import Stake
+
+    for n in range(200):
+        await hold(store, an_action(action_id=f"flood{n:03}"), stake=Stake.CRITICAL)
+    meek = an_action(a_call(agent="meek"), "meek")
+    await hold(store, meek, stake=Stake.LOW)
+
+    page, seen = await store.held(None, 50), []
+    seen += page.actions
+    assert "meek" in [action.id for action in seen]
+    while page.next:
+        page = await store.held(page.next, 50)
+        seen += page.actions
+    names = [action.id for action in seen]
+    assert names.index("meek") == 20, "behind the first calls of the other, before all the rest"
+    assert sorted(names) == sorted({*names}) and len(names) == 201
+    assert [name for name in names if name != "meek"] == sorted(set(names) - {"meek"})
+
+
+async def test_the_oldest_hold_is_found_in_whatever_turn_it_stands(store: RedisStore) -> None:
+    for n in range(25):
+        await hold(store, an_action(action_id=f"a{n}"))
+    last = await read(store, "a24")
+    while await store.now() <= last.created:
+        pass
+    await hold(store, an_action(a_call(agent="other"), "late"))
+    for n in range(24):
+        await write(store, await read(store, f"a{n}"), Cancelled(at=1, by="bot"), f"c{n}")
+
+    assert await store.oldest() == last.created
+    await write(store, last, Cancelled(at=1, by="bot"), "c24")
+    assert await store.oldest() == (await read(store, "late")).created
 
 
 async def test_a_flood_of_refusals_is_kept_for_a_short_time_only(store: RedisStore) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from ..core.content import parse_content
 from ..core.errors import CallTooLarge, MalformedCall
 
-LONGEST_TASK = 16_384  #: characters; the store keeps no more
+LONGEST_TASK = 16_384  #: bytes of UTF-8; the store keeps no more
 LARGEST_BODY = 128 * 1024  #: bytes
 SESSION_PATH = re.compile(r"/v1/sessions/([^/?#]+)\Z")
 _SESSION = re.compile(r"[\x21-\x7e]{1,200}\Z", re.ASCII)
@@ -35,7 +35,7 @@ def parse_task(media_type: str, body: bytes) -> str:
 
     Raises:
         MalformedCall: it is not `{"task": "..."}`.
-        CallTooLarge: the request is longer than LONGEST_TASK characters.
+        CallTooLarge: the request is longer than LONGEST_TASK bytes.
     """
     document = parse_content(media_type, body).value
     if not isinstance(document, dict) or set(document) != {"task"}:
@@ -43,6 +43,10 @@ def parse_task(media_type: str, body: bytes) -> str:
     task = document["task"]
     if not isinstance(task, str):
         raise MalformedCall(f"`task` must be text. {_SHAPE}")
-    if len(task) > LONGEST_TASK:
-        raise CallTooLarge(f"`task` is longer than {LONGEST_TASK} characters.")
+    size = len(task.encode("utf-8", "surrogatepass"))
+    if size > LONGEST_TASK:
+        raise CallTooLarge(
+            f"`task` has {size} bytes in UTF-8; at most {LONGEST_TASK} are kept. Send the user's"
+            " request alone, without documents."
+        )
     return task

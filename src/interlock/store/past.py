@@ -12,28 +12,27 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from ..core.counting import session_key
-from ..core.errors import CallTooLarge, StoreUnavailable
+from ..core.errors import CallTooLarge, QueueFull, StoreUnavailable
 from ..core.facts import NO_FACTS, Facts, Grant, Needs
 from .batch import Batch
 from .codec import DAMAGED
 from .effects import decode_facts, decode_grant, encode_grant, encode_needs, word
 from .lua import Script
 
-LONGEST_TASK = 16_384  #: characters of a user's request
+LONGEST_TASK = 16_384  #: bytes of UTF-8 of a user's request
 
 
 class Past:
     """The rest of ports.Store. `ask` runs a command and translates its errors."""
 
-    def __init__(self, client: Redis, prefix: str, ask: Callable[..., Any]) -> None:
+    def __init__(self, client: Redis, prefix: str, ask: Callable[..., Any], tasks: int) -> None:
         self._client = client
         self._prefix = prefix
         self._ask = ask
-        self._facts, self._grants, self._remind = (
-            Script("facts"),
-            Script("grants"),
-            Script("remind"),
-        )
+        self._tasks = tasks
+        self._facts, self._grants = Script("facts"), Script("grants")
+        self._remind, self._oldest = Script("remind"), Script("oldest")
+        self._task = Script("task")
         self._batch = Batch(self._fetch)
 
     async def facts(self, needs: Needs) -> Facts:
@@ -55,14 +54,19 @@ class Past:
         return cast(list[Any], answer)
 
     async def state_task(self, agent_id: str, session: str, task: str, keep_ms: int) -> None:
-        if len(task) > LONGEST_TASK:
+        said = task.encode("utf-8", "surrogatepass")
+        if len(said) > LONGEST_TASK:
             raise CallTooLarge(
-                f"The task has {len(task)} characters; at most {LONGEST_TASK} are kept. Send the"
+                f"The task has {len(said)} bytes; at most {LONGEST_TASK} are kept. Send the"
                 " user's request alone, without documents."
             )
-        key = f"{self._prefix}:k:{session_key(agent_id, session)}"
-        said = task.encode("utf-8", "surrogatepass")
-        await self._ask(lambda: self._client.set(key, said, px=max(keep_ms, 1)))
+        session = session_key(agent_id, session)
+        kept = await self._run(self._task, agent_id, session, said, max(keep_ms, 1), self._tasks)
+        if not kept:
+            raise QueueFull(
+                f"The requests of {self._tasks} sessions of this agent are kept already; this one"
+                " was not kept. Use one of those sessions again, or wait until one of them ends."
+            )
 
     async def give(self, grant: Grant) -> None:
         said = (word(grant.key), word(grant.id), encode_grant(grant))
@@ -84,6 +88,10 @@ class Past:
             except DAMAGED:
                 continue
         return tuple(found)
+
+    async def oldest(self) -> int:
+        created = await self._ask(lambda: self._oldest(self._client, self._prefix))
+        return int(created)
 
     async def remind(self, limit: int) -> tuple[str, ...]:
         ids = await self._run(self._remind, secrets.token_hex(8), limit)

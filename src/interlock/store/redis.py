@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -64,7 +63,7 @@ class RedisStore:
         self._lane = Lane(url)
         self._put, self._get = Script("put"), Script("get")
         self._batch = Batch(self._send)
-        self._past = Past(self._client, self._prefix, self._ask)
+        self._past = Past(self._client, self._prefix, self._ask, self._limits.tasks_per_agent)
         self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
         self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
         self.on_error: Callable[[], None] = lambda: None
@@ -324,22 +323,16 @@ class RedisStore:
 
     async def oldest(self) -> int:
         """When the hold that waits longest was created, ms; 0 where none is open."""
-        firsts: list[int] = []
-        for stake in range(4):  # within a stake the oldest comes first
-            rows = await self._ask(partial(self._first_above, stake * 10**13))
-            firsts += [int(score) % 10**13 for _, score in rows if score < (stake + 1) * 10**13]
-        return min(firsts, default=0)
-
-    async def _first_above(self, low: int) -> Any:
-        key = f"{self._prefix}:open"
-        return await self._client.zrangebyscore(key, low, "+inf", 0, 1, withscores=True)
+        return await self._past.oldest()
 
     async def durability(self) -> Durability:
         info = await self._ask(lambda: self._client.info("persistence", "replication", "memory"))
         policy = str(info.get("maxmemory_policy", "unknown"))
         writable = info.get("role") == "master"
+        most = int(info.get("maxmemory", 0))
+        full = 0 < most <= int(info.get("used_memory", 0))
         grade, detail = await self._grade(info)
-        return Durability(grade=grade, detail=detail, eviction=policy, writable=writable)
+        return Durability(grade=grade, detail=detail, eviction=policy, writable=writable, full=full)
 
     async def _grade(self, info: Mapping[str, Any]) -> tuple[str, str]:
         if not int(info.get("aof_enabled", 0)):

@@ -1,6 +1,6 @@
 -- Where everything is. All keys hang under one hash tag, KEYS[1] = "{prefix}".
 -- {p}:c:<id>      hash    control fields, the action's record, call bytes, answer, e:<version> events
--- {p}:open        zset    held, by stake (critical first) then age
+-- {p}:open        zset    held, by turn (20 of each agent), stake (critical first), then age
 -- {p}:due         zset    when something lapses: a hold, an approval, a lease
 -- {p}:ready       set     approved and never claimed: a crash may have come between
 -- {p}:unknown     zset    outcomes that a person has to settle
@@ -13,6 +13,7 @@
 -- {p}:r:<nonce>   string  whom one request to remind named: its repetition answers the same
 -- {p}:b:<counter> hash    p: pending total; <bucket>: what was sent then (millionths)
 -- {p}:t:<session> hash    what a session did so far;  {p}:k:<session> string  the user's own request
+-- {p}:q:<agent>   zset    its sessions whose request is kept, by when that ends (or later)
 -- {p}:n:<key>     string  familiar;  {p}:x:<target> string  refused a while ago
 -- {p}:g:<target>  hash    a grant;  {p}:h:<grant id> string  its target
 -- {p}:grants      zset    grants by creation;  {p}:grants:end zset  by their end

@@ -164,7 +164,7 @@ local function decayed(points, at, half)
 end
 
 -- Count a call in its session (sign 1), or take it out again (-1): then nothing was sent.
-local function note(said, sign, sent_at)
+local function note(c, said, sign, sent_at)
   local k, lasts, untrusted, sensitive, points, half, write =
     string.match(said, '^(%S+) (%d+) (%d) (%d) (%d+) (%d+) (%d)$')
   local t, names = key('t', k), { 'untrusted_content', 'sensitive_data', 'writes', 'calls' }
@@ -182,7 +182,11 @@ local function note(said, sign, sent_at)
   if sign < 0 then return end
   redis.call('PEXPIRE', t, lasts)
   local left = redis.call('PTTL', key('k', k))  -- the request lives as long as its session
-  if left > 0 and left < tonumber(lasts) then redis.call('PEXPIRE', key('k', k), lasts) end
+  if left > 0 and left < tonumber(lasts) then
+    redis.call('PEXPIRE', key('k', k), lasts)
+    local mine = key('q', redis.call('HGET', c, 'agent'))
+    if redis.call('PTTL', mine) < tonumber(lasts) then redis.call('PEXPIRE', mine, lasts) end
+  end
 end
 
 local function mark(kind, said)
@@ -215,11 +219,11 @@ local function carry(c, e, from, to)
   end
   e.shares = shares
   if to == 'forwarding' and e.s then
-    note(e.s, 1, NOW)
+    note(c, e.s, 1, NOW)
     e.S, e.s = ms(NOW) .. ' ' .. e.s, nil
   elseif from == 'forwarding' and to == 'approved' and e.S then
     local at, said = string.match(e.S, '^(%d+) (.*)$')
-    note(said, -1, tonumber(at))
+    note(c, said, -1, tonumber(at))
     e.S, e.s = nil, said
   end
   if AFTER[to] and e.n then mark('n', e.n) end
