@@ -80,6 +80,7 @@ async def level(world: World, n: int, **call: object) -> Level:
 async def test_a_grant_lets_the_next_calls_to_its_target_through_so_often(world: World) -> None:
     found = await granted(world)
     assert (found.by, found.agent, found.tool, found.uses) == ("ann", "bot", "bank.pay", 2)
+    assert (found.method, found.path) == ("POST", "/pay")
     assert dict(found.target) == {"to": "bob"} and found.expires - found.created == 600_000
 
     assert [await level(world, n) for n in (2, 3, 4)] == [

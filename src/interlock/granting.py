@@ -11,6 +11,7 @@ from .core.digest import grant_mac
 from .core.errors import IllegalTransition, InvalidEdit, NotFound, StoreUnavailable
 from .core.facts import Grant
 from .core.lifecycle import APPROVAL_MS
+from .core.patterns import HttpMatch
 from .core.redaction import visible_text
 from .core.rules import GrantSpec
 from .judge import Judge
@@ -29,7 +30,7 @@ class GrantAsked:
 
 
 class Grants:
-    """Gives, lists and takes back grants. Each is for one agent, one tool and one exact target."""
+    """Gives, lists and takes back grants: for one agent, one way to call a tool, one target."""
 
     def __init__(self, store: Store, judge: Judge) -> None:
         self._store = store
@@ -75,7 +76,7 @@ class Grants:
             raise IllegalTransition("A grant goes with an approval; you have not approved this.")
         grant = Grant(
             id=f"g{action.id}",
-            key=self._judge.target_key(action.call),
+            key=self._judge.grant_key(action.call),
             agent=action.call.agent.id,
             tool=now.tool,
             target=dict(now.target or {}),
@@ -87,11 +88,19 @@ class Grants:
             expires=at + round(asked.seconds * 1000),
             uses=asked.uses,
             reason=asked.reason,
+            method="" if action.call.mcp else action.call.method,
+            path=self._path(action, now),
         )
         if not grant.key:
-            raise IllegalTransition("Policy has no target for this call; it cannot be granted.")
+            raise IllegalTransition("Policy has no grants for this call; it cannot be granted.")
         await self._keep(replace(grant, mac=grant_mac(grant, self._judge.seals.key)))
         return grant
+
+    def _path(self, action: Action, now: Decision) -> str:
+        if action.call.mcp is not None:
+            return action.call.mcp.name
+        tool = self._judge.policy.tools.get(now.tool)
+        return tool.match.template if tool and isinstance(tool.match, HttpMatch) else ""
 
     async def _keep(self, grant: Grant) -> None:
         try:

@@ -51,9 +51,9 @@ class Judge:
         """Judge *call* as if nothing were known of the past, to see how policy reads it."""
         return evaluate(call, self.policy, NO_FACTS, self._at())
 
-    def target_key(self, call: ToolCall) -> str:
-        """Return what grants and refusals of calls like this one are kept under, or nothing."""
-        return prepare(call, self.policy).needs.target
+    def grant_key(self, call: ToolCall) -> str:
+        """Return what grants of calls like this one are kept under; empty: there can be none."""
+        return prepare(call, self.policy).needs.grant
 
     def _at(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
@@ -68,7 +68,7 @@ class Judge:
     def _stands_for(self, grant: Grant, needs: Needs, call: ToolCall) -> bool:
         return (
             self.genuine_grant(grant)
-            and grant.key == needs.target
+            and grant.key == needs.grant
             and grant.agent == call.agent.id
             and grant.expires > self._clock.now_ms()
             and grant.used < grant.uses

@@ -97,7 +97,7 @@ def test_a_grant_for_a_tool_does_not_outlive_its_definition() -> None:
     prepared = prepare(asked("sha256:bb"), policy(tool))
     grant = Grant(
         id="g",
-        key=prepared.needs.target,
+        key=prepared.needs.grant,
         agent="bot",
         tool="read",
         target={},
@@ -105,7 +105,7 @@ def test_a_grant_for_a_tool_does_not_outlive_its_definition() -> None:
         action_id="a",
         level=3,
         stake=3,
-        created=0,
+        created=2**59,
         expires=2**60,
         uses=1,
     )

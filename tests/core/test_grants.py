@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from interlock.core.actions import Agent, ToolCall
+from interlock.core.actions import Agent, Body, Content, ToolCall
 from interlock.core.decisions import Decision, Level, Stake
 from interlock.core.digest import grant_mac
 from interlock.core.evaluate import decide, prepare
 from interlock.core.facts import Grant, blank
+from interlock.core.patterns import Discriminator, GraphQL, HttpMatch, Kind, Pattern, Segment
 from interlock.core.rules import GrantSpec, Limit, PolicySet, RepeatDenied, Rule, Tool
-from tests.core.building import NOON, PAY, call, policy
+from tests.core.building import NOON, PAY, call, http, mcp, mcp_call, policy
 
 NOW = int(NOON.timestamp() * 1000)
 GRANTED = replace(PAY, grants=GrantSpec(at_most=Level.NOTIFY), target=("to",))
@@ -25,7 +27,7 @@ def grant(asked: ToolCall = BOB, of: Tool = GRANTED, **changes: Any) -> Grant:
     return replace(
         Grant(
             id="g1",
-            key=prepared.needs.target,
+            key=prepared.needs.grant,
             agent=asked.agent.id,
             tool=of.id,
             target=dict(prepared.target or {}),
@@ -143,6 +145,112 @@ def test_a_person_may_grant_what_a_grant_would_lower() -> None:
     assert not offered(BOB, replace(GRANTED, rules=(Rule(id="r", at_least=Level.NOTIFY),)))
 
 
+# ---- one grant is for one way of calling the tool -----------------------------------------------
+
+ITEM = Tool(
+    id="item",
+    match=HttpMatch(
+        upstream="bank",
+        methods=frozenset({"PUT", "DELETE"}),
+        segments=(Segment(Kind.LITERAL, "items"), Segment(Kind.PARAMETER, "id")),
+        headers=(Discriminator("x-amz-target", (Pattern("Shop.*"),)),),
+        query=(Discriminator("mode", (Pattern("soft"), Pattern("hard"))),),
+        json=(Discriminator("op.kind", (Pattern("*"),)),),
+        declared=frozenset({"mode", "n"}),
+    ),
+    casts=MappingProxyType({"id": "number", "n": "number"}),
+    grants=GrantSpec(at_most=Level.NOTIFY),
+    target=("id", "n"),
+)
+TARGET, TRACE = ("X-Amz-Target", "Shop.Put"), ("traceparent", "00-1")
+PUT = replace(
+    call(op={"kind": "a"}, amount=1),
+    method="PUT",
+    path="/items/9",
+    headers=(TARGET, TRACE),
+    query=(("mode", "soft"), ("n", "1")),
+)
+
+
+def key(asked: ToolCall, of: Tool = ITEM) -> str:
+    found = prepare(asked, policy(of)).needs.grant
+    assert found
+    return found
+
+
+def test_what_does_not_say_what_is_done_needs_no_grant_of_its_own() -> None:
+    """Fault caught: a grant that no second call is covered by."""
+    headers = (("traceparent", "00-2"), ("x-amz-target", "Shop.Put"), ("User-Agent", "x/2"))
+    again = replace(
+        PUT,
+        headers=(*headers, ("Accept-Language", "de"), ("X-Request-Id", "7")),
+        content=replace(PUT.content, value={"op": {"kind": "a"}, "amount": 2}),
+    )
+
+    assert key(again) == key(PUT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "DELETE"},
+        {"service": "s3"},
+        {"region": "eu"},
+        {"path": "/items/9.0"},
+        {"path": "/items/8"},
+        {"query": (("mode", "hard"), ("n", "1"))},
+        {"query": (("mode", "soft"), ("n", "1.0"))},
+        {"headers": (("X-Amz-Target", "Shop.Drop"), TRACE)},
+        {"headers": (TARGET, ("X-Account", "2"))},
+        {"headers": (TARGET, ("If-Match", "*"))},
+        {"content": Content(kind=Body.JSON, media_type="a/b", value={"op": {"kind": "a"}})},
+        {"content": replace(PUT.content, value={"op": {"kind": "b"}, "amount": 1})},
+    ],
+)
+def test_a_grant_is_for_one_way_of_calling_the_tool(change: dict[str, Any]) -> None:
+    """Fault caught: "do not ask again" for PUT /items/9 that lets DELETE /items/9 through."""
+    other = replace(PUT, **change)
+
+    assert prepare(other, policy(ITEM)).tool is not None
+    assert key(other) != key(PUT)
+
+
+def test_a_refusal_is_remembered_for_every_way_of_calling_the_tool() -> None:
+    compiled = policy(ITEM, repeat_denied=RepeatDenied(within_ms=1))
+    one, other = (prepare(replace(PUT, method=each), compiled).needs for each in ("PUT", "DELETE"))
+
+    assert one.target == other.target and one.grant != other.grant
+
+
+def test_a_grant_for_one_tool_of_a_server_is_for_no_other() -> None:
+    tool = Tool(id="any", match=mcp("shop", "*_item"), grants=GrantSpec(), target=("id",))
+    asked = mcp_call("shop", "get_item", "sha256:aa", id=9)
+
+    assert key(asked, tool) == key(mcp_call("shop", "get_item", "sha256:aa", id=9, x=1), tool)
+    assert key(asked, tool) != key(mcp_call("shop", "drop_item", "sha256:aa", id=9), tool)
+    assert key(asked, tool) != key(mcp_call("shop", "get_item", "sha256:bb", id=9), tool)
+
+
+def test_a_graphql_operation_is_part_of_how_a_tool_is_called() -> None:
+    match = replace(http(), graphql=GraphQL(type="mutation"))
+    tool = Tool(id="gql", match=match, grants=GrantSpec(), target=("variables",))
+    one, other = (
+        call(query=f"mutation {{ {name} }}", variables={"id": 1}) for name in ("keep", "drop")
+    )
+
+    assert key(one, tool) != key(other, tool) and key(one, tool) == key(one, tool)
+
+
+@pytest.mark.parametrize("spec", [{"uses": 2}, {"longest_ms": 10}, {"uses": 0}, {"longest_ms": 0}])
+def test_a_grant_is_no_wider_than_policy_allows_today(spec: dict[str, int]) -> None:
+    """Fault caught: lowering `uses` or `longest`, while grants given before go on as they were."""
+    given = grant(used=2, created=NOW - 10, expires=NOW + 1000)
+    today = replace(GRANTED, grants=replace(GRANTED.grants or GrantSpec(), **spec))
+
+    assert judged(given=given).level is Level.NOTIFY
+    assert judged(given=given, tool=today).level is Level.APPROVE
+
+
 KEY = b"k" * 32
 OTHERS: dict[str, Any] = {
     "id": "g2",
@@ -158,6 +266,8 @@ OTHERS: dict[str, Any] = {
     "expires": 2**50,
     "uses": 10**6,
     "reason": "Because.",
+    "method": "DELETE",
+    "path": "/other",
 }
 
 

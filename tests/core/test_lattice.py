@@ -307,7 +307,7 @@ def test_a_grant_lowers_only_where_nothing_fired_and_never_what_is_denied(
     prepared = prepare(asked, compiled)
     grant = Grant(
         id="g",
-        key=prepared.needs.target,
+        key=prepared.needs.grant,
         agent="bot",
         tool="pay",
         target={},
@@ -315,7 +315,7 @@ def test_a_grant_lowers_only_where_nothing_fired_and_never_what_is_denied(
         action_id="a",
         level=3,
         stake=3,
-        created=0,
+        created=2**59,
         expires=2**60,
         uses=1,
     )

@@ -61,7 +61,9 @@ def test_what_was_seen_and_what_was_refused_or_granted_have_keys_of_their_own() 
     granted = needs(replace(PAY, grants=GrantSpec()))
 
     assert new.familiar and not new.target
-    assert refused.target == granted.target != new.familiar
+    assert refused.target and not refused.grant
+    assert granted.grant and not granted.target
+    assert len({new.familiar, refused.target, granted.grant}) == 3
 
 
 def test_a_held_call_is_asked_for_without_its_own_shares() -> None:

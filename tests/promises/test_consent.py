@@ -476,7 +476,7 @@ async def test_promise_43_a_grant_written_into_the_store_lets_nothing_through(
 async def test_promise_43_a_grant_put_in_the_place_of_another_target_is_none(world: World) -> None:
     grant = await a_grant(world)
     other = replace(world.call(body=b'{"amount": 1}'), target="/pay?to=eve", query=(("to", "eve"),))
-    key = world.gate.judging.target_key(other)
+    key = world.gate.judging.grant_key(other)
     assert key and key != grant.key
     await world.store.give(replace(grant, key=key))
 

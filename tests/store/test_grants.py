@@ -40,7 +40,7 @@ async def a_grant(store: RedisStore, **said: Any) -> Grant:
 
 
 async def granted(store: RedisStore, own: str = "") -> Grant | None:
-    return (await store.facts(Needs(target="bob", own=own))).grant
+    return (await store.facts(Needs(grant="bob", own=own))).grant
 
 
 USE = Effects(grant="g1")
@@ -52,7 +52,7 @@ async def test_a_grant_reads_back_as_it_was_given(store: RedisStore) -> None:
 
     assert await granted(store) == grant
     assert await store.grants(10) == (grant,)
-    assert (await store.facts(Needs(target="eve"))).grant is None
+    assert (await store.facts(Needs(grant="eve"))).grant is None
 
 
 async def test_each_use_of_a_grant_is_counted_and_none_is_given_back(calls: Calls) -> None:

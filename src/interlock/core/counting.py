@@ -100,8 +100,12 @@ class Names:
         return session_key(self._call.agent.id, self.session)
 
     def target_key(self) -> str:
-        """Return the key of refusals and grants: agent, tool and target."""
+        """Return the key of refusals: agent, tool and target."""
         return key_of("target", self._call.agent.id, self._tool_id(), self._target_text())
+
+    def grant_key(self, *how: str) -> str:
+        """Return the key of grants: agent, tool, target, and *how* the tool is called."""
+        return key_of("grant", self._call.agent.id, self._tool_id(), self._target_text(), *how)
 
     def caps(self) -> tuple[Counter | None, Counter | None]:
         """Return the counters of calls that wait: of the session, and of the agent in an hour."""

@@ -169,10 +169,10 @@ def grant_mac(grant: Grant, key: bytes) -> str:
     said = [
         [grant.id, grant.key, grant.agent, grant.tool, dict(grant.target), grant.by],
         [grant.action_id, grant.created, grant.expires, grant.uses, grant.reason],
-        [grant.level, grant.stake],
+        [grant.level, grant.stake, grant.method, grant.path],
     ]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, b"interlock-grant-1" + text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, b"interlock-grant-2" + text.encode(), hashlib.sha256).hexdigest()
 
 
 def _claims(call: ToolCall) -> list[object]:

@@ -85,7 +85,7 @@ def _decide(prepared: Prepared, facts: Facts, at: datetime) -> Decision:
     if tool is not None:
         apply_exceptions(tool.exceptions, seen, at, judging)
         grants = grantable(tool, judging)
-        apply_grant(facts, call, tool, prepared.needs.target, at, judging)
+        apply_grant(facts, call, tool, prepared.needs.grant, at, judging)
     _shadow(prepared, judging)
     if judging.level in HELD and not prepared.needs.own:
         heed_caps(prepared, facts, judging)

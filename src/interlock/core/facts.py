@@ -62,7 +62,7 @@ class Grant:
     """A person's "do not ask again" for one agent, one tool and one exact target."""
 
     id: str
-    key: str  #: what it stands for: hash of agent, tool and target
+    key: str  #: what it stands for: hash of agent, tool, target, and how it is called
     agent: str
     tool: str
     target: Mapping[str, object]  #: the arguments by name that a call must have, exactly
@@ -75,6 +75,8 @@ class Grant:
     uses: int  #: how often it may be used in all
     used: int = 0  #: how often it was; not covered by `mac`
     reason: str = ""
+    method: str = ""  #: of an HTTP call
+    path: str = ""  #: the tool's path template; of an MCP call the name of the tool
     mac: str = ""  #: over everything but `used`; with a key that is not in the store
 
 
@@ -87,11 +89,12 @@ class Needs:
     session: str = ""  #: key of the session's state
     half_life_ms: int = 0  #: of the session's points
     task: bool = False  #: whether the user's own request, stored for the session, is asked for
-    target: str = ""  #: key of remembered refusals and grants: agent + tool + target
+    target: str = ""  #: key of remembered refusals: agent + tool + target
+    grant: str = ""  #: key of grants: also all else by which two calls of a tool differ in effect
     own: str = ""  #: the action whose own shares do not count, where a held call is judged again
 
     def __bool__(self) -> bool:
-        return bool(self.counters or self.familiar or self.session or self.target)
+        return bool(self.counters or self.familiar or self.session or self.target or self.grant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

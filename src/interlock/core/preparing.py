@@ -12,6 +12,7 @@ from .arguments import Arguments, read_arguments
 from .counting import Names
 from .decisions import Reversibility
 from .facts import Counter, Needs
+from .grants import how_called
 from .judging import misfit
 from .matching import Found
 from .rules import Limit, PolicySet, Tool
@@ -85,7 +86,9 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
         former=None if accepted else tool,
         arguments=arguments,
         reversibility=reversibility,
-        needs=_needs(names, policy, tool, session, shares, caps, own),
+        needs=_needs(
+            names, policy, tool, session, shares, caps, own, _granted(names, found, tool, call)
+        ),
         target=names.target if tool.grants or policy.repeat_denied else None,
         shares=shares,
         caps=caps,
@@ -96,6 +99,12 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
         else f"its definition is not one that policy has pinned for {tool.id}",
         misfit=unfit,
     )
+
+
+def _granted(names: Names, found: Found, tool: Tool, call: ToolCall) -> str:
+    if tool.grants is None:
+        return ""
+    return names.grant_key(*how_called(call, tool, found.path, names.target))
 
 
 def _prepare_unknown(call: ToolCall, policy: PolicySet, own: str, because: str) -> Prepared:
@@ -126,14 +135,15 @@ def _needs(
     shares: tuple[tuple[Limit, Counter], ...],
     caps: tuple[Counter | None, Counter | None],
     own: str,
+    grant: str = "",
 ) -> Needs:
     risk, novelty = policy.session_risk, policy.novelty
     counters = [counter for _, counter in shares]
     counters += [counter for counter in caps if counter is not None]
-    remembers = policy.repeat_denied is not None or (tool is not None and tool.grants is not None)
+    remembers = policy.repeat_denied is not None
     asks = tool.asks if tool else policy.unknown_asks
     asked = session if asks or risk else ""
-    if not (counters or novelty or remembers or asked):
+    if not (counters or novelty or remembers or grant or asked):
         return NO_NEEDS
     return Needs(
         counters=tuple(counters),
@@ -142,5 +152,6 @@ def _needs(
         half_life_ms=risk.half_life_ms if risk else 0,
         task=bool(asked),  # people are shown it too
         target=names.target_key() if remembers else "",
+        grant=grant,
         own=own,
     )

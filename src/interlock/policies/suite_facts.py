@@ -106,7 +106,7 @@ def _used(prepared: Prepared, given: FactsEntry) -> dict[str, int]:
 
 
 def _grant(prepared: Prepared, given: bool | GrantEntry) -> Grant | None:
-    key, tool = prepared.needs.target, prepared.tool
+    key, tool = prepared.needs.grant, prepared.tool
     if given is False or tool is None or not key:
         return None
     entry = GrantEntry() if given is True else given
@@ -120,7 +120,7 @@ def _grant(prepared: Prepared, given: bool | GrantEntry) -> Grant | None:
         action_id="",
         level=Level.APPROVE_DUAL,
         stake=Stake.CRITICAL,
-        created=0,
+        created=_FOREVER,
         expires=_FOREVER,
         uses=1,
         reason=entry.reason,

@@ -79,7 +79,7 @@ def encode_needs(needs: Needs) -> str:
     Raises:
         ValueError: a key that is none.
     """
-    keys = (needs.familiar, needs.session, needs.target)
+    keys = (needs.familiar, needs.session, needs.target, needs.grant)
     named = " ".join(word(key) if key else "-" for key in keys)
     own = word(needs.own) if needs.own else "-"
     lines = [f"{own} {_whole(needs.half_life_ms)} {int(needs.task)} {named}"]

@@ -1,8 +1,8 @@
 -- What the past says about calls: each argument says what one of them needs (store/past.py).
 local past = past()
 local function answer(needs)
-  local own, half, task, familiar, session, target, rest =
-    string.match(needs, '^(%S+) (%d+) (%d) (%S+) (%S+) (%S+)\n?(.*)$')
+  local own, half, task, familiar, session, target, grant, rest =
+    string.match(needs, '^(%S+) (%d+) (%d) (%S+) (%S+) (%S+) (%S+)\n?(.*)$')
   local row = { '', '', '', '0', '', '0', '' }
   local eff = own ~= '-' and redis.call('HGET', key('c', own), 'eff')
   local mine = past.NOTHING
@@ -18,9 +18,9 @@ local function answer(needs)
     local said = task == '1' and redis.call('GET', key('k', session))
     if said then row[3] = 't' .. said end
   end
-  if target ~= '-' then
-    row[4] = ms(redis.call('EXISTS', key('x', target)))
-    local v = redis.call('HMGET', key('g', target), 'said', 'id', 'uses', 'used', 'expires', 'taken')
+  if target ~= '-' then row[4] = ms(redis.call('EXISTS', key('x', target))) end
+  if grant ~= '-' then
+    local v = redis.call('HMGET', key('g', grant), 'said', 'id', 'uses', 'used', 'expires', 'taken')
     if v[1] and not v[6] and tonumber(v[5]) > NOW then
       local used = v[4] - (mine.g == v[2] and 1 or 0)
       if used < tonumber(v[3]) then row[5], row[6] = v[1], ms(used) end
