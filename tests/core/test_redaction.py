@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
@@ -112,6 +113,21 @@ def test_a_letter_with_its_own_marks_stays_readable() -> None:
 def test_a_pile_of_marks_does_not_hide_what_is_below() -> None:
     zalgo = "ก" + "\u0e48" * 30
     assert visible_text(zalgo).count("<U+0E48>") == 28
+
+
+def test_marks_without_end_are_never_normalised_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest, normalize = [0], unicodedata.normalize
+
+    def counted(form: Literal["NFC", "NFKC"], text: str) -> str:
+        longest.append(len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", counted)
+    text = "e" + "\u0323\u20d0" * 5000 + "ก" + "\u0e48\u0e38" * 5000
+    shown = visible_text(text)
+    assert original(shown) == text
+    assert warnings(text)
+    assert max(longest) < 100
 
 
 def test_ansi_escapes_never_pass() -> None:

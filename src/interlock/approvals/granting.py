@@ -43,6 +43,11 @@ def asked_for(deps: ApiDeps, action: Action, asked: models.DecisionRequest) -> G
             "Policy lets nobody grant calls like this one (`approvals.grants`), or something about"
             " this call keeps it from being granted. Nothing was decided: approve it without."
         )
+    if not judged.showable(decision.target or {}):
+        raise GrantRefused(
+            "What the call acts on is too long to be shown in full, so nobody can grant it."
+            " Nothing was decided: approve it without."
+        )
     bound, every = frozenset(decision.target or {}), frozenset(decision.arguments)
     if wanted.scope == "arguments" and bound != every:
         names = ", ".join(sorted(map(visible_line, bound)))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from ..core.actions import Action, ToolCall
 from ..core.decisions import Decision, Level
 from ..core.masking import Masks, masked
 from ..core.provenance import stated
-from ..core.redaction import visible_line
+from ..core.redaction import visible_line, visible_text
 from ..core.rules import GrantSpec, Indeterminate
 from . import models
-from .views import consequence, value_text
+from .views import consequence
+
+TARGETS = 20  #: arguments of a target that are shown, and values that the request is asked for
+TARGET_TEXT = 2000  #: characters of each that are shown
 
 
 def judgement(
@@ -52,6 +57,7 @@ def judgement(
         shadow=_limits(decision, decision.shadow, ("rule {} (", "limit {} ("), line),
         would_be=decision.would_be.word if decision.would_be is not None else "",
         target=target(decision.target or {}, masks, task),
+        target_more=max(0, len(decision.target or {}) - TARGETS),
         session=_session(decision),
         escalation=_later(decision, action.created, now),
         remind_ms=decision.remind_ms,
@@ -109,15 +115,27 @@ def _later(decision: Decision, created: int, now: int) -> list[models.Later]:
 
 
 def target(values: Mapping[str, Any], masks: Masks, task: str) -> list[models.Target]:
-    """Return the arguments that say what is acted on, and whether *task* names them."""
-    return [
-        models.Target(
-            name=visible_line(name),
-            visible=visible_line(masked(value)) if name in masks else value_text(value, masks),
-            stated=_stated(value, task),
-        )
-        for name, value in values.items()
-    ]
+    """Return the first arguments that say what is acted on, and whether *task* names them.
+
+    Looking a value up takes as long as the request is, and the agent writes both: no more than
+    TARGETS values are looked up, and what is long is cut.
+    """
+    shown, left = [], TARGETS
+    for name, value in islice(values.items(), TARGETS):
+        asked = len(value) if isinstance(value, list | tuple) else 1
+        named = _stated(value, task) if asked <= left else None
+        left -= asked if named is not None else 0
+        text = masked(value) if name in masks else _short(value, masks)
+        shown.append(models.Target(name=visible_line(name), visible=text, stated=named))
+    return shown
+
+
+def _short(value: Any, masks: Masks) -> str:
+    value = masks.value(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= TARGET_TEXT:
+        return visible_text(text)
+    return f"{visible_text(text[:TARGET_TEXT])}… ({len(text)} characters, see the arguments)"
 
 
 def _stated(value: object, task: str) -> bool | None:
@@ -127,12 +145,21 @@ def _stated(value: object, task: str) -> bool | None:
         return None
 
 
+def showable(values: Mapping[str, Any]) -> bool:
+    """Say whether `target` shows all of *values*: nobody grants for what they have not seen."""
+    if len(values) > TARGETS:
+        return False
+    return len(json.dumps(dict(values), ensure_ascii=False)) <= TARGET_TEXT
+
+
 def offer(
     spec: GrantSpec | None, action: Action, masks: Masks, task: str
 ) -> models.GrantOffer | None:
     """Return what may be granted with the next approval; None where nothing may."""
     decision = action.decision
     if spec is None or decision is None or not decision.grants or not decision.target:
+        return None
+    if not showable(decision.target):
         return None
     if len(action.votes) + 1 < decision.quorum:  # whoever completes the approval may grant
         return None

@@ -164,7 +164,9 @@ class Target(Model):
 
     name: str
     visible: str
-    stated: bool | None = Field(description="None: no request is known, or it cannot be told")
+    stated: bool | None = Field(
+        description="None: no request is known, or it cannot be told, or it was not looked up"
+    )
 
 
 class LimitHit(Model):
@@ -230,7 +232,8 @@ class Judgement(Model):
     limits: list[LimitHit]
     shadow: list[LimitHit] = Field(description="what fired in shadow mode, and changed nothing")
     would_be: str = Field(description="the level, were the policy enforced; empty: it is")
-    target: list[Target]
+    target: list[Target] = Field(description="the first 20; long ones are cut")
+    target_more: int = Field(description="how many more there are, see `arguments`")
     session: SessionState | None
     escalation: list[Later]
     remind_ms: int

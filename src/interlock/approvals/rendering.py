@@ -38,21 +38,23 @@ def painted(text: str) -> Markup:
     """Return visible text as HTML: tokens in their own elements, everything else escaped."""
     parts, end = [], 0
     for found in _TOKENS.finditer(text):
-        parts.append(escape(text[end : found.start()]))
-        parts.append(_mark(found))
+        parts += [escape(text[end : found.start()]), _mark(found)]
         end = found.end()
     parts.append(escape(text[end:]))
-    return Markup("").join(parts)
+    return Markup("".join(parts))  # noqa: S704, each part is escaped
+
+
+_LF = Markup('<span class="pt nl" title="line feed">↵</span>')
+_TAB = Markup('<span class="pt nl" title="tab">⇥</span>\t')
 
 
 def _mark(found: re.Match[str]) -> Markup:
     token = found.group()
     match found.lastgroup:
         case "lf":
-            mark, after = Markup('<span class="pt nl" title="line feed">↵</span>'), "\n"
-            return mark + (after if token.endswith("\n") else "")
+            return _LF + "\n" if token.endswith("\n") else _LF
         case "tab":
-            return Markup('<span class="pt nl" title="tab">⇥</span>\t')
+            return _TAB
         case "spaces":
             return Markup('<span class="sp" title="{} spaces">{}</span>').format(len(token), token)
         case _:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from .redaction import Kind, visible, visible_line
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'.][^\W\d_]+)*")
+_UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ALONE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "NKO"})
 # letters of other scripts that most fonts draw exactly like an ASCII letter
@@ -28,9 +29,14 @@ _MOST = 8  #: warnings per text
 
 def warnings(text: str) -> tuple[str, ...]:
     """Return what a reader should know before trusting their eyes; empty for plain text."""
-    if text.isascii() and not any(span.kind is Kind.POINT for span in visible(text)):
+    if not _UNUSUAL.search(text):
         return ()
-    return tuple(dict.fromkeys(_warn(text)))[:_MOST]
+    found: dict[str, None] = {}
+    for warning in _warn(text):
+        found[warning] = None
+        if len(found) == _MOST:
+            break
+    return tuple(found)
 
 
 def _warn(text: str) -> Iterator[str]:

@@ -54,6 +54,7 @@ _RANGES = (
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"})
 _MARKS = frozenset({"Mn", "Mc", "Me"})
 _MARKS_IN_A_ROW = 2  #: Thai and Hebrew need two; more than that only hides what is below
+_MARKS_AT_MOST = 16  #: normalising takes time that grows with the square of the marks in a row
 
 _PIECE = re.compile(
     r"(?P<escape><(?=U\+|0x))"
@@ -140,7 +141,8 @@ def _cluster(base: str, marks: str) -> list[tuple[str, bool]]:
     shown = [(base, _unseen(base))] if base else []
     # marks need a letter to sit on, and must not combine into what also exists whole
     sound = bool(base) and not _unseen(base) and unicodedata.category(base)[0] == "L"
-    sound = sound and unicodedata.normalize("NFC", base + marks) == base + marks
+    whole = base + marks[:_MARKS_AT_MOST]
+    sound = sound and unicodedata.normalize("NFC", whole) == whole
     for place, mark in enumerate(marks):
         shown.append((mark, not sound or place >= _MARKS_IN_A_ROW or _unseen(mark)))
     return shown
