@@ -70,7 +70,7 @@ def test_a_wrong_variable_is_told_by_its_name(
     (folder / "interlock.yaml").write_text("")
     monkeypatch.setenv("INTERLOCK__LOG__LEVEL", "loud")
     said = interlock("keys", "list")
-    assert said.err.startswith("INTERLOCK__LOG__LEVEL: input should be 'debug', 'info'")
+    assert said.err.startswith("INTERLOCK__LOG__LEVEL: write debug, info, warning or error here")
 
 
 def test_an_expected_failure_has_a_cure_and_no_traceback(interlock: Command, folder: Path) -> None:
