@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from interlock import tryout
 from interlock.core.errors import InvalidDocument
-from interlock.tryout import contents, load_apart, load_once_tested, load_tested, stamped
+from interlock.core.rules import PolicySet
+from interlock.policies.load import load_policies
+from interlock.tryout import (
+    contents,
+    load_apart,
+    load_once_apart,
+    load_once_tested,
+    load_tested,
+    stamped,
+)
 from tests.test_reload import BANK, SUITE
 
 
@@ -52,8 +63,21 @@ def test_files_that_never_rest_are_refused(bank: Path, monkeypatch: pytest.Monke
 def test_every_case_that_fails_is_told(bank: Path) -> None:
     suite(bank, "deny")
 
-    with pytest.raises(InvalidDocument, match="bank_test.yaml:.*want 'deny', got 'allow'"):
+    with pytest.raises(InvalidDocument, match="bank_test.yaml:.*want 'deny', got 'allow'") as wrong:
         load_tested([bank])
+    (problem,) = wrong.value.problems
+    assert "a payment" in problem.message, "the case"
+    test = bank.with_name("bank_test.yaml")
+    assert f"mend it, or the test: `interlock policy test {test}` shows" in problem.message
+
+
+def test_of_very_many_problems_the_first_are_told(bank: Path) -> None:
+    case = "  - {name: one, call: {tool: bank.pay}, expect: {level: deny}}\n"
+    bank.with_name("bank_test.yaml").write_text(SUITE.replace("LEVEL", "allow") + case * 150)
+
+    told = json.loads(tryout.main([str(bank)]))["problems"]
+    assert len(told) == tryout.MOST_TOLD + 1
+    assert "and 50 problems more: `interlock policy check`" in told[-1]["message"]
 
 
 def test_files_that_passed_are_not_tried_again(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +94,65 @@ def test_files_that_passed_are_not_tried_again(bank: Path, monkeypatch: pytest.M
     note.write_bytes(b"\xff")
     suite(bank, "allow")
     assert load_once_tested([bank], note).digest == first.digest
+
+
+Load = Callable[[Sequence[Path]], PolicySet]
+
+
+def for_a_moment_other(bank: Path, policy: str) -> Load:
+    """Read files that are *policy* just then, and what they were before and after."""
+
+    def load(paths: Sequence[Path]) -> PolicySet:
+        before = bank.read_text()
+        bank.write_text(policy)
+        loaded = load_policies(paths)
+        bank.write_text(before)
+        return loaded
+
+    return load
+
+
+def test_a_policy_that_was_there_for_a_moment_has_not_passed(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = bank.with_name("policy.tested")
+    load_once_tested([bank], note)
+    loads = iter([for_a_moment_other(bank, BANK.format(version=2)), load_policies])
+    monkeypatch.setattr(tryout, "load_policies", lambda paths: next(loads)(paths))
+
+    assert load_once_tested([bank], note).policy.ref.version == 1
+
+
+async def test_the_policy_in_force_is_the_one_that_was_tried_out(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tryout, "load_policies", for_a_moment_other(bank, BANK.format(version=2)))
+
+    with pytest.raises(InvalidDocument, match="what was read is not what was tried out"):
+        await load_apart([bank])
+
+
+async def test_at_the_start_another_process_tries_out_what_has_not_passed(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = bank.with_name("policy.tested")
+    suite(bank, "deny")
+    with pytest.raises(InvalidDocument, match="want 'deny', got 'allow'"):
+        await load_once_apart([bank], note)
+    suite(bank, "allow")
+    first = await load_once_apart([bank], note)
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert (await load_once_apart([bank], note)).digest == first.digest
+
+
+async def test_reading_that_does_not_end_is_a_problem(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tryout, "READING", 0.0)
+    for load in (load_apart([bank]), load_once_apart([bank], bank.with_name("policy.tested"))):
+        with pytest.raises(InvalidDocument, match="reading the files did not end within 0 s"):
+            await load
 
 
 def test_where_nothing_can_be_noted_files_are_tried_each_time(bank: Path) -> None:
