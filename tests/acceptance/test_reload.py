@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -53,7 +55,7 @@ def test_promise_27_a_broken_policy_changes_nothing_and_the_right_one_is_in_forc
     config = with_tool(tool) | {"log": {"level": "info"}}
     with gate(folder, config) as running:
         path = folder / "policy.yaml"
-        note = {"url": f"{running.tool}/notes", "headers": LATER}
+        note: dict[str, Any] = {"url": f"{running.tool}/notes", "headers": LATER}
         assert httpx.post(json={"text": "a"}, **note).status_code == 200
 
         path.write_text(POLICY.replace("at_least: approve}", "at_least: aprove}", 1))
@@ -77,6 +79,33 @@ def test_promise_27_a_broken_policy_changes_nothing_and_the_right_one_is_in_forc
         assert tool.hits == 3
 
 
+def test_files_that_nobody_can_read_to_the_end_change_nothing_and_hold_up_nothing(
+    folder: Path, tool: Tool
+) -> None:
+    config = with_tool(tool) | {"log": {"level": "info"}}
+    with gate(folder, config) as running:
+        note: dict[str, Any] = {"url": f"{running.tool}/notes", "headers": LATER}
+        os.mkfifo(folder / "policy_test.yaml")
+        running.words.wait(r"policy_test.yaml:1:1: is a pipe, not a file")  # looked at every second
+        (folder / "policy.yaml").unlink()
+        (folder / "policy.yaml").symlink_to("/dev/zero")
+        running.process.send_signal(signal.SIGHUP)
+        running.words.wait(r"policy.yaml:1:1: is a device, not a file")
+
+        assert metric(running.people, "interlock_policy_stale") == 1
+        assert httpx.post(json={"text": "a"}, **note).status_code == 200
+        assert running.stop() == 0
+
+
+def test_a_pipe_among_the_policies_keeps_interlock_from_starting(folder: Path) -> None:
+    path = write(folder, CONFIG)
+    os.mkfifo(folder / "policy_test.yaml")
+
+    code, said = refused_to_start(path)
+
+    assert code == 2 and "policy_test.yaml:1:1: is a pipe, not a file" in said
+
+
 def test_promise_27_a_policy_whose_tests_fail_keeps_interlock_from_starting(folder: Path) -> None:
     path = write(folder, CONFIG)
     (folder / "policy_test.yaml").write_text(SUITE.replace("LEVEL", "deny"))
@@ -85,3 +114,4 @@ def test_promise_27_a_policy_whose_tests_fail_keeps_interlock_from_starting(fold
 
     assert code == 2
     assert "policy_test.yaml:" in said and "want 'deny', got 'allow'" in said
+    assert "adding a note" in said and "`interlock policy test " in said, "which, and how to go on"
