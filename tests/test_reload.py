@@ -534,6 +534,22 @@ async def test_a_file_that_no_suite_names_can_go_and_what_goes_with_it_is_named(
     assert len(house.world.gate.policy_state.vanished) == 50
 
 
+async def test_a_file_that_a_suite_names_cannot_go(house: Bank) -> None:
+    rules = house.folder / "rules.yaml"
+    rules.write_text(RULES + "  - {id: all, tools: ['*'], at_least: notify}\n")
+    (house.folder / "rules_test.yaml").write_text(
+        "apiVersion: interlock/v1\nkind: PolicyTest\npolicy: [rules.yaml]\n"
+        "cases:\n- {name: any, call: {path: /any}, expect: {rules: [all]}}\n"
+    )
+    await house.watch.look()
+    assert house.problems == "" and house.counts.loaded == [1]
+    rules.unlink()
+    await house.watch.look()
+
+    assert "rules.yaml:1:1: cannot be read: No such file or directory;" in house.problems
+    assert house.world.gate.policy.rules, "it is still enforced"
+
+
 async def failing_tests_change_nothing(bank: Bank) -> None:
     bank.suite("allow")
     bank.write(2, HELD)

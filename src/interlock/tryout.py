@@ -23,7 +23,7 @@ from . import __version__
 from .aside import Aside
 from .core.errors import InvalidDocument, Problem
 from .core.rules import PolicySet
-from .policies.files import check_count, read_file, yaml_files
+from .policies.files import SUFFIXES, check_count, read_file, yaml_files
 from .policies.load import is_suite, load_policies, policy_files
 from .policies.positions import load_model
 from .policies.suite import policies_of, run
@@ -65,9 +65,10 @@ def load_tested(paths: Sequence[Path]) -> Loaded:
         policy = load_policies(paths)
         for folder in _folders(paths):
             check_count(folder)  # else a suite could be among those that are not listed
-        about = frozenset(file.resolve() for file in policy_files(paths))
+        folders = frozenset(path.resolve() for path in paths if path.is_dir())
+        asked = _Asked(files=_resolved(paths), folders=folders)
         failures = [
-            problem for suite in _suites(paths) for problem in _failures(suite, policy, about)
+            problem for suite in _suites(paths) for problem in _failures(suite, policy, asked)
         ]
         if contents(paths) != digest:
             continue  # somebody is writing: what was tried out is not what was read
@@ -92,21 +93,37 @@ def _suites(paths: Sequence[Path]) -> Iterator[Path]:
             yield folder
 
 
-def _failures(file: Path, policy: PolicySet, loaded: frozenset[Path]) -> Iterator[Problem]:
+def _failures(file: Path, policy: PolicySet, asked: _Asked) -> Iterator[Problem]:
     """Run one suite; one that is about none of the loaded files says nothing about them."""
     try:
         suite, document = load_model(read_file(file), str(file), SuiteDocument)
-        named = policies_of(suite, file)
     except InvalidDocument:
-        if _mentions(file, loaded):
+        if _mentions(file, asked.files):
             raise
         return
-    about = frozenset(each.resolve() for each in policy_files(named))
-    if not about & loaded:
+    about = _resolved([file.parent / name for name in suite.policy])
+    if not any(map(asked.concerns, about)):
         return
-    judged = policy if about == loaded else load_policies(named)
+    named = policies_of(suite, file)
+    judged = policy if about == asked.files else load_policies(named)
     for number, failure in enumerate(run(suite, document, judged).failures):
         yield failure.problem if number else _with_cure(failure.problem, file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is tried out: its files, and the folders whose files all belong to it."""
+
+    files: frozenset[Path]
+    folders: frozenset[Path]
+
+    def concerns(self, file: Path) -> bool:
+        """Whether *file* is part of it, or would be if it were there."""
+        return file in self.files or (file.parent in self.folders and file.suffix in SUFFIXES)
+
+
+def _resolved(paths: Sequence[Path]) -> frozenset[Path]:
+    return frozenset(file.resolve() for file in policy_files(paths))
 
 
 def _with_cure(problem: Problem, suite: Path) -> Problem:
