@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from interlock.core import events
 from interlock.core.actions import Action, Answer, Review, Reviewer, State, Verdict
 from interlock.core.commands import Claim, Forward, Notify, Reply
-from interlock.core.decisions import Decision, Escalation, Level
+from interlock.core.decisions import Decision, Escalation, Level, Stake
 from interlock.core.errors import (
     Forbidden,
     IllegalTransition,
@@ -351,6 +351,22 @@ def test_an_edited_call_shows_the_target_that_it_has_now() -> None:
     after, _ = step(action, says(action, verdict=Verdict.EDIT, now=now, call=edited(action)))
 
     assert after.decision is not None and after.decision.target == {"to": "eve"}
+
+
+def test_an_edited_call_shows_why_it_waits_now_under_the_oversight_it_was_held_for() -> None:
+    """Fault caught: the second approver reads the stake and the steps of the call as it was."""
+    action = held(
+        a_decision(level=Level.APPROVE_DUAL, quorum=2, stake=Stake.HIGH, trace=("amount 400",))
+    )
+    now = a_decision(stake=Stake.LOW, facet="amount", trace=("amount 60",))
+
+    after, _ = step(action, says(action, verdict=Verdict.EDIT, now=now, call=edited(action)))
+
+    shown = after.decision
+    assert shown is not None
+    assert (shown.level, shown.quorum) == (Level.APPROVE_DUAL, 2)
+    assert (shown.stake, shown.facet) == (Stake.LOW, "amount")
+    assert shown.trace == ("amount 60", "before the edit: approve_dual, at high stake")
 
 
 def test_policy_beats_an_approval() -> None:

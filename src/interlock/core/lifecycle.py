@@ -213,13 +213,7 @@ def _edited(action: Action, event: Reviewed) -> Step:
             f"Policy asks for {event.decision.level.word} of the edited call, more than the"
             f" {held.level.word} that it is held for. Reject it and let the agent ask again."
         )
-    # shown are the arguments of the edited call, under the oversight of the held one
-    decision = replace(
-        stricter(held, event.decision),
-        arguments=event.decision.arguments,
-        sources=event.decision.sources,
-        target=event.decision.target,
-    )
+    decision = _edited_under(held, event.decision)
     action = replace(
         action,
         call=review.call,
@@ -233,6 +227,26 @@ def _edited(action: Action, event: Reviewed) -> Step:
     if decision.quorum > 1:
         return _move(action, event, S.HELD, votes=(signed,)), ()
     return _clear(action, event, votes=(signed,)), (Claim(),)
+
+
+def _edited_under(held: Decision, now: Decision) -> Decision:
+    """Return what policy says of the edited call, under the oversight of the held one."""
+    kept = stricter(held, now)
+    before = f"before the edit: {held.level.word}, at {held.stake.word} stake"
+    return replace(
+        now,
+        level=kept.level,
+        quorum=kept.quorum,
+        approvers=kept.approvers,
+        escalate=kept.escalate,
+        remind_ms=kept.remind_ms,
+        hold_ms=kept.hold_ms,
+        require_reason=kept.require_reason,
+        editable=kept.editable,
+        orphans=kept.orphans,
+        redacted=kept.redacted,
+        trace=(*now.trace, before),
+    )
 
 
 def _spoken(review: Review) -> Answer:
