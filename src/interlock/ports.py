@@ -69,6 +69,7 @@ class Limits:
     held_per_agent: int = 1000
     held_in_all: int = 100_000
     tasks_per_agent: int = 1000  #: sessions whose user's request is kept, at any time
+    kept_per_agent: int = 2**28  #: bytes that one agent can make the store keep, by and large
     join_window_ms: int = 600_000  #: how long a settled call answers identical retries
     keep_ms: int = 3_600_000  #: how long a finished call that no person saw is kept
     keep_keyed_ms: int = 86_400_000  #: the same with an Idempotency-Key, which lives as long

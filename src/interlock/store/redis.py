@@ -142,7 +142,8 @@ class RedisStore:
             after.key,
             int(decision.stake) if decision else 3,
             int(_watched(after)),
-            f"{self._limits.held_per_agent} {self._limits.held_in_all}",
+            f"{self._limits.held_per_agent} {self._limits.held_in_all}"
+            f" {self._limits.kept_per_agent}",
             self._limits.join_window_ms,
             self._keep(after),
             encode_effects(change.effects) if new or operation == "edit" else "",

@@ -101,7 +101,10 @@ local function add(s, where)
     local over = math.min(total - FULL, tonumber(s.weight))
     redis.call('HINCRBY', b, where, '-' .. ms(over))
     s.counted = ms(s.weight - over)
-  elseif where ~= 'p' and total == tonumber(s.weight) then prune(s) end  -- once for a new bucket
+  elseif where ~= 'p' and total == tonumber(s.weight) then  -- once for each new bucket
+    prune(s)
+    kept('v', AGENT, 250, s.window)
+  end
 end
 
 local function free(s)
@@ -134,6 +137,15 @@ local function fits(new, old, held)
     end
   end
   return granted(new, old)
+end
+
+-- Whether the call would make the store keep a session or a counter that it does not have.
+local function adds(e)
+  if e.s and redis.call('EXISTS', key('t', string.match(e.s, '^%S+'))) == 0 then return true end
+  for _, s in ipairs(e.shares) do
+    if redis.call('EXISTS', key('b', s.key)) == 0 then return true end
+  end
+  return false
 end
 
 -- Take what fits. An edit's budgets take the place of the old ones; the hold stays the same hold.
@@ -180,6 +192,7 @@ local function note(c, said, sign, sent_at)
   end
   redis.call('HSET', t, unpack(now))
   if sign < 0 then return end
+  if not was[1] then kept('v', AGENT, 400, tonumber(lasts)) end
   redis.call('PEXPIRE', t, lasts)
   local left = redis.call('PTTL', key('k', k))  -- the request lives as long as its session
   if left > 0 and left < tonumber(lasts) then
@@ -191,6 +204,10 @@ end
 
 local function mark(kind, said)
   local k, lasts = string.match(said, '^(%S+) (%d+)$')
+  if kind == 'n' and redis.call('EXISTS', key('n', k)) == 0 then  -- what is new asks for more care
+    if over('y', AGENT) then return end
+    kept('y', AGENT, 150, tonumber(lasts))
+  end
   redis.call('SET', key(kind, k), '1', 'PX', lasts)
 end
 
@@ -242,7 +259,7 @@ local function remind(id, spec, created)
   else redis.call('ZREM', P .. ':remind', id) end
 end
 
-PAST = { NOTHING = NOTHING, effects_of = effects_of, keep = keep, fits = fits, take = take,
+PAST = { NOTHING = NOTHING, effects_of = effects_of, keep = keep, fits = fits, adds = adds, take = take,
          carry = carry, remind = remind, usage = usage, share = share, decayed = decayed }
 return PAST
 end

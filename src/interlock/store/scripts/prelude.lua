@@ -23,12 +23,22 @@ local function unlist(id, c)
   redis.call('SREM', key('o', redis.call('HGET', c, 'agent')), id)
 end
 
+-- What its own agent took back interests nobody for long, and what nobody decided must not fill
+-- the store: return how long it is kept.
+local function unseen(c, st, agent, lasts)
+  local size = redis.call('HSTRLEN', c, 'call') + redis.call('HSTRLEN', c, 'rec')
+  if st == 'cancelled' then
+    return kept('u', agent, size, HOUR) > MOST / 4 and MOMENT or math.min(lasts, HOUR)
+  end
+  return kept('y', agent, size, lasts) > MOST and math.min(lasts, HOUR) or lasts
+end
+
 local FORGET = { expired = true, cancelled = true }
 local FINAL = { denied = true, rejected = true, responded = true, expired = true,
                 cancelled = true, answered = true, resolved = true }
 local function settle(id, c, st)
   unlist(id, c)
-  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched')
+  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent')
   if v[1] and v[1] ~= '' and redis.call('GET', key('f', v[1])) == id then
     if FORGET[st] then redis.call('DEL', key('f', v[1]))
     else redis.call('PEXPIRE', key('f', v[1]), v[2]) end
@@ -38,9 +48,10 @@ local function settle(id, c, st)
     redis.call('ZREMRANGEBYRANK', P .. ':recent', 0, -1001)
   end
   if st == 'unknown' then redis.call('ZADD', P .. ':unknown', ms(NOW), id)
-  else redis.call('ZREM', P .. ':unknown', id); 
-    -- what its own agent took back interests nobody for long, and must not fill the store
-    redis.call('PEXPIRE', c, st == 'cancelled' and math.min(v[3], 3600000) or v[3]) end
+  else
+    redis.call('ZREM', P .. ':unknown', id)
+    redis.call('PEXPIRE', c, FORGET[st] and unseen(c, st, v[5], tonumber(v[3])) or v[3])
+  end
 end
 
 -- Whoever touches an action past its deadline ends it: no sweeper has to be alive.

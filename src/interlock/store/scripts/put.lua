@@ -80,6 +80,19 @@ local function place(stake, mine)
   return ms(math.min(math.floor(mine / TURN), TURNS) * 4e13 + (3 - stake) * 1e13 + NOW)
 end
 
+-- Whether the call would make the store keep, for long, more than its record.
+local function unknown(a, effects)
+  return a.idem ~= '' or effects and past().adds(effects)
+      or a.session ~= '' and redis.call('EXISTS', key('s', a.session)) == 0
+end
+
+-- Note what will be kept of the call. Held ones have a bound of their own; see unseen().
+local function keeps(a, held)
+  local bytes = #a.rec + #a.call + 1000
+  if a.idem ~= '' then kept('v', a.agent, bytes, tonumber(a.keep))
+  elseif not held and kept('u', a.agent, bytes) > MOST / 4 then a.keep = ms(MOMENT) end
+end
+
 local function create(a, c)
   local joined = joins(a)
   if joined then return joined end
@@ -89,13 +102,17 @@ local function create(a, c)
   local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and past().effects_of(a.eff)
   if effects == nil then return { 'ILLEGAL', 'damaged' } end
   if effects and not past().fits(effects, nil, held) then return { 'FACTS', '' } end
+  local named = a.idem ~= '' or a.session ~= '' or effects
+  if named and over('v', a.agent) and unknown(a, effects) then return { 'FULL', 'kept' } end
+  keeps(a, held)
   local ver = move(a.id, c, 'proposed', sent and 'approved' or a.to, a.nonce, a.event)
   redis.call('HSET', c, 'rec', a.rec, 'call', a.call, 'digest', a.digest, 'agent', a.agent,
              'owner', a.owner, 'quorum', a.quorum, 'created', ms(NOW), 'fp', a.fp, 'idem', a.idem,
              'window', a.window, 'keep', a.keep, 'watched', a.watched, 'stake', a.stake)
   if a.session ~= '' then
     local s = key('s', a.session)
-    redis.call('LPUSH', s, a.id); redis.call('LTRIM', s, 0, 19); redis.call('PEXPIRE', s, 86400000)
+    if redis.call('LPUSH', s, a.id) == 1 then kept('v', a.agent, 800, DAY) end
+    redis.call('LTRIM', s, 0, 19); redis.call('PEXPIRE', s, DAY)
   end
   if a.idem ~= '' then redis.call('SET', key('i', a.idem), a.id .. ' ' .. a.fp, 'PX', a.keep) end
   if held then
@@ -174,7 +191,10 @@ end
 local function finish(a, c, ver, from)
   if a.rec ~= '' then redis.call('HSET', c, 'rec', a.rec) end
   if a.to == 'held' then reminded(a, c) end
-  if a.answer ~= '' then redis.call('HSET', c, 'answer', a.answer) end
+  if a.answer ~= '' then
+    redis.call('HSET', c, 'answer', a.answer)
+    kept(a.idem ~= '' and 'v' or 'u', a.agent, #a.answer)
+  end
   local at = 0
   if a.op == 'notsent' then
     at = tonumber(redis.call('HGET', c, 'lapses') or '0')
@@ -239,7 +259,9 @@ local out = {}
 for i = 1, #ARGV do
   local a, fields = {}, { struct.unpack(PACKED, ARGV[i]) }
   for j = 1, #NAMES do a[NAMES[j]] = fields[j] end
-  a.cap, a.capall = string.match(a.cap, '^(%d+) (%d+)$')
+  local most
+  a.cap, a.capall, most = string.match(a.cap, '^(%d+) (%d+) ?(%d*)$')
+  MOST, AGENT = tonumber(most) or MOST, a.agent
   local r, c, lapsed = apply(a)
   local v = redis.call('HMGET', c, 'ver', 'deadline', 'created')
   out[#out + 1] = { r[1], r[2], v[1] or '0', ms(NOW), v[2] or '0', v[3] or '0', lapsed }
