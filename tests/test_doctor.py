@@ -14,7 +14,7 @@ from interlock.core.decisions import Level, PolicyRef, Reversibility
 from interlock.core.errors import WeakGround
 from interlock.core.identity import KeyRecord, Kind
 from interlock.core.matching import build
-from interlock.core.patterns import HttpMatch
+from interlock.core.patterns import Discriminator, HttpMatch, McpMatch, Pattern
 from interlock.core.rules import Levels, LevelSpec, PolicySet, Tool
 from interlock.doctor import Ground, Weakness, refuse, survey, weak_ground
 from interlock.ports import Durability
@@ -26,6 +26,7 @@ TWO = {"INTERLOCK__PEOPLE__LOCAL": '[{"id": "ann", "groups": ["ops"]}, {"id": "b
 
 
 def a_config(**settings: str) -> Config:
+    settings = {"UPSTREAMS": '{"a": {"url": "https://a.example"}}'} | settings
     names = {f"INTERLOCK__{name}": value for name, value in settings.items()}
     return load_config(None, TWO | names | {"TOKEN": "t" * 40})
 
@@ -126,6 +127,20 @@ def test_a_credential_belongs_under_tls(url: str, expected: set[str]) -> None:
     upstream = json.dumps({"a": {"url": url, "allow_private": True, "credentials": token}})
     found = weak_ground(a_config(UPSTREAMS=upstream), SOLID, LASTING, ground=GOOD)
     assert names(found) == expected
+
+
+def test_what_no_call_can_reach_and_what_no_entry_describes_is_said() -> None:
+    match = McpMatch(server="mail", tool=Discriminator("tool", (Pattern("send"),)))
+    policy = a_policy()
+    tools = {**policy.tools, "mail.send": Tool(id="mail.send", match=match)}
+    config = a_config(UPSTREAMS='{"b": {"url": "https://b.example"}}')
+
+    found = weak_ground(config, SOLID, replace(policy, tools=tools), ground=GOOD)
+
+    assert names(found) == {"mcp", "no-upstream", "no-tools"}
+    assert any("MCP servers (mail)" in weakness.what for weakness in found)
+    assert any("not configured: a." in weakness.what for weakness in found)
+    assert any("configured upstream: b." in weakness.what for weakness in found)
 
 
 def test_an_approvers_key_is_a_person_too() -> None:

@@ -17,6 +17,7 @@ import aiohttp.http_parser
 from .core.decisions import Level, Reversibility
 from .core.errors import WeakGround
 from .core.identity import KeyRecord, Kind
+from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
 from .ports import Durability
 from .settings import Config, Node
@@ -77,6 +78,7 @@ def weak_ground(
         *_store(config, durability, policy, ground),
         *_listeners(config),
         *_upstreams(config),
+        *_catalogue(config, policy),
         *_identities(config, policy, keys),
     )
     return tuple(sorted(found, key=lambda weakness: not weakness.critical))
@@ -219,6 +221,37 @@ def _upstreams(config: Config) -> Iterator[Weakness]:
                 what=f"The credential of upstream `{name}` goes out unencrypted.",
                 cure=f"Use https:// in `upstreams.{name}.url`.",
             )
+
+
+def _catalogue(config: Config, policy: PolicySet) -> Iterator[Weakness]:
+    matches = [tool.match for tool in policy.tools.values()]
+    servers = {match.server for match in matches if isinstance(match, McpMatch)}
+    if servers:
+        yield Weakness(
+            name="mcp",
+            what=f"Policy has tools of MCP servers ({_some(servers)}); this version judges and"
+            " tests them, but no MCP client can call them through it yet.",
+            cure="Guard their HTTP APIs, or keep the entries for the version that listens.",
+        )
+    named = {match.upstream for match in matches if isinstance(match, HttpMatch)}
+    if missing := named - set(config.upstreams):
+        yield Weakness(
+            name="no-upstream",
+            what=f"Policy has tools of upstreams that are not configured: {_some(missing)}.",
+            cure="Add them under `upstreams`, or mend the name: no call can reach these tools.",
+        )
+    if bare := set(config.upstreams) - named:
+        yield Weakness(
+            name="no-tools",
+            what=f"Policy has no tool of a configured upstream: {_some(bare)}.",
+            cure="Describe its tools, for example with `interlock policy draft`; until then every"
+            " call to it is unknown.",
+        )
+
+
+def _some(names: set[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
 def _identities(
