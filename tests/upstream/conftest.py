@@ -5,9 +5,10 @@ import pytest
 from interlock.upstream.http import HttpSettings, HttpUpstream
 
 
-@pytest.fixture
-async def to():
-    """Open upstreams on URLs; all are closed at the end."""
+@pytest.fixture(params=["direct", "session"])
+async def to(request, monkeypatch):
+    """Open upstreams on URLs, by either way to send; all are closed at the end."""
+    monkeypatch.setattr("interlock.upstream.http.DIRECT", request.param == "direct")
     opened = []
 
     def open_one(url, *, resolver=None, **changes):

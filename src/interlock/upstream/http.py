@@ -20,8 +20,10 @@ from yarl import URL
 from ..core.actions import ToolCall
 from ..core.errors import UpstreamError, UpstreamLost, UpstreamUnreachable
 from .credentials import Credential, Headers, NoCredential
+from .direct import TRIED, Direct, DirectResponse
 from .resolver import CheckedResolver, check_host, reach_of
 
+DIRECT = TRIED.match(aiohttp.__version__) is not None
 _AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
@@ -92,6 +94,13 @@ class HttpUpstream:
         reach = reach_of(host, allow_private=settings.allow_private)
         self._resolver = CheckedResolver(reach, resolver)
         self._session: aiohttp.ClientSession | None = None
+        self._direct: Direct | None = None
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,
+            connect=settings.connect_s,
+            sock_connect=settings.connect_s,
+            sock_read=settings.read_s,
+        )
 
     async def send(self, call: ToolCall) -> HttpExchange:
         """Send *call* once and return as soon as the answer's head is there.
@@ -103,14 +112,7 @@ class HttpUpstream:
         url = self._base + call.target
         headers = self._authenticated(call, url)
         try:
-            response = await self._open().request(
-                call.method,
-                URL(url, encoded=True),
-                headers={"Content-Length": str(len(call.body))} if call.body else None,
-                data=_payload(call.body),
-                allow_redirects=False,
-                middlewares=(_once(headers),),
-            )
+            response = await self._sent(call, url, headers)
         except UpstreamError:
             raise
         except Exception as error:  # whatever it is, the call may have left: never a retry
@@ -121,6 +123,23 @@ class HttpUpstream:
                 f"The tool answered with {response.status}, which is no final status."
             )
         return HttpExchange(response)
+
+    async def _sent(
+        self, call: ToolCall, url: str, headers: Headers
+    ) -> aiohttp.ClientResponse | DirectResponse:
+        session = self._open()
+        if self._direct is not None:
+            request = self._direct.written(call, headers)
+            if request is not None:
+                return await self._direct.send(call.method, request)
+        return await session.request(
+            call.method,
+            URL(url, encoded=True),
+            headers={"Content-Length": str(len(call.body))} if call.body else None,
+            data=_payload(call.body),
+            allow_redirects=False,
+            middlewares=(_once(headers),),
+        )
 
     def _authenticated(self, call: ToolCall, url: str) -> Headers:
         try:
@@ -136,23 +155,29 @@ class HttpUpstream:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = self._new_session()
+            connector = self._new_connector()
+            self._session = self._new_session(connector)
+            if DIRECT and self._settings.keep_alive_s > 0:
+                base = base_url(self._settings.url)
+                self._direct = Direct(self._session, connector, base, self._timeout)
         return self._session
 
-    def _new_session(self) -> aiohttp.ClientSession:
+    def _new_connector(self) -> aiohttp.BaseConnector:
         settings = self._settings
         pool: dict[str, Any] = (
             {"keepalive_timeout": settings.keep_alive_s}
             if settings.keep_alive_s > 0
             else {"force_close": True}
         )
-        connector = aiohttp.TCPConnector(
+        return aiohttp.TCPConnector(
             resolver=self._resolver,
             use_dns_cache=False,
             limit=settings.max_connections,
             ssl=settings.tls or True,
             **pool,
         )
+
+    def _new_session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -161,26 +186,21 @@ class HttpUpstream:
             skip_auto_headers=_AUTO_HEADERS,
             max_line_size=_MAX_HEADER,
             max_field_size=_MAX_HEADER,
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                connect=settings.connect_s,
-                sock_connect=settings.connect_s,
-                sock_read=settings.read_s,
-            ),
+            timeout=self._timeout,
         )
 
     async def close(self) -> None:
         """Close every connection. Calls in flight end as UpstreamLost."""
         if self._session is not None:
             await self._session.close()
-            self._session = None
+            self._session = self._direct = None
         await self._resolver.close()
 
 
 class HttpExchange:
     """An answer as it arrives; see `ports.Exchange`."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse | DirectResponse) -> None:
         self._response = response
         self.status = response.status
         self.headers = _end_to_end(response.raw_headers)
