@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.core.provenance import LONGEST, MOST, stated
+from interlock.core.provenance import LONGEST, MOST, MOST_NUMBERS, Steps, stated
 from interlock.core.rules import Indeterminate
 
 TASK = (
@@ -78,7 +78,7 @@ WORDS = st.text(st.characters(categories=["Ll", "Lu", "Nd"]), min_size=1, max_si
 def test_every_whole_word_of_a_request_is_stated(
     before: list[str], word: str, after: list[str]
 ) -> None:
-    assert stated(word, " ".join([*before, word, *after]))
+    assert stated(word, ", ".join([*before, word, *after]))  # digits in a row are one number
 
 
 @given(value=st.text(max_size=20), task=st.text(min_size=1, max_size=60))
@@ -110,3 +110,130 @@ def test_a_value_that_only_becomes_the_named_one_when_tidied_is_not_stated(value
 def test_a_value_with_such_forms_is_stated_where_it_occurs_as_it_is() -> None:
     assert stated("\uff42ob", "Ask \uff42ob.")
     assert stated("bob", "Ask \uff42ob.")
+
+
+@pytest.mark.parametrize(
+    ("value", "task"),
+    [
+        ("strasse", "Write to Straße."),
+        ("σασ", "Greet σας."),
+        ("brien@corp.example", "Mail o'brien@corp.example."),
+        ("brien@corp.example", "Mail o\u2019brien@corp.example."),
+        ("bank.example", "Look at bank.example:8443."),
+        ("root", "Log in with user=root."),
+        ("bob", 'Mail "bob"@corp.example.'),
+        ("bob", "Mail bob's@corp.example."),
+        ("corp\\\\bob", "Ask x!corp\\\\bob."),
+        ("bob", "Ask bob\u0301."),
+        ("bob", "Ask bob\u200by."),
+        ("bob", f"Ask bob{'.' * 99}eve."),
+        *[("root", f"Take a{joint}root.") for joint in "'!#$&*=?^{|}~:\\"],
+        *[("root", f"Take root{joint}a.") for joint in "!#$&*=?^{|}~:\\"],
+    ],
+)
+def test_what_only_resembles_or_is_part_of_what_was_named_is_not_stated(
+    value: str, task: str
+) -> None:
+    """Fault caught: case folding makes one of two names; a token ends at a mark within it."""
+    assert not stated(value, task)
+
+
+@pytest.mark.parametrize(
+    ("value", "task"),
+    [
+        ("STRAßE", "Write to straße."),
+        ("ΣΑΣ", "Greet σας."),
+        ("bob", "Take Bob's report, please"),
+        ("bob", 'Ask "bob","eve".'),
+        ("bob", "Ask (bob)."),
+        ("bob@corp.example", "Bob<bob@corp.example>: thanks!"),
+        ("bob", "Ask **bob**!"),
+        ("bob", "xbob bobx bob"),
+        ("a b a", "xa b a b a"),
+        ("de89 3704 0044", "Pay DE89 3704 0044."),
+    ],
+)
+def test_a_name_is_stated_whatever_marks_are_around_it(value: str, task: str) -> None:
+    assert stated(value, task)
+
+
+@pytest.mark.parametrize(
+    ("value", "task"),
+    [
+        (1_000_000, "Pay 1 000 000 now."),
+        (1_000_000, "Pay 1\u202f000\u202f000 now."),
+        (1200, "Pay 1'200 now."),
+        (1200.5, "Pay 1\u2019200.50 now."),
+        (120, "Amounts:\n120\n250"),
+        ("120", "Amounts:\n120\n250"),
+        (120, "Amounts:  120  250"),
+        (120, "Amounts: 120, 250"),
+        (0.5, "Give 0.50"),
+        (-5, "Set it to -5."),
+        (42, "Close #42."),
+    ],
+)
+def test_a_number_is_stated_in_the_usual_groups(value: Any, task: str) -> None:
+    assert stated(value, task)
+
+
+@pytest.mark.parametrize(
+    ("value", "task"),
+    [
+        *[(each, "Pay 1 000 000 now.") for each in (1, 0, 1000, "1", "000")],
+        *[(each, "To DE89 3704 0044 0532 0130 00.") for each in (3704, "3704", "de89", 89, 0)],
+        *[(each, "Call +41 44 123 45 67.") for each in (41, 44, 123, "45", 67)],
+        *[(each, "Call 044 668 180.") for each in (44, 668, 44668180)],
+        *[(each, "Meet at 10:30.") for each in (10, 30, "30")],
+        *[(each, "On 2026-11-22 and 22.11.2026.") for each in (2026, 11, 22, -11, -22, 22.11)],
+        *[(each, "Ticket INV-120/7_5.") for each in (120, 7, 5)],
+        (7, "Agent 007."),
+        (200, "Pay 1'200."),
+        (12, "Pay 12,50."),
+    ],
+)
+def test_a_part_of_what_digits_stand_for_is_not_stated(value: Any, task: str) -> None:
+    """Fault caught: 3704 from an IBAN, 30 from half past ten, 1 from a million."""
+    assert not stated(value, task)
+
+
+@pytest.mark.parametrize(
+    ("value", "task"),
+    [
+        (["a"] * MOST, "a" * 16_383 + "b"),
+        (["a"] * MOST, "ab " * 5_000),
+        (["a" * LONGEST] * MOST, "a" * 16_384),
+        ("a", "a.b " * 4_000),
+        (["a"] * MOST, "b" + "." * 16_000 + "a"),
+        (["a's"] * MOST, "a's's" * 3_000),
+        (list(range(2, MOST)), "1, " * 5_000),
+        (list(range(2, MOST)), "1 " * 8_000),
+        ("a a", "a a b." * 2_000),
+    ],
+)
+def test_a_long_request_is_searched_in_bounded_steps(value: Any, task: str) -> None:
+    """Fault caught: each hit begins the search anew, 50 ms for every value of the agent's."""
+    steps = Steps()
+    try:
+        stated(value, task, steps)
+    except Indeterminate as doubt:
+        assert "too m" in str(doubt)
+    assert steps.left > -MOST  # no more than the last step beyond
+
+
+def test_one_allowance_is_for_many_questions() -> None:
+    steps = Steps(60)
+    assert stated("bob", "Ask bob.", steps)
+
+    with pytest.raises(Indeterminate, match="too much to look at"):
+        for _ in range(10):
+            stated("bob", "Ask bob.", steps)
+
+
+def test_more_numbers_than_anyone_names_leave_it_open() -> None:
+    many = ", ".join(str(each) for each in range(MOST_NUMBERS + 5))
+
+    assert stated(7, many)
+    with pytest.raises(Indeterminate, match="too many numbers"):
+        stated(MOST_NUMBERS + 4, many)
+    assert stated(str(MOST_NUMBERS - 1), many)
