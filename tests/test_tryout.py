@@ -81,9 +81,10 @@ def test_of_very_many_problems_the_first_are_told(bank: Path) -> None:
 
 
 def test_files_that_passed_are_not_tried_again(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    note = bank.with_name("policy.tested")
+    note = bank.with_name("data") / "policy.tested"  # at the very first start it is not there
     suite(bank, "allow")
     first = load_once_tested([bank], note)
+    assert note.parent.stat().st_mode & 0o777 == 0o700
     with monkeypatch.context() as patched:
         patched.setattr(tryout, "load_tested", lambda _: pytest.fail("tried again"))
         assert load_once_tested([bank], note).digest == first.digest

@@ -228,6 +228,7 @@ def write_note(note: Path, loaded: Loaded) -> None:
     made = note.with_name(f"{note.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         text = _passed(loaded.digest, f"{loaded.policy.ref.sha256}\n")
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the first start makes it
         made.write_text(text, encoding="utf-8")
         made.replace(note)
 
