@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from ..core.actions import (
     Action,
@@ -37,7 +37,10 @@ _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _framed(head: Mapping[str, Any], body: bytes) -> bytes:
-    packed = _ENCODE(head).encode()
+    try:
+        packed = to_json(head)
+    except PydanticSerializationError:  # half of a surrogate pair, which JSON can say in ASCII
+        packed = _ENCODE(head).encode()
     return len(packed).to_bytes(4, "big") + packed + body
 
 
