@@ -18,10 +18,10 @@ from .rules import Indeterminate
 LONGEST = 1000  #: characters; nobody names a longer value in a request
 MOST = 100  #: values of a list
 MOST_NUMBERS = 500  #: of a request
-STEPS = 20_000  #: of one question; one is about a tenth of a microsecond
+STEPS = 50_000  #: of one question; one is about a tenth of a microsecond
 _HIT, _LOOK = 15, 35  #: steps
 _MARKS = 16  #: that are looked at beside a token
-_CHARACTERS = 200  #: that are searched in one step
+_CHARACTERS = 50  #: that are searched in one step
 
 _RUN = re.compile(r"[0-9]+(?:[.,'’ ][0-9]+)*", re.ASCII)
 _NUMBER = re.compile(

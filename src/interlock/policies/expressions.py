@@ -3,7 +3,8 @@
 Whenever one answers true or false, Google's CEL answers the same; where CEL would say something
 about a value that cannot be compared (NaN, "750" with 500, an integer beyond 2^53 with a double),
 ours raises `Indeterminate`. Linear time by construction: no loops but one un-nested `exists` or
-`all`, no arithmetic on strings or lists, regexes on a linear engine.
+`all`, no arithmetic on strings or lists, regexes on a linear engine. What a loop looks at again
+for every item is counted; too much of it is doubt.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_AT_ONCE = {
+    **dict.fromkeys(("==", "!=", *_ORDER, *_TEXT_METHODS), 50),
+    **dict.fromkeys(("matches", "glob", "domain"), 5),
+}
+"""How many characters of a text are looked at in one step, where something is counted."""
 _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -159,6 +165,7 @@ class Compiler:
 
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self.variables = variables
+        self.looping = False  #: whether what is compiled is the condition of a loop
 
     def compile(self, node: Node) -> Value:
         compiler: Callable[[Any], Value] = getattr(self, type(node).__name__.lower())
@@ -247,15 +254,18 @@ class Compiler:
         names = node.left.text, node.right.text
         if node.op == "in":
             return self.membership(node, left, right, names)
+        left, right = self.counted(left, node.op), self.counted(right, node.op)
         if node.op in ("==", "!="):
-            return _equality(left, right, names, wanted=node.op == "==")
+            return values.equality(left, right, names, wanted=node.op == "==")
         if node.op in _ORDER:
-            return _ordering(left, right, names, _ORDER[node.op])
-        return _arithmetic(left, right, names, _ARITHMETIC[node.op])
+            return values.ordering(left, right, names, _ORDER[node.op])
+        return values.arithmetic(left, right, names, _ARITHMETIC[node.op])
 
     def membership(self, node: Binary, left: Value, right: Value, names: tuple[str, str]) -> Value:
         constant = self.constant_list(node.right)
         quick = None if constant is None else values.among(left, constant, names[0])
+        if quick is None and self.looping:
+            return values.searched(left, right, names)
         return quick or (lambda seen: values.contained(left(seen), right(seen), names))
 
     def constant_list(self, node: Node) -> Sequence[Any] | None:
@@ -267,11 +277,12 @@ class Compiler:
         return found if isinstance(found, list | tuple) else None
 
     def loop(self, node: Loop) -> Value:
-        target, condition = self.compile(node.target), self.compile(node.condition)
+        target, self.looping = self.compile(node.target), True
+        condition, self.looping = self.compile(node.condition), False  # loops do not nest
         variable, text, decisive = node.variable, node.target.text, node.name == "exists"
 
         def loop(seen: Environment) -> bool:
-            inner, doubt = dict(seen), None
+            inner, doubt = {**seen, values.STEPS: values.LoopSteps()}, None
             for item in values.items(target(seen), text):
                 inner[variable] = item
                 try:
@@ -294,21 +305,18 @@ class Compiler:
         if node.name == "has":
             assert isinstance(first, Select)  # noqa: S101 -- checked by expression_types
             return _presence(self.compile(first.target), first.field, first.target.text)
-        value, text = self.compile(first), first.text
+        value, text = self.counted(self.compile(first), node.name), first.text
         if node.name == "size":
             return lambda seen: values.size(value(seen), text)
         if node.name == "double":
             return lambda seen: values.double(value(seen), text)
         if node.name == "stated":
-            return lambda seen: stated(value(seen), seen.get("task"))
+            return lambda seen: stated(value(seen), seen.get("task"), seen.get(values.STEPS))
         if node.name == "domain":
             return lambda seen: values.domain(values.text(value(seen), text), text)
         second = node.arguments[1]
         if node.name in _TEXT_METHODS:
-            method, other, other_text = _TEXT_METHODS[node.name], self.compile(second), second.text
-            return lambda seen: method(
-                values.text(value(seen), text), values.text(other(seen), other_text)
-            )
+            return self.compare(node.name, (value, text), second)
         assert isinstance(second, Literal)  # noqa: S101 -- checked by expression_types
         make = compile_regex if node.name == "matches" else compile_glob
         try:
@@ -316,6 +324,17 @@ class Compiler:
         except ValueError as error:
             raise ConditionError(str(error), second.column) from None
         return lambda seen: matches(values.text(value(seen), text))
+
+    def counted(self, value: Value, operation: str) -> Value:
+        at_once = _AT_ONCE.get(operation, 0) if self.looping else 0
+        return values.counted(value, at_once) if at_once else value
+
+    def compare(self, name: str, first: tuple[Value, str], second: Node) -> Value:
+        (value, text), other_text, method = first, second.text, _TEXT_METHODS[name]
+        other = self.counted(self.compile(second), name)
+        return lambda seen: method(
+            values.text(value(seen), text), values.text(other(seen), other_text)
+        )
 
 
 def _constant(value: Any) -> Value:
@@ -353,46 +372,3 @@ def _presence(target: Value, field: str, what: str) -> Value:
         raise Indeterminate(f"{what} is {values.kind(value)}, not an object")
 
     return present
-
-
-def _equality(left: Value, right: Value, names: tuple[str, str], *, wanted: bool) -> Value:
-    def equal(seen: Environment) -> bool:
-        one, other = left(seen), right(seen)
-        if one is None or other is None:
-            return (one is other) is wanted
-        if type(one) is type(other) and type(one) in (str, bool):
-            return (one == other) is wanted
-        if type(one) in (int, float) and type(other) in (int, float):
-            values.comparable(one, other, names)
-            return (one == other) is wanted
-        raise Indeterminate(
-            f"{names[0]} is {values.kind(one)} and {names[1]} is {values.kind(other)}: "
-            "not comparable"
-        )
-
-    return equal
-
-
-def _ordering(
-    left: Value, right: Value, names: tuple[str, str], holds: Callable[[Any, Any], bool]
-) -> Value:
-    def ordered(seen: Environment) -> bool:
-        one, other = left(seen), right(seen)
-        if type(one) is str and type(other) is str:
-            return holds(one, other)
-        values.comparable(one, other, names)
-        return holds(one, other)
-
-    return ordered
-
-
-def _arithmetic(
-    left: Value, right: Value, names: tuple[str, str], apply: Callable[[Any, Any], Any]
-) -> Value:
-    def arithmetic(seen: Environment) -> Any:
-        one, other = values.number(left(seen), names[0]), values.number(right(seen), names[1])
-        if type(one) is not type(other):
-            raise values.mixed(one, names)
-        return values.in_range(apply(one, other))
-
-    return arithmetic
