@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.core.actions import Action
+from interlock.core.actions import Action, Answer
 from interlock.core.decisions import Level
-from interlock.core.events import Decided
+from interlock.core.events import Answered, Decided
 from interlock.core.facts import MILLION, NO_EFFECTS, Counter, Counting, Effects, Needs
 from interlock.ports import Limits, Put
 from interlock.store.redis import RedisStore
@@ -60,6 +60,27 @@ async def test_a_flood_of_plain_calls_is_kept_for_a_moment_only(calls: Calls) ->
     assert 0 < await left(calls, "c:a7") <= 10_000
     assert await left(calls, "c:b") > HOUR - 60_000
     assert 0 < await left(calls, "u:bot") <= HOUR
+
+
+async def test_a_flood_of_plain_calls_hides_none_that_people_are_told_of(calls: Calls) -> None:
+    await noted(calls, "u")
+    for name, level in (("plain", Level.ALLOW), ("told", Level.NOTIFY)):
+        await calls.proposed(name, level=level)
+        await calls.answered(name)
+
+    assert 0 < await left(calls, "c:plain") <= 10_000
+    assert await left(calls, "c:told") > HOUR - 60_000
+
+
+async def test_a_large_answer_counts_as_what_is_kept(calls: Calls) -> None:
+    await calls.proposed("a1", level=Level.ALLOW)
+    key = f"{calls.store._prefix}:u:bot"
+    before = int(await calls.store.client.get(key) or 0)
+    action = await calls.read("a1")
+    answer = Answer(status=200, body=b"x" * 5_000, size=5_000)
+    await calls.write(action, Answered(at=1, answer=answer), nonce=action.nonce)
+
+    assert int(await calls.store.client.get(key) or 0) >= before + 5_000
 
 
 async def test_a_flood_of_calls_with_keys_is_refused_and_plain_ones_are_not(calls: Calls) -> None:

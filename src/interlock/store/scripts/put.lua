@@ -86,10 +86,14 @@ local function unknown(a, effects)
       or a.session ~= '' and redis.call('EXISTS', key('s', a.session)) == 0
 end
 
--- Note what will be kept of the call. Held ones have a bound of their own; see unseen().
+-- Note what will be kept of the call, a small answer included. Held ones have a bound of their own,
+-- see unseen(); those that people are told of are noted apart, so that no flood of others hides them.
+local SMALL = 1000
 local function keeps(a, held)
-  local bytes = #a.rec + #a.call + 1000
+  local bytes = #a.rec + #a.call + 1000 + SMALL
   if a.idem ~= '' then kept('v', a.agent, bytes, tonumber(a.keep))
+  elseif a.op == 'allow' and a.watched == '1' then
+    if kept('y', a.agent, bytes) > MOST then a.keep = ms(MOMENT) end
   elseif not held and kept('u', a.agent, bytes) > MOST / 4 then a.keep = ms(MOMENT) end
 end
 
@@ -193,7 +197,7 @@ local function finish(a, c, ver, from)
   if a.to == 'held' then reminded(a, c) end
   if a.answer ~= '' then
     redis.call('HSET', c, 'answer', a.answer)
-    kept(a.idem ~= '' and 'v' or 'u', a.agent, #a.answer)
+    if #a.answer > SMALL then kept(a.idem ~= '' and 'v' or 'u', a.agent, #a.answer) end
   end
   local at = 0
   if a.op == 'notsent' then
