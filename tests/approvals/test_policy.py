@@ -59,10 +59,10 @@ async def test_a_call_says_what_its_session_did_and_who_may_decide_from_when(wor
 async def test_the_request_that_was_stored_for_the_session_is_what_is_shown(world: World) -> None:
     asks = CAREFUL.replace("session.writes > 5", "!stated(args.recipient)")
     world.gate.policy = read_policies([("careful.yaml", asks)])
-    await world.gate.state_task("billing-bot", "s-81", f"Please pay {IBAN}\u202e")
+    await world.gate.state_task("billing-bot", "s-81", f"\u202e Please pay {IBAN}")
     action = await world.hold(paying(task="something else"))
     item = await got(world, f"/v1/approvals/{action.id}")
-    assert item["context"]["task"] == f"Please pay {IBAN}<U+202E>"
+    assert item["context"]["task"] == f"<U+202E> Please pay {IBAN}"
     assert item["context"]["task_of"] == "session"
     assert item["decision"]["target"][0]["stated"] is True
     assert "user's task" in {each["where"] for each in item["warnings"]}

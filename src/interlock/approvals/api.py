@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
-from ..core.actions import Action, Review, State, Verdict
+from ..core.actions import Action, Review, State, ToolCall, Verdict
 from ..core.decisions import Decision, Level
 from ..core.errors import (
-    Forbidden,
     IllegalTransition,
     InvalidEdit,
     Lapsed,
     MalformedCall,
-    NotFound,
     StaleVersion,
 )
 from ..core.identity import Kind
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import granting, judged, models, openapi, views
+from . import granting, judged, listing, models, openapi, showing, views
 from . import policy as policy_routes
 from .access import VISITOR, Route, Visitor, add_routes, check_token, refuse
 from .bodies import answer, read, version_seen
-from .deps import DEPS, ApiDeps
+from .changes import differences
+from .deps import DEPS, THREADS, THREADS_AT_ONCE, ApiDeps, apart
 from .events import FEED, Feed, stream
 from .identity import deciding
-from .rights import barred, rights
-
-audit = logging.getLogger("interlock.audit")
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
-_FILTERS = frozenset({"state", "level", "agent", "tool", "limit", "cursor"})
-_SESSION_CALLS = 20
+_FILTERS = frozenset({"state", "level", "agent", "tool", "limit", "cursor", "share"})
+
 _MOST, _USUAL = 200, 50
 
 
 def add_api(app: web.Application, deps: ApiDeps) -> None:
     """Add the people's API to *app*, with the checks of the whole listener."""
     app[FEED] = Feed(deps)
+    app[THREADS] = asyncio.Semaphore(THREADS_AT_ONCE)
     app.on_shutdown.append(_close_feed)
     add_routes(app, deps, ROUTES)
 
@@ -59,27 +57,44 @@ async def list_approvals(request: web.Request) -> web.Response:
     return answer(await queue(request))
 
 
-async def queue(request: web.Request) -> models.Queue:
-    """Return held actions by stake, then age; with `state`, recent ones in that state."""
-    deps, asked = request.app[DEPS], _query(request)
+async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> models.Queue:
+    """Return held actions in the queue's order; with `state`, recent ones in that state.
+
+    *usual*: what is asked for where the request does not say.
+    """
+    deps, asked = request.app[DEPS], {**usual, **_query(request)}
+    found = await _found_for(deps, asked)
+    return models.Queue(
+        items=await showing.cards(deps, found.actions),
+        next=found.next,
+        total=found.total,
+        left_out=[
+            models.Rest(agent=visible_line(agent), id=agent, count=count)
+            for agent, count in found.left_out
+        ],
+        now=await deps.store.now(),
+    )
+
+
+async def _found_for(deps: ApiDeps, asked: Mapping[str, str]) -> listing.Found:
     limit = _limit(asked.get("limit", str(_USUAL)))
+    share = _limit(asked["share"], "share") if "share" in asked else 0
     wanted, cursor = _state(asked.get("state", "held")), asked.get("cursor")
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
+    if share and (asked.keys() - {"share", "limit", "state"} or wanted is not State.HELD):
+        raise MalformedCall("`share` goes with `limit` alone: it gives every agent room.")
+    if share:
+        return await listing.shared(deps.store, limit, share)
+
+    def fits(action: Action) -> bool:
+        return _matches(action, asked) and (wanted is None or action.state is wanted)
+
     if wanted is State.HELD:
-        listed = await deps.store.held(cursor, limit)
-        found, following, total = listed.actions, listed.next, listed.total
-    elif wanted is State.UNKNOWN:
-        found, following = await deps.store.unknown(limit), None
-        total = len(found)
-    else:
-        every = await deps.store.recent(_MOST)
-        found = tuple(a for a in every if a.state is wanted or wanted is None)[:limit]
-        following, total = None, len(found)
-    kept = [action for action in found if _matches(action, asked)]
-    return models.Queue(
-        items=await cards(deps, kept), next=following, total=total, now=await deps.store.now()
-    )
+        return await listing.first(deps.store, cursor, limit, fits)
+    read = deps.store.unknown if wanted is State.UNKNOWN else deps.store.recent
+    kept = tuple(filter(fits, await read(_MOST)))[:limit]
+    return listing.Found(actions=kept, next=None, total=len(kept))
 
 
 def _query(request: web.Request) -> dict[str, str]:
@@ -103,13 +118,13 @@ def _state(word: str) -> State | None:
         raise MalformedCall(f"`state` must be `recent` or one of {words}.") from None
 
 
-def _limit(word: str) -> int:
+def _limit(word: str, name: str = "limit") -> int:
     if not re.fullmatch("[0-9]{1,3}", word, re.ASCII) or not 1 <= int(word) <= _MOST:
-        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+        raise MalformedCall(f"`{name}` must be a number from 1 to {_MOST}.")
     return int(word)
 
 
-def _matches(action: Action, asked: dict[str, str]) -> bool:
+def _matches(action: Action, asked: Mapping[str, str]) -> bool:
     decision = action.decision
     said = {
         "agent": action.call.agent.id,
@@ -119,117 +134,19 @@ def _matches(action: Action, asked: dict[str, str]) -> bool:
     return all(asked.get(name, value) == value for name, value in said.items())
 
 
-async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
-    waiting = await deps.store.attended([action.id for action in actions])
-    return [
-        views.card(action, waits, deps.upstreams, views.masks(action))
-        for action, waits in zip(actions, waiting, strict=True)
-    ]
-
-
 async def show_approval(request: web.Request) -> web.Response:
-    shown = await item(request)
-    return answer(shown, headers={"ETag": f'"{shown.card.version}"'})
+    return await _shown(request, await showing.item(request))
 
 
-async def item(request: web.Request, *, limit: int = 0) -> models.Item:
-    """Return the action that the path names, without what policy hides of it.
-
-    With a *limit* in bytes, bodies beyond it and the arguments read from them are left out, and
-    `whole` is false: the page then asks for all of it before it lets anybody approve.
-    """
-    action = await shown_action(request)
-    return await _item(request, action, views.masks(action), limit)
+async def _shown(request: web.Request, shown: models.Item) -> web.Response:
+    headers = {"ETag": f'"{shown.card.version}"'}
+    return await apart(request.app, shown.call.body.size, answer, shown, headers)
 
 
 async def reveal_approval(request: web.Request) -> web.Response:
-    action = await shown_action(request)
+    action = await showing.shown_action(request)
     check_token(request, request[VISITOR], deciding(action.digest))
-    shown = await revealed(request, action)
-    return answer(shown, headers={"ETag": f'"{shown.card.version}"'})
-
-
-async def revealed(request: web.Request, action: Action) -> models.Item:
-    """Return everything about *action*, and record who had it shown.
-
-    Raises:
-        Forbidden: the call is not this person's to decide.
-    """
-    deps, who = request.app[DEPS], request[VISITOR].principal
-    why = barred(action, who, await deps.store.now())
-    if why:
-        raise Forbidden(f"{why} What policy hides is shown to nobody else.")
-    hidden = action.decision.redacted if action.decision else ()
-    if hidden:
-        said = (action.id, who.id, ",".join(hidden), action.digest[:12])
-        audit.warning("call %s revealed by=%s arguments=%s digest=%s", *map(visible_line, said))
-        deps.revealed()
-    return await _item(request, action, NO_MASKS, 0)
-
-
-async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:
-    deps, visitor = request.app[DEPS], request[VISITOR]
-    call, decision, now = action.call, action.decision, await deps.store.now()
-    whole = not limit or views.weight(action) <= limit
-    may, session = rights(action, visitor.principal, now), visitor.session
-    task = judged.task_of(call, decision)
-    waits = (await deps.store.attended([action.id]))[0]
-    # a form without all of the arguments would leave some out
-    partial = bool(masks) or not whole
-    return models.Item(
-        card=views.card(action, waits, deps.upstreams, masks),
-        owner=visible_line(call.agent.owner),
-        call=views.call_view(call, deps.upstreams, masks, limit=0 if whole else 1),
-        arguments=views.arguments(decision, masks) if whole else [],
-        changes=_edits(deps, action, masks) if whole else [],
-        decision=judged.judgement(decision, action, now, masks, task[0]) if decision else None,
-        context=views.claims(call, task, masks),
-        warnings=views.warned(call, decision, task[0], masks),
-        votes=views.votes(action),
-        history=views.history(await deps.store.history(action.id), masks),
-        earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
-        args_schema=schema(deps, action),
-        may=may.model_copy(update={"edit": False}) if partial else may,
-        redacted=[visible_line(name) for name in masks.names],
-        grant=granting.offered(deps, action, masks, task[0]),
-        whole=whole,
-        csrf=session.token(deciding(action.digest)) if session else "",
-        now=now,
-    )
-
-
-def schema(deps: ApiDeps, action: Action) -> dict[str, object] | None:
-    """Return the JSON Schema of the tool's arguments, where policy has one."""
-    tool = deps.gate.policy.tools.get(action.decision.tool) if action.decision else None
-    return dict(tool.args_schema) if tool and tool.args_schema is not None else None
-
-
-def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Difference]:
-    if action.original is None or action.decision is None:
-        return []
-    read = deps.gate.read(action.original)
-    hidden = Masks(read.arguments, read.sources, read.redacted) if masks else NO_MASKS
-    before = (action.original, read, hidden)
-    return views.differences(before, (action.call, action.decision, masks))
-
-
-async def _found(request: web.Request) -> Action:
-    action = await request.app[DEPS].gate.get(request.match_info["id"])
-    if action is None:
-        raise NotFound(f"There is no call {request.match_info['id']} (any more).")
-    return action
-
-
-async def shown_action(request: web.Request) -> Action:
-    """Return the action asked for, where its record is what Interlock wrote."""
-    action = await _found(request)
-    if not request.app[DEPS].gate.genuine(action):
-        raise IllegalTransition(
-            "The record of this call was changed outside Interlock: what it shows cannot be"
-            " trusted, and it is not sent. Reject it with `interlock reject`, and look who can"
-            " write to the store."
-        )
-    return action
+    return await _shown(request, await showing.revealed(request, action))
 
 
 # deciding -----------------------------------------------------------------------------------
@@ -238,19 +155,36 @@ async def shown_action(request: web.Request) -> Action:
 async def preview(request: web.Request) -> web.Response:
     """Answer an edit as it would be sent and judged; nothing changes."""
     deps, asked = request.app[DEPS], await read(request, models.PreviewRequest)
-    action = await shown_action(request)
+    action = await showing.shown_action(request)
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
     call, decision = await deps.gate.preview(action, asked.edited_args)
-    why = _unacceptable(action, call.digest, decision.level)
-    hidden, task = _unknown(action.decision, asked.edited_args), judged.task_of(call, decision)
+    given = _Edit(call=call, decision=decision, arguments=asked.edited_args)
+    size = max(views.weight(action), len(call.body))
     now = await deps.store.now()
-    before = (action.call, action.decision, hidden)
+    return await apart(request.app, size, _previewed, deps, action, action.decision, given, now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edit:
+    call: ToolCall
+    decision: Decision
+    arguments: Mapping[str, object]
+
+
+def _previewed(
+    deps: ApiDeps, action: Action, held: Decision, edit: _Edit, now: int
+) -> web.Response:
+    call, decision = edit.call, edit.decision
+    why = _unacceptable(action, call.digest, decision.level)
+    names = views.hidden(action, deps.gate.policy.redact.approver)
+    hidden, task = _unknown(held, names, edit.arguments), judged.task_of(call, decision)
+    before = (action.call, held, hidden)
     return answer(
         models.Preview(
             digest=call.digest,
             call=views.call_view(call, deps.upstreams, hidden),
-            changes=views.differences(before, (call, decision, NO_MASKS)),
+            changes=differences(before, (call, decision, NO_MASKS)),
             decision=judged.judgement(decision, action, now, hidden, task[0]),
             acceptable=not why,
             why=why,
@@ -259,10 +193,10 @@ async def preview(request: web.Request) -> web.Response:
     )
 
 
-def _unknown(decision: Decision, given: Mapping[str, object]) -> Masks:
+def _unknown(held: Decision, hidden: Iterable[str], given: Mapping[str, object]) -> Masks:
     """Hide, of what policy hides, what the person has not shown to know by sending it."""
-    known = decision.arguments
-    names = [name for name in decision.redacted if name not in given or given[name] != known[name]]
+    known = held.arguments
+    names = [name for name in hidden if name not in given or given[name] != known[name]]
     return Masks(known, {}, names)
 
 
@@ -281,7 +215,7 @@ async def decide(request: web.Request) -> web.Response:
     asked = await read(request, models.DecisionRequest)
     version = version_seen(request)
     check_token(request, visitor, deciding(asked.digest))
-    action = await _found(request)
+    action = await showing.found(request)
     review = await _review(deps, action, visitor, asked, version)
     grant = granting.asked_for(deps, action, asked)
     try:

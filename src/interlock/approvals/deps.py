@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from ..ports import KeyRing, PolicyState, Store
 from .identity import OneTimeLinks, Sessions
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+QUICK_BYTES = 16_384  #: what shows a larger call is made in a thread: others do not wait for it
 WHOLE_BYTES = 262_144  #: a larger call is shown only on request, and cannot be approved before
 
 
@@ -101,6 +103,19 @@ class ApiDeps:
     def answered_hosts(self) -> frozenset[str]:
         own = urlsplit(self.url).hostname or ""
         return LOCAL_HOSTS | {host.lower() for host in self.hosts} | {own}
+
+
+T = TypeVar("T")
+THREADS: web.AppKey[asyncio.Semaphore] = web.AppKey("threads", asyncio.Semaphore)
+THREADS_AT_ONCE = 2
+
+
+async def apart(app: web.Application, size: int, make: Callable[..., T], *given: Any) -> T:
+    """Return what *make* makes of *given*; of more than QUICK_BYTES, in a thread."""
+    if size <= QUICK_BYTES:
+        return make(*given)
+    async with app[THREADS]:
+        return await asyncio.to_thread(make, *given)
 
 
 DEPS: web.AppKey[ApiDeps] = web.AppKey("people", ApiDeps)

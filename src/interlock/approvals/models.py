@@ -108,12 +108,25 @@ class Card(Model):
     outcome: str = Field(description="who decided, and what became of it; empty while held")
 
 
+class Rest(Model):
+    """How many calls of one agent are left out of a page, at least; `id` goes into `agent=`."""
+
+    agent: str
+    id: str
+    count: int
+
+
 class Queue(Model):
-    """One page of actions. `next` is the cursor of the following page."""
+    """One page of actions. `next` is the cursor of the following page.
+
+    There may be a `next` although there are fewer items than asked for, or none: so many records
+    were read without finding more. `total` counts what is held in all, whatever the filters say.
+    """
 
     items: list[Card]
     next: str | None
     total: int
+    left_out: list[Rest] = Field(description="with `share`: what it keeps out of this page")
     now: int
 
 

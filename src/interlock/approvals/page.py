@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from ..core.errors import InterlockError, NotFound
 from ..core.identity import Kind
-from . import api, granting, policy, rendering
+from ..core.redaction import visible_line
+from . import api, granting, policy, rendering, showing
 from .access import (
     REFUSE_PAGE,
     VISITOR,
@@ -17,7 +19,7 @@ from .access import (
     add_routes,
     identify,
 )
-from .deps import DEPS, ApiDeps
+from .deps import DEPS, ApiDeps, apart
 from .form import fields
 from .identity import SIGNING_OUT, deciding
 from .models import Card, Item
@@ -26,6 +28,7 @@ from .problems import CrossSite, NotSignedIn
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _RECENT = 12
+_SHARE = "10"  #: calls of one agent in the first page, where not all fit
 REASONS = (
     ("wrong_target", "Wrong target"),
     ("wrong_amount", "Wrong amount or scope"),
@@ -101,11 +104,15 @@ async def home(request: web.Request) -> web.Response:
 
 async def queue(request: web.Request) -> web.Response:
     deps = request.app[DEPS]
-    held = await api.queue(request)
-    recent = await api.cards(deps, await deps.store.recent(_RECENT))
+    # a filter is asked for to see all of what it finds
+    usual = {"share": _SHARE} if not request.query else {}
+    held = await api.queue(request, usual=usual)
+    recent = await showing.cards(deps, await deps.store.recent(_RECENT))
     return _html(
         "queue.html",
         queue=held,
+        only=visible_line(request.query.get("agent", "")),
+        asked=urlencode(dict(request.query) or usual),
         recent=recent,
         blank=BLANK,
         policy=deps.gate.policy.ref,
@@ -114,32 +121,39 @@ async def queue(request: web.Request) -> web.Response:
 
 
 async def item(request: web.Request) -> web.Response:
-    shown = await api.item(request, limit=request.app[DEPS].whole_bytes)
+    shown = await showing.item(request, limit=request.app[DEPS].whole_bytes)
     return await _item_page(request, shown)
 
 
 async def reveal(request: web.Request) -> web.Response:
     """Show a call with what policy hides of it; that it was shown is recorded."""
     visitor, form = request[VISITOR], await request.post()
-    action = await api.shown_action(request)
+    action = await showing.shown_action(request)
     token = str(form.get("csrf", ""))
     if visitor.session is not None and not visitor.session.permits(token, deciding(action.digest)):
         raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
-    return await _item_page(request, await api.revealed(request, action))
+    return await _item_page(request, await showing.revealed(request, action))
 
 
 async def _item_page(request: web.Request, shown: Item) -> web.Response:
     action = await request.app[DEPS].gate.get(shown.card.id)
     names = action.decision.arguments if action and action.decision and shown.whole else {}
-    return _html(
-        "item.html",
-        item=shown,
-        card=shown.card,
-        fields=fields(shown, names),
-        reasons=REASONS,
-        lengths=[each for each in LENGTHS if shown.grant and each[1] <= shown.grant.longest_ms],
-        **_common(request),
-    )
+    lengths = [each for each in LENGTHS if shown.grant and each[1] <= shown.grant.longest_ms]
+    common = _common(request)
+
+    def made() -> web.Response:
+        form = fields(shown, names)
+        return _html(
+            "item.html",
+            item=shown,
+            card=shown.card,
+            fields=form,
+            reasons=REASONS,
+            lengths=lengths,
+            **common,
+        )
+
+    return await apart(request.app, shown.call.body.size, made)
 
 
 async def grants(request: web.Request) -> web.Response:

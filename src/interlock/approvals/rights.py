@@ -9,8 +9,10 @@ from . import models
 from .views import outcome
 
 
-def rights(action: Action, who: Principal, now: int) -> models.Rights:
-    """Return what a visitor may do at *now* (ms, by the store's clock)."""
+def rights(action: Action, who: Principal, now: int, hidden: bool = False) -> models.Rights:
+    """Return what a visitor may do at *now* (ms, by the store's clock); *hidden*: policy hides
+    something of the call.
+    """
     why = _refused(action, who, now)
     decision = action.decision
     editable = decision is not None and decision.editable != () and bool(decision.tool)
@@ -20,7 +22,7 @@ def rights(action: Action, who: Principal, now: int) -> models.Rights:
         edit=not why and editable,
         reject=not why,
         respond=not why,
-        reveal=bool(decision and decision.redacted) and not barred(action, who, now),
+        reveal=hidden and not barred(action, who, now),
         why=why or ("You have approved this; another person must too." if voted else ""),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from ..core.actions import Action, Review, State, ToolCall
@@ -25,6 +26,7 @@ from . import models
 
 _OPEN = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 _GIST, _GIST_TEXT = 5, 60  #: arguments on a card, characters of each
+_GIST_READ = 2000  #: characters of each that are looked through
 _ENDED = {
     State.APPROVED: "approved, being sent",
     State.FORWARDING: "approved, being sent",
@@ -56,19 +58,35 @@ def consequence(decision: Decision) -> str:
     return said[decision.reversibility]
 
 
-def masks(action: Action) -> Masks:
-    """Return what policy hides of *action* until somebody reveals it."""
+def hidden(action: Action, redact: Iterable[str]) -> tuple[str, ...]:
+    """Return the arguments that policy hides: as it was when the call came, and as it is now.
+
+    *redact*: the paths of `redact.approver` of the policy in force; of a path into an argument,
+    the whole argument is hidden.
+    """
     decision = action.decision
-    return Masks(decision.arguments, decision.sources, decision.redacted) if decision else NO_MASKS
+    if decision is None:
+        return ()
+    now = (path.split(".")[1] for path in redact if path.startswith("args."))
+    found = dict.fromkeys((*decision.redacted, *(each for each in now if each)))
+    return tuple(name for name in found if name in decision.arguments)
+
+
+def masks(action: Action, redact: Iterable[str]) -> Masks:
+    """Return what is `hidden` of *action* until somebody reveals it."""
+    decision = action.decision
+    if decision is None:
+        return NO_MASKS
+    return Masks(decision.arguments, decision.sources, hidden(action, redact))
 
 
 def url(call: ToolCall, upstreams: Mapping[str, str], masks: Masks) -> str:
     """Return the URL that is called, visible; the upstream's name stands in for no base URL."""
     base: str = upstreams.get(call.upstream, f"{call.upstream}:")
-    return visible_line(base.rstrip("/") + _target(call, masks))
+    return visible_line(base.rstrip("/") + target(call, masks))
 
 
-def _target(call: ToolCall, masks: Masks) -> str:
+def target(call: ToolCall, masks: Masks) -> str:
     target = masks.target(call.target)
     return f"/{HIDDEN}" if target is None else target
 
@@ -111,12 +129,23 @@ def gist(decision: Decision | None, masks: Masks) -> str:
     if decision is None:
         return ""
     parts = []
-    for name, value in list(decision.arguments.items())[:_GIST]:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        text = masked(value) if name in masks else masks.text(text)
+    for name, value in islice(decision.arguments.items(), _GIST):
+        text = _beginning(value)
+        if name in masks:
+            text = masked(value)
+        elif masks:  # what is hidden may go on behind the cut
+            text = masks.text(text) if len(text) < _GIST_READ else HIDDEN
         more = "…" if len(text) > _GIST_TEXT else ""
         parts.append(f"{visible_line(name[:_GIST_TEXT])}: {visible_line(text[:_GIST_TEXT])}{more}")
     return ", ".join(parts)
+
+
+def _beginning(value: Any) -> str:
+    """Return the start of a value as text, without writing out the rest."""
+    if isinstance(value, str):
+        return value[:_GIST_READ]
+    written = islice(json.JSONEncoder(ensure_ascii=False).iterencode(value), _GIST_READ)
+    return "".join(piece[:_GIST_READ] for piece in written)[:_GIST_READ]
 
 
 def outcome(action: Action) -> str:
@@ -142,7 +171,7 @@ def call_view(
         url=url(call, upstreams, masks),
         upstream=visible_line(call.upstream),
         base=upstreams.get(call.upstream, ""),
-        target=visible_line(_target(call, masks)),
+        target=visible_line(target(call, masks)),
         service=visible_line(call.service),
         region=visible_line(call.region),
         headers=[(visible_line(name), visible_line(masks.text(value))) for name, value in headers],
@@ -178,12 +207,14 @@ def _pretty(call: ToolCall, masks: Masks) -> str | None:
     if call.content.kind is not Kind.JSON:
         return None
     value = call.content.value
-    if masks:
-        hidden = value if isinstance(value, Mapping) else {}
-        known = {name: masked(each) for name, each in hidden.items() if name in masks}
-        value = masks.value(value) | known if known else masks.value(value)
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    # the line feeds are ours: JSON writes those of the agent as \n
+    if masks and isinstance(value, Mapping):
+        value = {name: masked(v) if name in masks else v for name, v in value.items()}
+    text = masks.text(json.dumps(value, indent=2, ensure_ascii=False))
+    return None if masks and text == HIDDEN else _lines(text)
+
+
+def _lines(text: str) -> str:
+    """Return indented JSON visible; its line feeds are ours, those of the agent are `\\n`."""
     return "\n".join(visible_line(line) for line in text.split("\n"))
 
 
@@ -191,28 +222,42 @@ def arguments(decision: Decision | None, masks: Masks) -> list[models.Argument]:
     """Return the tool's arguments, in the order of the call."""
     if decision is None:
         return []
-    allowed = decision.editable
+    allowed, covered = decision.editable, masks.covers(decision.arguments)
     return [
-        models.Argument(
-            name=visible_line(name),
+        _argument_view(
+            name,
+            value,
+            masks if covered or name in masks else None,
             source=decision.sources.get(name, ""),
-            value=None if name in masks else masks.value(value),
-            json_text="" if name in masks else json.dumps(masks.value(value), ensure_ascii=True),
-            visible=visible_line(masked(value)) if name in masks else value_text(value, masks),
             editable=allowed is None or name in allowed,
-            redacted=name in masks,
         )
         for name, value in decision.arguments.items()
     ]
 
 
-def value_text(value: Any, masks: Masks) -> str:
+def _argument_view(
+    name: str, value: Any, masks: Masks | None, *, source: str, editable: bool
+) -> models.Argument:
+    """Return one argument; no *masks*: it is too much to look for what is hidden in it."""
+    redacted = masks is None or name in masks
+    shown = None if masks is None or redacted else masks.value(value)
+    told = HIDDEN if masks is None else masked(value)
+    return models.Argument(
+        name=visible_line(name),
+        source=source,
+        value=shown,
+        json_text="" if redacted else json.dumps(shown, ensure_ascii=True),
+        visible=visible_line(told) if redacted else value_text(shown),
+        editable=editable,
+        redacted=redacted,
+    )
+
+
+def value_text(value: Any) -> str:
     """Return a value as people read it: text as it is, everything else as JSON."""
-    value = masks.value(value) if masks else value
     if isinstance(value, str):
         return visible_text(value)
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "\n".join(visible_line(line) for line in text.split("\n"))
+    return _lines(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> models.Claims:
@@ -272,59 +317,6 @@ def _what(event: str) -> str:
     who = told.get("by") or told.get("reviewer") or ""
     parts = [who, told.get("verdict") or told.get("event"), told.get("status"), told.get("cause")]
     return visible_line(" ".join(str(part) for part in parts if part))
-
-
-Side = tuple[ToolCall, Decision, Masks]
-"""A call, what policy read of it, and what is hidden of it."""
-
-
-def differences(before: Side, after: Side) -> list[models.Difference]:
-    """Return what an edit changes: arguments by name, then what else of the request differs."""
-    (old, was, _), (new, now, _) = before, after
-    names = dict.fromkeys((*was.arguments, *now.arguments))
-    changes = [
-        models.Difference(
-            where=visible_line(name),
-            before=_argument(name, before, after[2]),
-            after=_argument(name, after, before[2]),
-        )
-        for name in names
-        if not _same(was.arguments, now.arguments, name)
-    ]
-    for where, one, two in (
-        ("method", old.method, new.method),
-        ("request target", _target(old, before[2]), _target(new, after[2])),
-        ("headers", _header_lines(old), _header_lines(new)),
-    ):
-        if one != two:
-            changes.append(
-                models.Difference(
-                    where=where,
-                    before=visible_text(after[2].text(before[2].text(one))),
-                    after=visible_text(before[2].text(after[2].text(two))),
-                )
-            )
-    return changes
-
-
-def _argument(name: str, side: Side, other: Masks) -> str | None:
-    """Return an argument of one side; what is hidden of the *other* is hidden here too."""
-    _, decision, masks = side
-    if name not in decision.arguments:
-        return None
-    value = decision.arguments[name]
-    return visible_line(masked(value)) if name in masks else other.text(value_text(value, masks))
-
-
-def _same(one: Mapping[str, Any], two: Mapping[str, Any], name: str) -> bool:
-    """Compare by JSON text: 1 and true, or 1 and 1.0, are not the same."""
-    if (name in one) != (name in two):
-        return False
-    return json.dumps(one[name], sort_keys=True) == json.dumps(two[name], sort_keys=True)
-
-
-def _header_lines(call: ToolCall) -> str:
-    return "\n".join(f"{name}: {value}" for name, value in redact_headers(call.headers))
 
 
 def weight(action: Action) -> int:

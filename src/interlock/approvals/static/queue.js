@@ -2,6 +2,7 @@
 import { $, $$, ask, element, follow, help, keys, paint, setNow, setText, tickTimes } from "./common.js";
 
 const cards = $("#cards");
+const asked = $("#main").dataset.asked; // the filters of this page
 const blank = $("#card").content.firstElementChild;
 const blankDone = $("#done").content.firstElementChild;
 
@@ -35,8 +36,18 @@ function show(queue) {
   setText($("#count"), String(queue.total));
   $("#empty").hidden = queue.items.length > 0;
   $("#more").hidden = !queue.next;
+  $("#left-out").replaceChildren(...queue.left_out.map((rest) => leftOut(rest, queue.next)));
   document.title = `Review (${queue.total}) · Interlock`;
   setNow(queue.now);
+}
+
+function leftOut(rest, next) {
+  const item = element("li");
+  const link = element("a", "", `and ${rest.count}${next ? " or more" : ""} of `);
+  link.href = `/review?agent=${encodeURIComponent(rest.id)}`;
+  link.append(paint(element("span", "v"), rest.agent));
+  item.append(link);
+  return item;
 }
 
 function leave(item) {
@@ -71,7 +82,7 @@ async function refresh() {
     return;
   }
   asking = true;
-  const [held, recent] = await Promise.all([ask("/v1/approvals"), ask("/v1/approvals?state=recent&limit=12")]);
+  const [held, recent] = await Promise.all([ask(`/v1/approvals?${asked}`), ask("/v1/approvals?state=recent&limit=12")]);
   if (held.ok) show(held.said);
   if (recent.ok) showRecent(recent.said);
   tickTimes();

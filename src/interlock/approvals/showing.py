@@ -1,0 +1,155 @@
+"""One action for whoever asks: read from the store here, made into a view apart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..core.actions import Action
+from ..core.errors import Forbidden, IllegalTransition, NotFound
+from ..core.masking import NO_MASKS, Masks
+from ..core.redaction import visible_line
+from . import granting, judged, models, views
+from .access import VISITOR, Visitor
+from .changes import differences
+from .deps import DEPS, ApiDeps, apart
+from .identity import deciding
+from .rights import barred, rights
+
+audit = logging.getLogger("interlock.audit")
+_SESSION_CALLS = 20
+
+
+async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
+    waiting = await deps.store.attended([action.id for action in actions])
+    return [
+        views.card(action, waits, deps.upstreams, masked_for(deps, action))
+        for action, waits in zip(actions, waiting, strict=True)
+    ]
+
+
+def masked_for(deps: ApiDeps, action: Action) -> Masks:
+    """Return what policy hides of *action*: policy as it was, and as it is."""
+    return views.masks(action, deps.gate.policy.redact.approver)
+
+
+async def item(request: web.Request, *, limit: int = 0) -> models.Item:
+    """Return the action that the path names, without what policy hides of it.
+
+    With a *limit* in bytes, bodies beyond it and the arguments read from them are left out, and
+    `whole` is false: the page then asks for all of it before it lets anybody approve.
+    """
+    action = await shown_action(request)
+    return await _item(request, action, masked_for(request.app[DEPS], action), limit)
+
+
+async def revealed(request: web.Request, action: Action) -> models.Item:
+    """Return everything about *action*, and record who had it shown.
+
+    Raises:
+        Forbidden: the call is not this person's to decide.
+    """
+    deps, who = request.app[DEPS], request[VISITOR].principal
+    why = barred(action, who, await deps.store.now())
+    if why:
+        raise Forbidden(f"{why} What policy hides is shown to nobody else.")
+    hidden = views.hidden(action, deps.gate.policy.redact.approver)
+    if hidden:
+        said = (action.id, who.id, ",".join(hidden), action.digest[:12])
+        audit.warning("call %s revealed by=%s arguments=%s digest=%s", *map(visible_line, said))
+        deps.revealed()
+    return await _item(request, action, NO_MASKS, 0)
+
+
+async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:
+    deps, size = request.app[DEPS], views.weight(action)
+    read = _Read(
+        waits=(await deps.store.attended([action.id]))[0],
+        history=await deps.store.history(action.id),
+        earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
+        now=await deps.store.now(),
+        whole=not limit or size <= limit,
+    )
+    return await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What an item takes from the store beside the action."""
+
+    waits: bool
+    history: Sequence[Mapping[str, str]]
+    earlier: list[models.Card]
+    now: int
+    whole: bool
+
+
+def _made(
+    deps: ApiDeps, visitor: Visitor, action: Action, masks: Masks, read: _Read
+) -> models.Item:
+    call, decision, whole = action.call, action.decision, read.whole
+    hides = bool(views.hidden(action, deps.gate.policy.redact.approver))
+    may, session = rights(action, visitor.principal, read.now, hides), visitor.session
+    task = judged.task_of(call, decision)
+    arguments = views.arguments(decision, masks) if whole else []
+    named = [*map(visible_line, masks.names), *(each.name for each in arguments if each.redacted)]
+    # a form without all of the arguments would leave some out
+    partial = bool(masks) or not whole
+    return models.Item(
+        card=views.card(action, read.waits, deps.upstreams, masks),
+        owner=visible_line(call.agent.owner),
+        call=views.call_view(call, deps.upstreams, masks, limit=0 if whole else 1),
+        arguments=arguments,
+        changes=_edits(deps, action, masks) if whole else [],
+        decision=judged.judgement(decision, action, read.now, masks, task[0]) if decision else None,
+        context=views.claims(call, task, masks),
+        warnings=views.warned(call, decision, task[0], masks),
+        votes=views.votes(action),
+        history=views.history(read.history, masks),
+        earlier=read.earlier,
+        args_schema=schema(deps, action),
+        may=may.model_copy(update={"edit": False}) if partial else may,
+        redacted=list(dict.fromkeys(named)),
+        grant=granting.offered(deps, action, masks, task[0]),
+        whole=whole,
+        csrf=session.token(deciding(action.digest)) if session else "",
+        now=read.now,
+    )
+
+
+def schema(deps: ApiDeps, action: Action) -> dict[str, object] | None:
+    """Return the JSON Schema of the tool's arguments, where policy has one."""
+    tool = deps.gate.policy.tools.get(action.decision.tool) if action.decision else None
+    return dict(tool.args_schema) if tool and tool.args_schema is not None else None
+
+
+def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Difference]:
+    if action.original is None or action.decision is None:
+        return []
+    read = deps.gate.read(action.original)
+    names = (*read.redacted, *masks.names)
+    hidden = Masks(read.arguments, read.sources, dict.fromkeys(names)) if masks else NO_MASKS
+    before = (action.original, read, hidden)
+    return differences(before, (action.call, action.decision, masks))
+
+
+async def found(request: web.Request) -> Action:
+    action = await request.app[DEPS].gate.get(request.match_info["id"])
+    if action is None:
+        raise NotFound(f"There is no call {request.match_info['id']} (any more).")
+    return action
+
+
+async def shown_action(request: web.Request) -> Action:
+    """Return the action asked for, where its record is what Interlock wrote."""
+    action = await found(request)
+    if not request.app[DEPS].gate.genuine(action):
+        raise IllegalTransition(
+            "The record of this call was changed outside Interlock: what it shows cannot be"
+            " trusted, and it is not sent. Reject it with `interlock reject`, and look who can"
+            " write to the store."
+        )
+    return action
