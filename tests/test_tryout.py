@@ -17,7 +17,6 @@ from interlock.tryout import (
     contents,
     load_apart,
     load_once_apart,
-    load_once_tested,
     load_tested,
     stamped,
 )
@@ -80,21 +79,23 @@ def test_of_very_many_problems_the_first_are_told(bank: Path) -> None:
     assert "and 50 problems more: `interlock policy check`" in told[-1]["message"]
 
 
-def test_files_that_passed_are_not_tried_again(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_files_that_passed_are_not_tried_again(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     note = bank.with_name("data") / "policy.tested"  # at the very first start it is not there
     suite(bank, "allow")
-    first = load_once_tested([bank], note)
+    first = await load_once_apart([bank], note)
     assert note.parent.stat().st_mode & 0o777 == 0o700
     with monkeypatch.context() as patched:
-        patched.setattr(tryout, "load_tested", lambda _: pytest.fail("tried again"))
-        assert load_once_tested([bank], note).digest == first.digest
+        patched.setattr(tryout, "load_apart", lambda _: pytest.fail("tried again"))
+        assert (await load_once_apart([bank], note)).digest == first.digest
 
     suite(bank, "deny")
     with pytest.raises(InvalidDocument):
-        load_once_tested([bank], note)
+        await load_once_apart([bank], note)
     note.write_bytes(b"\xff")
     suite(bank, "allow")
-    assert load_once_tested([bank], note).digest == first.digest
+    assert (await load_once_apart([bank], note)).digest == first.digest
 
 
 Load = Callable[[Sequence[Path]], PolicySet]
@@ -113,15 +114,15 @@ def for_a_moment_other(bank: Path, policy: str) -> Load:
     return load
 
 
-def test_a_policy_that_was_there_for_a_moment_has_not_passed(
+async def test_a_policy_that_was_there_for_a_moment_has_not_passed(
     bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note = bank.with_name("policy.tested")
-    load_once_tested([bank], note)
+    await load_once_apart([bank], note)
     loads = iter([for_a_moment_other(bank, BANK.format(version=2)), load_policies])
     monkeypatch.setattr(tryout, "load_policies", lambda paths: next(loads)(paths))
 
-    assert load_once_tested([bank], note).policy.ref.version == 1
+    assert (await load_once_apart([bank], note)).policy.ref.version == 1
 
 
 async def test_the_policy_in_force_is_the_one_that_was_tried_out(
@@ -156,10 +157,10 @@ async def test_reading_that_does_not_end_is_a_problem(
             await load
 
 
-def test_where_nothing_can_be_noted_files_are_tried_each_time(bank: Path) -> None:
+async def test_where_nothing_can_be_noted_files_are_tried_each_time(bank: Path) -> None:
     note = bank / "nowhere" / "policy.tested"
 
-    assert load_once_tested([bank], note).policy.ref.version == 1
+    assert (await load_once_apart([bank], note)).policy.ref.version == 1
 
 
 async def test_another_process_tries_them_out(bank: Path) -> None:

@@ -46,7 +46,7 @@ from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
 from .system import RandomIds, SystemClock
 from .tasks import Tasks
-from .tryout import Loaded, load_once_tested
+from .tryout import Loaded, load_once_apart
 from .upstream.credentials import (
     AwsCredential,
     BasicCredential,
@@ -84,7 +84,7 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
 async def opened(config: Config) -> AsyncIterator[Running]:
     """Start everything, and stop it in the reverse order. Raises as `run`."""
     note = config.data / TESTED
-    loaded = await asyncio.to_thread(load_once_tested, config.policies, note)
+    loaded = await load_once_apart(config.policies, note)
     policy = loaded.policy
     keys = derived_keys(config)
     clock, metrics = SystemClock(), Metrics()

@@ -172,17 +172,8 @@ def contents(paths: Sequence[Path]) -> str:
 # once only, and elsewhere --------------------------------------------------------------------
 
 
-def load_once_tested(paths: Sequence[Path], note: Path) -> Loaded:
-    """As `load_tested`, without the suites where *note* says that these very files passed them."""
-    loaded = _known(paths, note)
-    if loaded is None:
-        loaded = load_tested(paths)
-        write_note(note, loaded)
-    return loaded
-
-
 async def load_once_apart(paths: Sequence[Path], note: Path) -> Loaded:
-    """As `load_once_tested`, with the suites run by another process: stopping need not wait.
+    """As `load_apart`, without the suites where *note* says that these very files passed them.
 
     Raises:
         InvalidDocument: as `load_apart`.

@@ -12,6 +12,7 @@ from ..core.decisions import Decision, Level
 from ..core.errors import InvalidDocument, Problem
 from ..core.evaluate import Prepared, decide, prepare
 from ..core.rules import PolicySet
+from .files import read_file
 from .load import load_policies, nothing_in, policy_files
 from .positions import Document, load_model
 from .suite_calls import BadCall, make_call, setting
@@ -106,12 +107,7 @@ def read_suite(file: Path) -> tuple[SuiteDocument, Document]:
     Raises:
         InvalidDocument: it cannot be read or is not valid, with every problem.
     """
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or type(error).__name__}"
-        problem = Problem(file=str(file), line=1, column=1, message=reason)
-        raise InvalidDocument((problem,)) from None
+    raw = read_file(file)
     if not raw.strip():
         message = "the file is empty: a suite starts with apiVersion, kind: PolicyTest and policy"
         raise InvalidDocument((Problem(file=str(file), line=1, column=1, message=message),))
