@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ..core.errors import InterlockError, QueueFull, StoreUnavailable
 from ..tasks import Tasks
-from . import models
+from . import listing, models
 from .access import identify
 from .deps import ApiDeps
 
@@ -85,7 +85,7 @@ class Feed:
             stop()
 
     async def _look(self) -> None:
-        listed = await self._deps.store.held(None, _LISTED)
+        listed = await listing.first(self._deps.store, None, _LISTED, lambda _: True)
         held = [(action.id, action.version) for action in listed.actions]
         data = models.Tick(held=held, total=listed.total).model_dump_json()
         state = hashlib.sha256(data.encode()).hexdigest()[:16]

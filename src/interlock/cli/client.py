@@ -112,6 +112,10 @@ class People:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         return await self._ask("POST", path, json=body, headers=headers)
 
+    async def delete(self, path: str) -> dict[str, Any]:
+        """End what is at *path* and return what it was."""
+        return await self._ask("DELETE", path)
+
     async def reveal(self, path: str) -> dict[str, Any]:
         """Return the call at *path* with what policy hides of it; that is recorded."""
         return await self._ask("POST", f"{path}/reveal")

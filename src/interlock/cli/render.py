@@ -168,6 +168,8 @@ def _judged(decision: Json) -> Iterator[list[str]]:
     if decision["would_be"]:
         yield [f"  shadow mode: enforced, it would be {safe(decision['would_be'])}"]
     yield [f"  acts on {_target(each)}" for each in decision["target"]]
+    if decision["target_more"]:
+        yield [f"  acts on {decision['target_more']} more, among the arguments"]
     yield _session(decision["session"])
     yield [f"  {safe(line)}" for line in decision["trace"]]
     if decision["approvers"]:

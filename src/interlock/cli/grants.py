@@ -1,0 +1,90 @@
+"""`interlock grants list|revoke`: what people said not to be asked about again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .client import Access, People, access
+from .console import note, safe, say, say_json, table
+from .review import people_options
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@click.group()
+def grants() -> None:
+    """See and end grants ("do not ask again").
+
+    \b
+    Examples:
+      interlock grants list
+      interlock grants revoke 01jd4q7y8m
+    """
+
+
+@grants.command("list")
+@people_options
+def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+    """List the grants that hold, newest first.
+
+    \b
+    Example:
+      interlock grants list
+    """
+    listed = _asked(access(url, key_file, file), lambda people: people.get("/v1/grants"))
+    if as_json:
+        say_json(listed)
+    elif listed["items"]:
+        heads = ("ID", "AGENT", "TOOL", "TARGET", "USES LEFT", "UNTIL", "BY")
+        say(table(heads, [_row(each) for each in listed["items"]]))
+        note("End one: `interlock grants revoke ID`")
+    else:
+        note("Nobody has granted anything that still holds.")
+
+
+@grants.command()
+@click.argument("grant")
+@people_options
+def revoke(grant: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+    """End one GRANT at once: people are asked about such calls again.
+
+    \b
+    Example:
+      interlock grants revoke 01jd4q7y8m
+    """
+    if not _ID.fullmatch(grant):
+        raise click.BadParameter("an id has only letters, digits, - and _", param_hint="GRANT")
+    path = f"/v1/grants/{grant}"
+    ended = _asked(access(url, key_file, file), lambda people: people.delete(path))
+    if as_json:
+        say_json(ended)
+    else:
+        say(f"{safe(ended['id'])} has ended: {safe(ended['agent'])} is asked about again.")
+
+
+def _row(grant: Mapping[str, Any]) -> tuple[object, ...]:
+    until = datetime.fromtimestamp(int(grant["expires"]) / 1000, UTC)
+    return (
+        grant["id"],
+        grant["agent"],
+        grant["tool"],
+        ", ".join(f"{each['name']}={each['visible']}" for each in grant["target"]),
+        f"{grant['uses'] - grant['used']} of {grant['uses']}",
+        until.strftime("%Y-%m-%d %H:%M UTC"),
+        grant["by"],
+    )
+
+
+def _asked(at: Access, ask: Callable[[People], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    async def asking() -> dict[str, Any]:
+        async with People(at) as people:
+            return await ask(people)
+
+    return asyncio.run(asking())
