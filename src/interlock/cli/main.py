@@ -29,11 +29,12 @@ COMMANDS = {
     "edit": ("review", "edit"),
     "reject": ("review", "reject"),
     "respond": ("review", "respond"),
+    "grants": ("grants", "grants"),
 }
 SECTIONS = {
     "Run it": ("init", "serve", "demo", "doctor", "keys"),
     "Say what may happen": ("policy",),
-    "Decide what waits": ("queue", "show", "approve", "edit", "reject", "respond"),
+    "Decide what waits": ("queue", "show", "approve", "edit", "reject", "respond", "grants"),
 }
 
 
