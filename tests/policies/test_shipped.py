@@ -10,6 +10,7 @@ import pytest
 
 from interlock.core.decisions import Level, Reversibility, Stake
 from interlock.policies.load import load_policies
+from interlock.policies.mutate import laboratory
 from interlock.policies.settings import PRESETS, preset
 from interlock.policies.suite import run_suite
 
@@ -17,19 +18,42 @@ ROOT = Path(__file__).parents[2]
 POLICIES = sorted(
     file for file in (ROOT / "policies").glob("*.yaml") if not file.stem.endswith("_test")
 )
+EXAMPLES = sorted(
+    file for file in (ROOT / "policies/examples").glob("*.yaml") if not file.stem.endswith("_test")
+)
 PAGE = (ROOT / "docs/shipped-policies.md").read_text()
 ROW = re.compile(
     r"^\| (lenient|standard|strict) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", re.M
 )
+SURVIVORS = re.compile(r"^\| ([\w/-]+) \| \d+ \| \d+ \| .*\|$", re.M)
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda file: file.stem)
+def suite_of(policy: Path) -> Path:
+    return policy.with_name(f"{policy.stem}_test.yaml")
+
+
+@pytest.mark.parametrize("policy", POLICIES + EXAMPLES, ids=lambda file: file.stem)
 def test_every_rule_and_limit_of_a_shipped_policy_fires_in_its_suite(policy: Path) -> None:
-    report = run_suite(policy.with_name(f"{policy.stem}_test.yaml"))
+    report = run_suite(suite_of(policy))
 
     assert [str(failure) for failure in report.failures] == []
     assert report.coverage.rules == 100
     assert report.coverage.limits == 100
+
+
+@pytest.mark.parametrize("policy", POLICIES + EXAMPLES, ids=lambda file: file.stem)
+def test_a_suite_notices_less_time_fewer_people_shorter_windows_and_missing_arguments(
+    policy: Path,
+) -> None:
+    lab = laboratory([suite_of(policy)])
+    weaker = [
+        each
+        for each in lab.mutants()
+        if re.search(r"half of it|: quorum |required arguments", each.what)
+    ]
+
+    assert weaker
+    assert [each.what for each in weaker if lab.run(each).state == "survived"] == []
 
 
 def test_the_shipped_policies_load_together_as_one() -> None:
@@ -53,6 +77,12 @@ def test_a_shipped_policy_says_of_each_tool_what_it_does_and_never_allows_the_un
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda file: file.stem)
 def test_the_page_has_a_section_about_each_shipped_policy(policy: Path) -> None:
     assert re.search(rf"^## .*`{policy.name}`", PAGE, re.M)
+
+
+def test_the_page_says_of_each_policy_which_mutants_survive() -> None:
+    shipped = [file.stem for file in POLICIES] + [f"examples/{file.stem}" for file in EXAMPLES]
+
+    assert sorted(SURVIVORS.findall(PAGE)) == sorted(shipped)
 
 
 def test_the_page_shows_each_cell_of_the_presets() -> None:
