@@ -197,7 +197,7 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
         lambda self, node: _loop(self, replace(node, name="exists")),
     ),
     "integers meet decimals exactly": (expression_values, "comparable", _careless),
-    "== by text": (expressions, "_equality", _by_text),
+    "== by text": (expression_values, "equality", _by_text),
     "has() of what is no object": (expressions, "_presence", _forgiving),
     "a missing argument is null": (
         *(expressions, "_field_of_root"),
