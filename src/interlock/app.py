@@ -6,6 +6,7 @@ The only file that names every concrete class, and the only one that starts and 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -77,7 +78,15 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
     async with opened(config) as running:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
+        _collect_less_often()
         await asyncio.Event().wait()
+
+
+def _collect_less_often() -> None:
+    """Keep the collector off what lives as long as the process: it took a tenth of each call."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 @asynccontextmanager
@@ -182,6 +191,8 @@ async def _open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore
     limits = Limits(
         held_per_agent=config.agents.held_per_agent,
         held_in_all=config.agents.held_in_all,
+        kept_per_agent=config.agents.kept_per_agent,
+        tasks_per_agent=config.agents.sessions_per_agent,
         join_window_ms=round(config.retention.joins * 1000),
         keep_ms=round(config.retention.unreviewed * 1000),
         keep_reviewed_ms=round(config.retention.reviewed * 1000),

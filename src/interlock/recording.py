@@ -98,6 +98,12 @@ def refusal(stored: Stored) -> Exception:
             return KeyReused(
                 "This Idempotency-Key was used for another call. Use a new key for a new call."
             )
+        case Put.FULL if stored.state == "kept":
+            return QueueFull(
+                "This agent has made the store keep as much as it may in a day. Nothing was sent."
+                " Use a session that it already has and no Idempotency-Key, or wait"
+                " (`agents.kept_per_agent`)."
+            )
         case Put.FULL:
             return QueueFull(
                 "Too many calls wait for people already. Nothing was sent."

@@ -78,6 +78,18 @@ class Agents(Node):
     held_in_all: int = Field(
         default=100_000, gt=0, description="Calls that may wait at once, of all agents; then 429."
     )
+    kept_per_agent: Size = Field(
+        default=256 << 20,
+        gt=0,
+        le=1 << 40,
+        description="What one agent can make the store keep a day; then 429 for new keyed calls,"
+        " sessions and counters. About 3 KiB a call with an Idempotency-Key.",
+    )
+    sessions_per_agent: int = Field(
+        default=1000,
+        gt=0,
+        description="Sessions of one agent whose stated request is kept at a time; then 429.",
+    )
 
     @model_validator(mode="after")
     def _anonymous_stays_home(self) -> Self:
