@@ -293,11 +293,28 @@ def test_diff_exits_3_on_looser_unless_it_is_allowed(folder: Path) -> None:
     as_json = json.loads(run(*words, "--json").output)
 
     assert (result.exit_code, run(*words, "--allow-looser").exit_code) == (3, 0)
-    assert result.output.startswith("looser   pay: approve -> notify")
+    assert result.output.startswith("looser   bands of amount at 60: stake medium -> low")
+    assert "looser   pay: approve -> notify" in result.output
     assert "stake medium -> low" in result.output
     assert as_json["counts"]["looser"] > 0
     assert as_json["examples"][0]["before"] == "approve"
     assert run("diff", folder / "new.yaml", folder / "p.yaml").exit_code == 0
+
+
+def test_diff_exits_3_on_a_looser_setting_that_no_call_shows(folder: Path) -> None:
+    (folder / "new.yaml").write_text(
+        (folder / "p.yaml").read_text() + "approvals: {grants: {tools: [pay], uses: 50}}\n"
+    )
+    words = ["diff", folder / "p.yaml", folder / "new.yaml"]
+
+    result = run(*words)
+    as_json = json.loads(run(*words, "--json").output)
+
+    assert (result.exit_code, run(*words, "--allow-looser").exit_code) == (3, 0)
+    assert result.output.startswith("looser   grants for pay may be given\n")
+    assert as_json["looser"]
+    assert as_json["settings"][0]["kind"] == "looser"
+    assert as_json["settings"][0]["place"].startswith(str(folder / "new.yaml"))
 
 
 def test_diff_takes_recorded_calls(folder: Path) -> None:

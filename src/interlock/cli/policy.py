@@ -29,7 +29,7 @@ def policy() -> None:
       draft    1 where nothing can be drafted
       mutate   1 where mutants survive, 2 where a document is invalid
       explain  2 where a document is invalid
-      diff     3 where the new policy asks for less, 2 where a document is invalid
+      diff     3 where the new policy asks for less or may, 2 where a document is invalid
     """
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,8 @@ from ..core.errors import InvalidDocument, Problem
 from ..policies.corpus import CorpusEntry, Recorded, read_call, read_corpus
 from ..policies.corpus_generated import generated
 from ..policies.diff import LOOSER, REASON, SAME, STRICTER, Change, Difference, compare
+from ..policies.diff_settings import differences
+from ..policies.diff_sheet import CHANGED, Setting, sheet
 from ..policies.explain import Book, Explanation, open_book
 from ..policies.explain import explain as explained
 from ..policies.suite import moment
@@ -25,7 +28,7 @@ from .policy_explained import as_json as explained_as_json
 from .policy_explained import lines
 from .policy_output import PATHS, echo_json
 
-_COLOURS = {LOOSER: "red", STRICTER: "green", REASON: "cyan"}
+_COLOURS = {LOOSER: "red", STRICTER: "green", REASON: "cyan", CHANGED: "yellow"}
 
 
 @click.command()
@@ -84,7 +87,9 @@ def _explained(book: Book, entry: CorpusEntry, name: str) -> Explanation:
 @click.argument("old", type=PATHS)
 @click.argument("new", type=PATHS)
 @click.option("--corpus", type=click.File("rb"), help="Recorded calls, one JSON object per line.")
-@click.option("--allow-looser", is_flag=True, help="Exit with 0 even where it asks for less.")
+@click.option(
+    "--allow-looser", is_flag=True, help="Exit with 0 even where it asks for less, or may."
+)
 @click.option(
     "--examples",
     type=click.IntRange(0),
@@ -102,12 +107,14 @@ def diff(
     examples: int,
     as_json: bool,
 ) -> None:
-    """Compare two policies on the same calls: looser, stricter, or for another reason.
+    """Compare two policies: their settings, and what they decide about the same calls.
 
     OLD and NEW are a policy file or a directory each. Without --corpus, calls are generated for
-    every tool of either: bounds of bands, constants of conditions, thresholds, used-up limits.
+    every tool of either: bounds of bands, constants of conditions, hours, thresholds, used-up
+    limits, alone and two together. `changed` is a setting of which it is not certain whether it
+    asks for less.
 
-    Exit status: 0 done, 2 wrong usage or an invalid document, 3 where NEW asks for less.
+    Exit status: 0 done, 2 wrong usage or an invalid document, 3 where NEW asks for less or may.
     """
     before, after = open_book([old]), open_book([new])
     calls: Iterator[Recorded]
@@ -119,13 +126,33 @@ def diff(
     found = compare(before.policy, after.policy, calls, examples)
     if corpus is not None and not found.counts.total():
         raise InvalidDocument(_nothing_compared(found, str(getattr(corpus, "name", "-"))))
+    sheets = sheet(before, [old]), sheet(after, [new])
+    settings = differences(*sheets, found.fewer, found.more)
     if before.policy.ref.sha256 == after.policy.ref.sha256:
         note("OLD and NEW are the same policy")
+    looser = found.looser or any(each.kind != STRICTER for each in settings)
     if as_json:
-        echo_json(_diff_as_json(found))
+        echo_json({"looser": looser, **_diff_as_json(found), "settings": _listed(settings)})
     else:
+        _show_settings(settings)
         _show_diff(found)
-    raise SystemExit(3 if found.looser and not allow_looser else 0)
+    raise SystemExit(3 if looser and not allow_looser else 0)
+
+
+def _listed(settings: Sequence[Setting]) -> list[dict[str, str]]:
+    return [{"kind": each.kind, "what": each.what, "place": each.place} for each in settings]
+
+
+def _show_settings(settings: Sequence[Setting]) -> None:
+    for each in settings:
+        kind = click.style(f"{each.kind:<8}", fg=_COLOURS[each.kind])
+        click.echo(f"{kind} {safe(each.what)}")
+        if each.place:
+            click.echo(click.style(f"         {each.place}", dim=True))
+    if settings:
+        counts = Counter(each.kind for each in settings)
+        shown = ", ".join(f"{counts[kind]} {kind}" for kind in (LOOSER, CHANGED, STRICTER))
+        click.echo(f"settings: {shown}")
 
 
 def _nothing_compared(found: Difference, name: str) -> tuple[Problem, ...]:
@@ -167,12 +194,12 @@ def _counted(counts: Any) -> str:
 
 def _call(change: Change) -> str:
     written = change.entry.model_dump(by_alias=True, exclude_defaults=True)
-    return f"{json.dumps(written)} ({change.place})"
+    flat = {**written.pop("call"), **written}  # as `explain` reads it
+    return f"{json.dumps(flat)} ({change.place})"
 
 
 def _diff_as_json(found: Difference) -> dict[str, Any]:
     return {
-        "looser": found.looser,
         "counts": {kind: found.counts[kind] for kind in (LOOSER, STRICTER, REASON, SAME)},
         "tools": {name: dict(counts) for name, counts in sorted(found.tools.items())},
         "only_old": list(found.only_old),
@@ -182,7 +209,7 @@ def _diff_as_json(found: Difference) -> dict[str, Any]:
             {
                 "kind": each.kind,
                 "tool": each.tool,
-                "call": each.entry.model_dump(by_alias=True, exclude_defaults=True),
+                **each.entry.model_dump(by_alias=True, exclude_defaults=True),
                 "place": each.place,
                 "before": each.before.level.word,
                 "after": each.after.level.word,

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from ..core.decisions import Decision, Level
 from ..core.rules import PolicySet
-from .corpus import Recorded
+from .corpus import CorpusEntry, Recorded
 from .suite import moment
 from .suite_calls import BadCall, make_call, setting
-from .suite_document import CallEntry
 from .suite_facts import judged, past
 
 LOOSER, STRICTER, REASON, SAME = "looser", "stricter", "reason", "same"
@@ -24,7 +23,7 @@ class Change:
 
     kind: str  #: looser | stricter | reason
     tool: str
-    entry: CallEntry
+    entry: CorpusEntry
     place: str
     before: Decision
     after: Decision
@@ -41,9 +40,12 @@ class Difference:
     only_old: tuple[str, ...]
     only_new: tuple[str, ...]
     unusable: tuple[str, ...]  #: recorded calls that can be made under neither policy
+    fewer: frozenset[str] = frozenset()  #: rules and exceptions that some call does not meet now
+    more: frozenset[str] = frozenset()  #: rules and exceptions that some call only meets now
 
     @property
     def looser(self) -> bool:
+        """Whether the new policy asks for less in a call that was compared."""
         return self.counts[LOOSER] > 0
 
 
@@ -56,6 +58,8 @@ def compare(
     kept: dict[tuple[str, str], list[Change]] = {}
     stories: set[tuple[str, ...]] = set()
     unusable: list[str] = []
+    fewer: set[str] = set()
+    more: set[str] = set()
     for recorded in calls:
         try:
             before, after = _both(old, new, recorded)
@@ -63,6 +67,8 @@ def compare(
             unusable.append(f"{recorded.place}: {error}")
             continue
         kind, why = _judged(before, after)
+        fewer |= _met(before) - _met(after)
+        more |= _met(after) - _met(before)
         tool = before.tool or after.tool or "(unknown)"
         counts[kind] += 1
         tools.setdefault(tool, Counter())[kind] += 1
@@ -74,7 +80,7 @@ def compare(
             Change(
                 kind=kind,
                 tool=tool,
-                entry=recorded.entry.call,
+                entry=recorded.entry,
                 place=recorded.place,
                 before=before,
                 after=after,
@@ -92,7 +98,13 @@ def compare(
         only_old=tuple(sorted(set(old.tools) - set(new.tools))),
         only_new=tuple(sorted(set(new.tools) - set(old.tools))),
         unusable=tuple(unusable),
+        fewer=frozenset(fewer),
+        more=frozenset(more),
     )
+
+
+def _met(decision: Decision) -> set[str]:
+    return {*(hit.id for hit in decision.rules), *decision.exceptions}
 
 
 def _both(old: PolicySet, new: PolicySet, recorded: Recorded) -> tuple[Decision, Decision]:
