@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -91,35 +91,39 @@ def as_stored(action: Action, stored: Stored) -> Action:
     )
 
 
+_FULL = {
+    "kept": "This agent has made the store keep as much as it may in a day. Nothing was sent."
+    " Use a session that it already has and no Idempotency-Key, or wait (`agents.kept_per_agent`).",
+    "": "Too many calls wait for people already. Nothing was sent."
+    " Wait until some are decided, then try again.",
+}
+_CHANGED = StaleVersion, "The call has changed since you looked at it; look again."
+_REFUSALS: Mapping[Put, tuple[type[Exception], str]] = {
+    Put.REUSED: (
+        KeyReused,
+        "This Idempotency-Key was used for another call. Use a new key for a new call.",
+    ),
+    Put.FACTS: (
+        StoreUnavailable,
+        "Nothing was sent: others used the same budget at the same time; try again.",
+    ),
+    Put.LAPSED: (Lapsed, "The deadline has passed; the call will not be sent."),
+    Put.SELF: (Forbidden, "The requester and its owner may not decide this call."),
+    Put.DIGEST: _CHANGED,
+    Put.QUORUM: _CHANGED,
+    Put.STALE: _CHANGED,
+    Put.VOTED: (
+        IllegalTransition,
+        "You have already approved this call; another person must.",
+    ),
+}
+
+
 def refusal(stored: Stored) -> Exception:
     """Return what a write that was not taken means for whoever asked for it."""
-    match stored.outcome:
-        case Put.REUSED:
-            return KeyReused(
-                "This Idempotency-Key was used for another call. Use a new key for a new call."
-            )
-        case Put.FULL if stored.state == "kept":
-            return QueueFull(
-                "This agent has made the store keep as much as it may in a day. Nothing was sent."
-                " Use a session that it already has and no Idempotency-Key, or wait"
-                " (`agents.kept_per_agent`)."
-            )
-        case Put.FULL:
-            return QueueFull(
-                "Too many calls wait for people already. Nothing was sent."
-                " Wait until some are decided, then try again."
-            )
-        case Put.FACTS:
-            return StoreUnavailable(
-                "Nothing was sent: others used the same budget at the same time; try again."
-            )
-        case Put.LAPSED:
-            return Lapsed("The deadline has passed; the call will not be sent.")
-        case Put.SELF:
-            return Forbidden("The requester and its owner may not decide this call.")
-        case Put.DIGEST | Put.QUORUM | Put.STALE:
-            return StaleVersion("The call has changed since you looked at it; look again.")
-        case Put.VOTED:
-            return IllegalTransition("You have already approved this call; another person must.")
-        case _:
-            return IllegalTransition(f"The call is {stored.state}; it cannot be changed any more.")
+    if stored.outcome is Put.FULL:
+        return QueueFull(_FULL.get(stored.state, _FULL[""]))
+    known = _REFUSALS.get(stored.outcome)
+    if known is not None:
+        return known[0](known[1])
+    return IllegalTransition(f"The call is {stored.state}; it cannot be changed any more.")

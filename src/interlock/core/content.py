@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from .actions import Body, Content
 from .errors import MalformedCall
+from .marks import MOST, piled_up
 
 MAX_DEPTH = 32  #: nesting of JSON arrays and objects
 MAX_FIELDS = 1000  #: names in a query or a form
@@ -78,6 +80,7 @@ def _check_segment(segment: str) -> None:
         raise MalformedCall("The path holds an encoded control character.")
     seen = segment
     while True:
+        _check_marks(seen)
         seen = unicodedata.normalize("NFKC", seen)
         if seen.partition(";")[0] in {".", ".."}:
             raise MalformedCall("The path holds a `.` or `..` segment.")
@@ -152,7 +155,16 @@ def fold(name: str) -> str:
     """Return *name* as the laxest reader would compare it: NFKC, then case folding."""
     if name.isascii():
         return name.lower()
+    _check_marks(name)
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _check_marks(text: str) -> None:
+    if piled_up(text):
+        raise MalformedCall(
+            f"A name or a path holds more than {MOST} combining marks in a row, which no writing"
+            " needs; send it without."
+        )
 
 
 def _check_names(names: Iterable[str], where: str) -> None:
@@ -265,8 +277,7 @@ def read_json(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise MalformedCall(f"The JSON holds the key {json.dumps(twice)} more than once.")
     _check_names(value, "JSON")
     return value

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
 
+from .marks import piled_up
 from .rules import Indeterminate
 
 LONGEST = 1000  #: characters; nobody names a longer value in a request
@@ -86,6 +87,8 @@ class _Request:
 
 @lru_cache(maxsize=8)
 def _read(task: str) -> _Request:
+    if piled_up(task):
+        raise Indeterminate("the user's request has more combining marks than any writing needs")
     spaced = _WIDE.sub("\n", _lowered(task)).strip()
     return _Request(task, spaced.replace("\n", " "), spaced)
 
@@ -99,7 +102,7 @@ def _one(value: object, request: _Request, steps: Steps) -> bool:
     if isinstance(value, bool):
         return _token("true" if value else "false", request, steps)
     if isinstance(value, str):
-        return len(value) <= LONGEST and _text(value, request, steps)
+        return len(value) <= LONGEST and not piled_up(value) and _text(value, request, steps)
     if isinstance(value, int | float) and isfinite(value):
         return _number(Decimal(repr(value)), request, steps)
     raise Indeterminate(f"{type(value).__name__} is nothing that a request can state")
