@@ -54,6 +54,119 @@ def test_a_search_by_post_is_not_a_read_on_weak_evidence(summary: str) -> None:
     assert guess(paths, "POST /pets/finder").reversibility is IRREVERSIBLE
 
 
+AMBIGUOUS = [
+    ("/loans/{loan}/return", "returnBook", "Take a book back."),
+    ("/orders/{id}/return", "returnOrder", "Return an order."),
+    ("/orders/return", "returnOrders", "Returns orders from the list of a customer."),
+    ("/cars/{id}/return", "return_car", "Give a rented car back."),
+    ("/items/{id}/fetch", "fetchItem", "Have the item brought to the desk."),
+    ("/items/{id}/fetch", "fetchItem", "Fetch the item."),
+    ("/cars/{id}/get", "getCar", "Get the car from the garage."),
+    ("/cars/get", "getCar", "Get a car."),
+    ("/loans/{id}/list", "listLoan", "Offer a loan on the market."),
+    ("/loans/{id}/list", "listLoan", "List a loan."),
+    ("/houses/list", "listHouse", "List a house for sale."),
+    ("/houses/{id}/show", "showHouse", "Show a house."),
+    ("/offers/{id}/show", "showOffer", "Put the offer on the home page."),
+    ("/schedules/{id}/view", "viewSchedule", "View a schedule."),
+    ("/parcels/{id}/find", "findParcel", "Find a parcel."),
+    ("/rooms/{id}/check-in", "checkIn", "Check a guest in."),
+    ("/rooms/{id}/check", "checkRoom", "Check the room."),
+    ("/rooms/{id}/checkout", "checkoutRoom", "Check a guest out."),
+    ("/cards", "issueCard", "Issue a card."),
+    ("/claims", "fileClaim", "File a claim."),
+    ("/lots/{id}/draw", "drawLot", "Draw a lot."),
+    ("/seats/{id}/hold", "holdSeat", "Hold a seat."),
+    ("/books/{book}/loans", "lendBook", "Lend a book to a member."),
+]
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
+@pytest.mark.parametrize(("path", "name", "summary"), AMBIGUOUS)
+def test_an_ambiguous_verb_by_an_unsafe_method_is_irreversible_and_asks(
+    path: str, name: str, summary: str, method: str
+) -> None:
+    found = guess({path: {method: operation(name, summary)}}, f"{method.upper()} {path}")
+    assert found.reversibility is IRREVERSIBLE
+    assert "what does it do?" in found.confirm
+
+
+@pytest.mark.parametrize(("path", "name", "summary"), AMBIGUOUS)
+def test_an_ambiguous_verb_is_not_taken_back_by_a_delete_beside_it(
+    path: str, name: str, summary: str
+) -> None:
+    paths = {
+        path: {"post": operation(name, summary), "delete": operation("undo")},
+        f"{path}/{{one}}": {"delete": operation("undoOne")},
+    }
+    found = guess(paths, f"POST {path}")
+    assert found.reversibility is IRREVERSIBLE
+    assert found.confirm
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("closeCase", "/cases/{id}/close"),
+        ("clearCart", "/carts/{id}/clear"),
+        ("bookRoom", "/rooms/{id}/book"),
+        ("orderMeal", "/meals/{id}/order"),
+        ("releaseFunds", "/funds/{id}/release"),
+        ("postEntry", "/ledgers/{id}/post"),
+    ],
+)
+def test_a_verb_that_settles_something_is_irreversible(name: str, path: str) -> None:
+    found = guess({path: {"post": operation(name)}}, f"POST {path}")
+    assert found.reversibility is IRREVERSIBLE
+
+
+def test_the_first_word_of_a_name_is_its_verb_and_not_a_noun_behind_it() -> None:
+    paths = {"/books/{book}/loans": {"post": operation("lendBook", "Lend a book.")}}
+    found = guess(paths, "POST /books/{book}/loans")
+    assert found.why == ("verb lend is not known",)
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        ("searchPets", ""),
+        ("searchPets", "Search pets by name. Delete those that are old."),
+        ("searchPets", "Search pets, book those that are free."),
+        ("searchPets", "Pets that are near."),
+        ("getPets", "Get pets."),
+    ],
+)
+def test_a_post_is_not_a_read_where_its_description_does_not_agree(
+    name: str, description: str
+) -> None:
+    paths = {"/pets/search": {"post": operation(name, description=description)}}
+    if name == "getPets":
+        paths = {"/pets/get": paths["/pets/search"]}
+    found = guess(paths, f"POST {next(iter(paths))}")
+    assert found.reversibility is IRREVERSIBLE
+
+
+def test_a_list_by_post_is_a_read_where_its_description_or_its_parameters_say_so() -> None:
+    text = "Returns a list of pets."
+    paths = {"/pets/list": {"post": operation("listPets", "List pets.", description=text)}}
+    assert guess(paths, "POST /pets/list").reversibility is READ_ONLY
+    cursor = {"name": "cursor", "in": "query", "schema": {"type": "string"}}
+    listed = operation("listPets", "List all pets.", parameters=[cursor])
+    found = guess({"/pets/list": {"post": listed}}, "POST /pets/list")
+    assert found.reversibility is READ_ONLY
+    assert found.why == ("POST that reads, by name and description, with cursor",)
+
+
+def test_a_member_has_rights_only_where_an_admin_word_stands_beside_it() -> None:
+    paths = {
+        "/members/{id}": {"patch": operation("updateMember", "Update a member.")},
+        "/organizations/{id}/members/{member}": {"put": operation("setMember")},
+    }
+    assert "privilege" not in guess(paths, "PATCH /members/{id}").facets
+    found = guess(paths, "PUT /organizations/{id}/members/{member}")
+    assert found.facets["privilege"] == "admin"
+
+
 def test_a_creation_is_undone_by_the_delete_beside_it() -> None:
     paths = {
         "/pets": {"post": operation("createPet", "Create a pet.")},
@@ -190,6 +303,33 @@ def test_a_tool_is_what_the_first_verb_of_its_name_says() -> None:
 def test_a_reading_name_does_not_hide_a_write(name: str, description: str) -> None:
     found = guess_tool(tool(name, description))
     assert found.reversibility is IRREVERSIBLE or found.confirm
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        ("return_book", "Take a book back."),
+        ("return_order", "Return an order."),
+        ("fetch_item", "Have the item brought to the desk."),
+        ("fetch_item", "Fetch the item."),
+        ("list_loan", "Offer a loan on the market."),
+        ("list_house", "List a house."),
+        ("show_house", "Show a house."),
+        ("check_in_guest", "Check a guest in."),
+        ("check_room", "Check the room."),
+        ("log_out", "Log out."),
+        ("lend_book", "Lend a book."),
+    ],
+)
+def test_a_tool_with_an_ambiguous_verb_is_irreversible(name: str, description: str) -> None:
+    found = guess_tool(tool(name, description))
+    assert found.reversibility is IRREVERSIBLE
+    assert found.confirm == ("what does it do?",)
+
+
+def test_a_tool_that_lists_data_is_a_read() -> None:
+    assert guess_tool(tool("list_pets", "List all pets.")).reversibility is READ_ONLY
+    assert guess_tool(tool("fetch_page", "Fetch the text of a page.")).reversibility is READ_ONLY
 
 
 def test_a_tool_without_a_verb_reads_only_where_its_description_opens_so() -> None:

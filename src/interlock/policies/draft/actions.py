@@ -27,10 +27,13 @@ class Said:
     """Verbs by where they stand; "" where there is none that is known.
 
     `named` are all those of the name, the first of which is what it does. `sentence` are those of
-    the first sentence, `joined` those of a tool that are listed there and surely write. `objects`
-    are the words of what it acts on.
+    the first sentence, `joined` those of a tool that are listed there and surely write. `first` is
+    the first word of the name, and `unknown` the same where it seems a verb that is not known.
+    `objects` are the words of what it acts on.
     """
 
+    first: str
+    unknown: str
     named: tuple[str, ...]
     opens: str
     path: str
@@ -71,8 +74,11 @@ def said(operation: Operation) -> Said:
     opens = _opens(summary) or leading_verb(first_sentence(plain(operation.description)))
     last = [each for each in operation.path.split("/") if each and "{" not in each][-1:]
     objects = {*words, *(each for part in last for each in tokens(part))}
+    named = tuple(name_verbs(words))
     return Said(
-        named=tuple(name_verbs(words)),
+        first=words[0] if words else "",
+        unknown=_unknown(operation, words, named),
+        named=named,
         opens=opens,
         path=_path_verb(operation),
         sentence=tuple(prose_verbs(first_sentence(text))),
@@ -91,6 +97,22 @@ def is_noun(operation: Operation, said: Said) -> bool:
     """Whether the one verb of a name may as well be a noun: the place of `maps_place_details`."""
     words = tokens(operation.name)
     return len(said.named) == 1 and said.name in NOUNS_TOO and words[0] != said.name
+
+
+def _unknown(operation: Operation, words: list[str], named: tuple[str, ...]) -> str:
+    """Return the first word of a name where no other of it is a verb: the lend of `lendBook`."""
+    if not operation.method or not words or words[0] in VERBS or sure_writes(named):
+        return ""
+    before, _, last = operation.path.rpartition("/")
+    nouns = [*tokens(_PARAMETER.sub("", before)), *tokens(" ".join(operation.tags))]
+    if not before.endswith("}") or last.endswith("s"):
+        nouns += tokens(last)
+    is_noun = _bare(words[0]) in {*map(_bare, nouns), *tokens(operation.upstream)}
+    return "" if is_noun else words[0]
+
+
+def _bare(noun: str) -> str:
+    return noun.removesuffix("s").removesuffix("ie").removesuffix("y")
 
 
 def _opens(summary: str) -> str:

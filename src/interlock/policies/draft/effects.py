@@ -7,8 +7,22 @@ from dataclasses import dataclass
 from ...core.decisions import Reversibility
 from .actions import READING, Said, is_noun, sure_writes
 from .operations import Operation, Undo
+from .reading import agrees, is_phrasal, posts_a_read
 from .siblings import Siblings
-from .vocabulary import JOBS, LIVE, MESSAGES, MONEY, SECRETS, SOFT, TALK, VERBS, Verb
+from .vocabulary import (
+    JOBS,
+    LIVE,
+    MAY_BE_ANYTHING,
+    MAY_OFFER,
+    MESSAGES,
+    MONEY,
+    SECRETS,
+    SOFT,
+    TALK,
+    VERBS,
+    Verb,
+)
+from .words import tokens
 
 READ_ONLY, REVERSIBLE, COMPENSABLE, IRREVERSIBLE = Reversibility
 
@@ -36,14 +50,33 @@ def effects(operation: Operation, said: Said, siblings: Siblings) -> list[Effect
     if operation.method == "DELETE":
         return [*found, _loss(operation, "delete", "method DELETE", said, siblings)]
     if operation.method in ("PUT", "PATCH"):
-        return _of_update(operation, said, found)
-    if found:
-        return found
-    if len(said.readings) >= 2 and not sure_writes(said.sentence):
-        return [_reads(f"{operation.method} that reads, by {' and '.join(said.readings)}")]
+        return [*_of_update(operation, said, found), *_unsaid(operation, said)]
+    reads = posts_a_read(operation, said)
+    if reads:
+        return [_reads(reads)]
+    unsaid = _unsaid(operation, said)
+    if found or unsaid:
+        nouns = said.unknown and unsaid  # the book of `lendBook` is no verb
+        return [*(() if nouns else found), *unsaid]
     if not said.readings and siblings.opposite(operation, "create") is not None:
         return [_of_verb(operation, "create", "a DELETE beside it", said, siblings)]
     return [_unknown(f"method {operation.method} and no verb that says what it does")]
+
+
+def _unsaid(operation: Operation, said: Said) -> list[Effect]:
+    """Return a doubt where the verb of a write is none that is known, or means several things."""
+    if is_phrasal(operation, said):
+        return [_unknown("a verb that means several things")]
+    if said.unknown and all(each == ("name", said.name) for each in said.writes):
+        return [_unknown(f"verb {said.unknown} is not known")]
+    verb = next((v for v in (said.first, said.path) if v in MAY_BE_ANYTHING or _is_read(v)), "")
+    if not verb or any(where != "description" for where, _ in said.writes):
+        return []
+    return [_unknown(f"a {operation.method} named {verb} may do anything")]
+
+
+def _is_read(verb: str) -> bool:
+    return VERBS.get(verb) is Verb.READ
 
 
 def _reads(why: str, confirm: str = "") -> Effect:
@@ -81,12 +114,18 @@ def _of_tool(operation: Operation, said: Said, siblings: Siblings) -> list[Effec
     main = VERBS.get(said.name)
     found = [_of_verb(operation, verb, where, said, siblings) for where, verb in said.writes]
     opens = VERBS.get(said.opens)
+    is_prefix = said.first in tokens(operation.upstream)  # the git of `git_commit`
+    if found and is_noun(operation, said) and opens is None and not is_prefix:
+        return [_unknown(f"verb {said.first} is not known")]
     if found and not (opens is Verb.READ and is_noun(operation, said)):
         return found
-    if main is Verb.READ:
+    if is_phrasal(operation, said):
+        return [_unknown(f"verb {said.first} means several things")]
+    if main is Verb.READ and (said.name not in MAY_OFFER or agrees(said)):
         return [_reads(f"verb {said.name} (name)")]
     is_harmless = opens is Verb.READ or (main is Verb.LOOK and opens is Verb.LOOK)
-    if is_harmless and not sure_writes(said.sentence):
+    two_verbs = main is Verb.LOOK and said.opens != said.name
+    if is_harmless and (two_verbs or agrees(said)) and not sure_writes(said.sentence):
         return [_reads(f"verb {said.opens} (description)", "does it only read?")]
     return [_unknown("no verb in the name that says what it does")]
 

@@ -12,6 +12,8 @@ from .operations import Operation
 from .vocabulary import (
     AUTHORED,
     ENDLESS,
+    GOVERNED,
+    MEMBERS,
     MESSAGES,
     PERSONAL,
     PLACES,
@@ -40,7 +42,7 @@ def facets(
     found["blast"] = "external" if reaches_out else "organisation"
     if said.objects & {"public", "publish", "visibility"} or said.name == "publish":
         found["blast"] = "public"
-    if said.objects & POWER or said.objects & SECRETS:
+    if said.objects & (POWER | SECRETS) or _are_members_of_power(operation, said):
         found["privilege"] = "admin"
     if Verb.MONEY in kinds:
         found["money"] = "moved"
@@ -49,6 +51,12 @@ def facets(
     if words & PRODUCTION:
         found["environment"] = "production"
     return found
+
+
+def _are_members_of_power(operation: Operation, said: Said) -> bool:
+    """Whether members are changed who hold rights by it, as an admin word beside them says."""
+    around = {*said.objects, *tokens(operation.path), *tokens(operation.summary)}
+    return bool(said.objects & MEMBERS and around & GOVERNED)
 
 
 def stake(found: Mapping[str, str]) -> Stake:

@@ -87,6 +87,21 @@ NOUNS_TOO = frozenset(
     watchlist favorite bookmark""".split()
 )
 
+# What only reads, whoever calls it: not so `list` (for sale), `show` (a house), `return` (a book).
+SEARCHES = frozenset("search find lookup count".split())
+# Verbs of which a description has to say that data come back, and not a thing or a person.
+ALSO_ACTS = frozenset(
+    "return fetch list show display retrieve inspect check view count print scan watch log".split()
+)
+# Those of them that the name of a tool may have for what a thing undergoes.
+MAY_OFFER = frozenset("return fetch list show display retrieve".split())
+# Verbs that do not say what a POST or a PUT does.
+MAY_BE_ANYTHING = frozenset("return fetch list show view check get issue draw hold file".split())
+PAGING = frozenset(
+    """query q filter filters search page_size pagesize page_token pagetoken per_page cursor
+    start_cursor max_results maxresults order_by orderby""".split()
+)
+
 OPPOSITES: Mapping[str, tuple[str, ...]] = {
     "add": ("remove", "delete"),
     "archive": ("unarchive", "restore"),
@@ -195,12 +210,20 @@ AUTHORED = frozenset(
 )
 POWER = frozenset(
     """permission permissions role roles rolebinding rolebindings clusterrole acl
-    acls policy policies grant grants user users member members collaborator
-    collaborators admin admins owner owners org organization organizations
-    organisation team teams enterprise security saml sso firewall network webhook
+    acls policy policies grant grants user users collaborator collaborators admin
+    admins owner owners org organization organizations organisation team teams
+    enterprise security saml sso firewall network webhook
     webhooks hook hooks protection membership memberships access key keys token
     tokens secret secrets credential credentials delegate delegates forwarding
     domain domains dns namespace namespaces cluster node nodes account accounts""".split()
+)
+# Members of these hold rights by being members; those of a library or a gym do not.
+MEMBERS = frozenset("member members".split())
+GOVERNED = frozenset(
+    """permission permissions role roles acl admin admins owner owners org orgs organization
+    organizations organisation organisations team teams enterprise security group groups project
+    projects workspace workspaces repo repos repository board boards
+    portfolio portfolios channel channels account accounts access iam""".split()
 )
 PRODUCTION = frozenset("production prod live".split())
 MONEY = frozenset(
@@ -280,4 +303,22 @@ SOFT = re.compile(
     r"\b(?:to (?:the )?trash|soft[- ]delet\w+|can be (?:restored|recovered|undeleted)|recycle bin"
     r"|archives? (?:the|a|an)\b|moves? .{0,40}\btrash)",
     re.IGNORECASE,
+)
+DATA = re.compile(
+    r"""\b(?:lists?|listing|details?|info(?:rmation)?|data|results?|records?|metadata|contents?
+    |range|statistics|stats|status|metrics|summary|state|structure|schema|tree|history|values?|numbers?
+    |counts?|text|matching|available|existing|all|every|ids?|names?|urls?|internet|web|json|if
+    |whether|current|latest|recent|files?|director(?:y|ies)
+    |messages?|emails?|logs?|propert(?:y|ies)|attributes?|keys?)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+LISTING = re.compile(
+    r"\b(?:returns?|retrieves?|gets?|lists?) (?:an? |the |all )?(?:[\w()-]+ ){0,4}"
+    r"(?:list|page|collection|details|results|metrics|statistics|metadata) (?:of|for|about)\b",
+    re.IGNORECASE,
+)
+PHRASAL = re.compile(
+    r"\b(?:check|log|sign|scan|clock|print|show|read|list|get|fetch)s? (?:in|out|off|back)\Z"
+    r"|\b(?:check|clock|sign)s? (?:in|out|off)\b"
+    r"|\b(?:check|log|sign|scan|clock)s? (?:\w+ ){1,3}(?:in|out|off)\Z",
 )
