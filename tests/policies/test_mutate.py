@@ -248,3 +248,70 @@ def test_a_facet_that_another_one_always_outweighs_is_not_counted(
     found = [each.what for each in lab.mutants() if each.kind == "facet" and lab.proof(each)]
 
     assert [what.removeprefix("tool pay: ").removeprefix("blast ") for what in found] == proven
+
+
+GET = """tools:
+  - id: get
+    http: {upstream: bank, method: GET, path: "/a/{account}/{part}"PARAMS}
+    facets: {data: public}
+    target: [TARGET]
+"""
+REMEMBERED = "approvals: {repeat_denied: {same_call_within: 10m}}\n"
+CONFIDENCE = (
+    "signals: {confidence: {missing: 0.7, raise_below: {low: 0.3, medium: MEDIUM, high: 0.9,"
+    " critical: 1.0}}}\n"
+)
+
+
+def proofs(folder: Path, body: str, kind: str, call: str = "{tool: pay}") -> dict[str, str]:
+    (folder / "p.yaml").write_text(HEAD.replace("NAME", "p") + body)
+    (folder / "p_test.yaml").write_text(f"{SUITE}      - {{expect: {call}}}\n")
+    lab = laboratory([folder / "p_test.yaml"])
+    return {each.what: lab.proof(each) for each in lab.mutants() if each.kind == kind}
+
+
+@pytest.mark.parametrize(
+    ("target", "params", "rest", "why"),
+    [
+        ("account, part", "", REMEMBERED, "get has no other argument"),
+        ("account", "", REMEMBERED, ""),
+        ("account, part", ", params: [page]", REMEMBERED, ""),
+        ("account", "", "", "neither grants nor repeat_denied look at the target of get"),
+    ],
+)
+def test_a_target_that_no_case_can_tell_from_all_arguments_is_not_counted(
+    tmp_path: Path, target: str, params: str, rest: str, why: str
+) -> None:
+    body = GET.replace("TARGET", target).replace("PARAMS", params) + rest
+
+    assert proofs(tmp_path, body, "target") == {"tool get: target dropped": why}
+
+
+@pytest.mark.parametrize(
+    ("medium", "proven"),
+    [
+        ("0.5", ["0.63", "0.77"]),
+        ("0.7", ["0.77"]),
+        ("0.71", ["0.63"]),
+        ("0.63", ["0.63", "0.77"]),
+        ("0.65", ["0.77"]),
+        ("0.77", ["0.63"]),
+    ],
+)
+def test_a_confidence_between_the_same_thresholds_is_not_counted(
+    tmp_path: Path, medium: str, proven: list[str]
+) -> None:
+    body = PAY + CONFIDENCE.replace("MEDIUM", medium)
+
+    found = proofs(tmp_path, body, "signal")
+
+    equal = [what.rpartition(" ")[2] for what, why in found.items() if "missing" in what and why]
+    assert equal == proven
+
+
+def test_the_hint_for_a_target_says_what_shows_it() -> None:
+    (mutant,) = made("tools: [{id: t, target: [a, b]}]", "target")
+
+    assert mutant.suggestion == (
+        "add a case for t with an argument that is not in target: target: [a, b]"
+    )

@@ -205,8 +205,8 @@ def _show_counts(outcomes: Sequence[Outcome], left: int, seconds: float) -> None
     click.echo(
         f"{click.style(word, fg='green' if word == 'ok' else 'red')} {counted} mutants: "
         f"{counts[KILLED]} noticed, {counts[SURVIVED]} survived, in {seconds:.1f} s "
-        f"(not counted: {counts[INVALID]} that `check` refuses, {counts[EQUIVALENT]} that decide "
-        f"nothing differently)"
+        f"(not counted: {counts[INVALID]} that `check` refuses, {counts[EQUIVALENT]} that no "
+        f"case can tell apart)"
     )
     if left:
         click.echo(f"{left} mutants were not tried: the time was up; give more --seconds.")

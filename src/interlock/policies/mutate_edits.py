@@ -130,9 +130,10 @@ class _Maker(Maker):
                 f"{who}: taint {taint} dropped",
                 f"{case}taints: {entry['taints']}",
             )
-        yield from self.remove(
-            "target", (*path, "target"), f"{who}: target dropped", case + "target: [...]"
-        )
+        target = entry.get("target")
+        names = f"[{target if isinstance(target, str) else ', '.join(map(str, target or ()))}]"
+        near = f"add a case for {name} with an argument that is not in target: target: {names}"
+        yield from self.remove("target", (*path, "target"), f"{who}: target dropped", near)
         yield from self.schema((*path, "args_schema"), who, str(name))
         facets = entry.get("facets") or {}
         for facet, given in facets.items():

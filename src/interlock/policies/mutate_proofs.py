@@ -1,7 +1,8 @@
-"""Mutants that cannot change any decision, by the structure of the policy alone.
+"""Mutants that no case can tell apart, by the structure of the policy alone.
 
 Only certain cases: a level is never below its matrix cell, a cell that no tool can reach decides
-nothing, and a facet that another fixed facet always outweighs weighs nothing.
+nothing, a facet that another fixed facet always outweighs weighs nothing, and a case sees a target
+only where grants or remembered refusals look at it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ..core.decisions import Level, Reversibility, Stake
+from ..core.patterns import HttpMatch, Kind
 from ..core.rules import Facet, PolicySet, Rule, Tool
 from .mutate_maker import Mutant
 from .positions import Document
@@ -124,6 +126,43 @@ def _another_facet_outweighs_it(mutant: Mutant, document: Document, policy: Poli
     return ""
 
 
+def _target_is_everything(mutant: Mutant, document: Document, policy: PolicySet) -> str:
+    """Say why without `target` the target is the same, or why no case can see what it is."""
+    entry = document.data["tools"][mutant.path[1]]
+    tool = policy.tools.get(str(entry.get("id")))
+    if tool is None:
+        return ""
+    if tool.grants is None and policy.repeat_denied is None:
+        return f"neither grants nor repeat_denied look at the target of {tool.id}"
+    names = _all_arguments(tool)
+    if names and tool.target is not None and names == set(tool.target):
+        return f"{tool.id} has no other argument"
+    return ""
+
+
+def _all_arguments(tool: Tool) -> set[str]:
+    """Return the arguments that each call of *tool* has, where it can have no other; else none."""
+    match = tool.match
+    if not isinstance(match, HttpMatch) or tool.bodies or match.graphql is not None:
+        return set()
+    if match.query or match.form or match.json or match.declared or match.declared_globs:
+        return set()
+    return {each.text for each in match.segments if each.kind is not Kind.LITERAL}
+
+
+def _no_threshold_lies_between(mutant: Mutant, document: Document, policy: PolicySet) -> str:
+    *_, last = mutant.path
+    if last != "missing" or policy.confidence is None:
+        return ""
+    was, now = document.data["signals"]["confidence"][last], mutant.changes[0][1]
+    if type(now) not in (int, float) or not 0 <= now <= 1:
+        return ""
+    thresholds = policy.confidence.raise_below
+    if any((was < at) != (now < at) for at in thresholds):
+        return ""
+    return f"no threshold lies between {was:g} and {now:g}"
+
+
 _PROOFS: Mapping[str, Callable[[Mutant, Document, PolicySet], str]] = {
     "matrix": _cell_is_never_reached,
     "class": _class_is_never_used,
@@ -133,4 +172,6 @@ _PROOFS: Mapping[str, Callable[[Mutant, Document, PolicySet], str]] = {
     "deny": _only_counts,
     "limit": _only_counts,
     "facet": _another_facet_outweighs_it,
+    "target": _target_is_everything,
+    "signal": _no_threshold_lies_between,
 }
