@@ -18,8 +18,8 @@ def posts_a_read(operation: Operation, said: Said) -> str:
     """Return why an operation by POST reads; "" where that is not plain.
 
     A verb that only searches has to be in its name or path, and the description has to open with
-    one that reads. Any other verb that reads (`list`, `get`), and whatever is done to one thing
-    (`/x/{id}/find`), needs words or parameters that only lists have, too.
+    one that reads. Any other verb that reads (`list`, `get`) needs words or parameters, too, that
+    only lists have; what is done to one thing (`/x/{id}/find`) needs the parameters.
     """
     if (
         "return" in (said.name, said.path)
