@@ -85,6 +85,7 @@ class Lane:
             socket_connect_timeout=patience,
         )
         self._idle: list[AbstractConnection] = []
+        self._closed = False
 
     async def evalsha(self, sha: str, numkeys: int, *keys_and_args: str | bytes | int) -> Any:
         return await self._command("EVALSHA", sha, numkeys, *keys_and_args)
@@ -103,9 +104,13 @@ class Lane:
         except builtins.TimeoutError:
             raise TimeoutError("Timeout reading from the store") from None
         finally:  # one that failed is closed by now, and opens again when it is used
-            self._idle.append(connection)
+            if self._closed:
+                await connection.disconnect(nowait=True)
+            else:
+                self._idle.append(connection)
 
     async def close(self) -> None:
+        self._closed = True
         while self._idle:
             await self._idle.pop().disconnect()
 
