@@ -51,6 +51,23 @@ async def test_a_hidden_argument_is_nowhere_in_what_is_shown(world: World) -> No
         assert item["may"]["reveal"] and item["may"]["approve"] and not item["may"]["edit"]
 
 
+async def test_an_edit_is_offered_once_what_it_needs_is_revealed(world: World) -> None:
+    action = await world.hold(paying())
+    hidden = json.loads(await shown(world, action))
+    seen = json.loads(await shown(world, action, "POST", "/reveal"))
+    assert (hidden["may"]["edit"], hidden["may"]["edit_after_reveal"]) == (False, True)
+    assert (seen["may"]["edit"], seen["may"]["edit_after_reveal"]) == (True, False)
+    marked = [each["name"] for each in seen["arguments"] if each["revealed"]]
+    assert marked == ["recipient"] and not any(each["revealed"] for each in hidden["arguments"])
+
+
+async def test_what_may_not_be_edited_at_all_is_not_promised_after_a_reveal(world: World) -> None:
+    action = await world.hold(paying())
+    owner = await world.key(Kind.APPROVER, "olga")
+    answer = await world.ask("GET", f"/v1/approvals/{action.id}", key=owner)
+    assert (await answer.json())["may"]["edit_after_reveal"] is False
+
+
 async def test_lists_hide_it_too(world: World) -> None:
     action = await world.hold(paying())
     await world.hold(paying(amount=1))

@@ -373,3 +373,13 @@ async def test_a_grant_goes_with_an_approval(world: World, ann: Person) -> None:
     assert said.code == 0, said.err
     (grant,) = await world.gate.grants()
     assert (grant.by, grant.uses, dict(grant.target)) == ("ann", 2, {"recipient": IBAN})
+
+
+async def test_show_says_that_an_edit_needs_the_reveal_first(world: World, ann: Person) -> None:
+    world.gate.policy = careful(HIDDEN)
+    action = await world.hold(paying())
+    shown = (await ann.types("show", action.id)).out
+    assert f"interlock edit {action.id} --reveal --set NAME=VALUE" in shown
+    seen = (await ann.types("show", action.id, "--reveal")).out
+    assert f"interlock edit {action.id} --set NAME=VALUE" in seen
+    assert f"recipient = {IBAN}  (revealed)" in seen

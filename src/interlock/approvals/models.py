@@ -170,6 +170,7 @@ class Argument(Model):
     visible: str
     editable: bool
     redacted: bool = Field(description="hidden until revealed: `value` is null, `json_text` empty")
+    revealed: bool = Field(description="policy hides it; it is shown here by `reveal`")
 
 
 class Target(Model):
@@ -301,6 +302,7 @@ class Rights(Model):
     reject: bool
     respond: bool
     reveal: bool = Field(description="have shown what policy hides; it is recorded")
+    edit_after_reveal: bool = Field(description="no edit yet: it needs what is hidden here")
     why: str
 
 

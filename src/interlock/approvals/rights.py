@@ -23,6 +23,7 @@ def rights(action: Action, who: Principal, now: int, hidden: bool = False) -> mo
         reject=not why,
         respond=not why,
         reveal=hidden and not barred(action, who, now),
+        edit_after_reveal=False,
         why=why or ("You have approved this; another person must too." if voted else ""),
     )
 

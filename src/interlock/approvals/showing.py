@@ -91,13 +91,16 @@ def _made(
     deps: ApiDeps, visitor: Visitor, action: Action, masks: Masks, read: _Read
 ) -> models.Item:
     call, decision, whole = action.call, action.decision, read.whole
-    hides = bool(views.hidden(action, deps.gate.policy.redact.approver))
-    may, session = rights(action, visitor.principal, read.now, hides), visitor.session
+    hides = views.hidden(action, deps.gate.policy.redact.approver)
+    may, session = rights(action, visitor.principal, read.now, bool(hides)), visitor.session
     task = judged.task_of(call, decision)
-    arguments = views.arguments(decision, masks) if whole else []
+    seen = () if masks else hides
+    arguments = views.arguments(decision, masks, seen) if whole else []
     named = [*map(visible_line, masks.names), *(each.name for each in arguments if each.redacted)]
     # a form without all of the arguments would leave some out
-    partial = bool(masks) or not whole
+    if masks or not whole:
+        later = may.edit and may.reveal and bool(masks)
+        may = may.model_copy(update={"edit": False, "edit_after_reveal": later})
     return models.Item(
         card=views.card(action, read.waits, deps.upstreams, masks),
         owner=visible_line(call.agent.owner),
@@ -111,7 +114,7 @@ def _made(
         history=views.history(read.history, masks),
         earlier=read.earlier,
         args_schema=schema(deps, action),
-        may=may.model_copy(update={"edit": False}) if partial else may,
+        may=may,
         redacted=list(dict.fromkeys(named)),
         grant=granting.offered(deps, action, masks, task[0]),
         whole=whole,

@@ -218,8 +218,12 @@ def _lines(text: str) -> str:
     return "\n".join(visible_line(line) for line in text.split("\n"))
 
 
-def arguments(decision: Decision | None, masks: Masks) -> list[models.Argument]:
-    """Return the tool's arguments, in the order of the call."""
+def arguments(
+    decision: Decision | None, masks: Masks, revealed: Sequence[str] = ()
+) -> list[models.Argument]:
+    """Return the tool's arguments, in the order of the call; *revealed*: what policy hides, but
+    is shown now.
+    """
     if decision is None:
         return []
     allowed, covered = decision.editable, masks.covers(decision.arguments)
@@ -230,13 +234,14 @@ def arguments(decision: Decision | None, masks: Masks) -> list[models.Argument]:
             masks if covered or name in masks else None,
             source=decision.sources.get(name, ""),
             editable=allowed is None or name in allowed,
+            revealed=name in revealed,
         )
         for name, value in decision.arguments.items()
     ]
 
 
 def _argument_view(
-    name: str, value: Any, masks: Masks | None, *, source: str, editable: bool
+    name: str, value: Any, masks: Masks | None, *, source: str, editable: bool, revealed: bool
 ) -> models.Argument:
     """Return one argument; no *masks*: it is too much to look for what is hidden in it."""
     redacted = masks is None or name in masks
@@ -250,6 +255,7 @@ def _argument_view(
         visible=visible_line(told) if redacted else value_text(shown),
         editable=editable,
         redacted=redacted,
+        revealed=revealed,
     )
 
 

@@ -133,7 +133,8 @@ def _body(call: Json) -> list[str]:
 def _argument(argument: Json) -> str:
     shown = safe(argument["visible"]).replace("\n", "\n    ")
     fixed = "" if argument["editable"] else "  (may not be edited)"
-    return f"  {safe(argument['name'])} = {shown}{fixed}"
+    revealed = "  (revealed)" if argument["revealed"] else ""
+    return f"  {safe(argument['name'])} = {shown}{revealed}{fixed}"
 
 
 def _indented(text: str) -> list[str]:
@@ -231,6 +232,8 @@ def _next(item: Json) -> list[str]:
         )
     if may["edit"]:
         lines.append(f"  interlock edit {call} --set NAME=VALUE")
+    if may["edit_after_reveal"]:
+        lines.append(f"  interlock edit {call} --reveal --set NAME=VALUE    (this is recorded)")
     if may["reject"]:
         lines.append(f'  interlock reject {call} -m "why"')
     return lines

@@ -266,7 +266,7 @@ def _check(item: Mapping[str, Any], verdict: str, digest: str) -> None:
             "The call is not the one that you looked at: its digest differs.",
             help=f"Look again: `interlock show {item['card']['id']}`",
         )
-    if verdict == "edit" and item["redacted"] and not item["may"]["edit"]:
+    if verdict == "edit" and item["may"]["edit_after_reveal"]:
         raise InterlockError(
             f"Policy hides {', '.join(map(safe, item['redacted']))}, and an edit sends every"
             " argument.",

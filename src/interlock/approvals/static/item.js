@@ -83,6 +83,7 @@ function argumentRow(argument) {
   name.append(element("small", "", argument.source));
   const value = paint(element("td", "v pre"), argument.visible);
   if (argument.redacted) value.append(" ", element("span", "tag", "hidden"));
+  else if (argument.revealed) value.append(" ", element("span", "tag", "revealed"));
   row.append(name, value);
   return row;
 }
@@ -221,6 +222,12 @@ async function neighbour(step) {
   if (next) location.assign(`/review/${encodeURIComponent(next.id)}`);
 }
 
+// An edit needs what is hidden: the key then leads to the button that reveals it.
+function edit() {
+  if ($("#edit-later") && !over) $("#reveal")?.focus();
+  else open("edit");
+}
+
 function approve() {
   if (!$("#approve") || $("#approve").disabled) return;
   open("approve");
@@ -250,7 +257,7 @@ $("#show-all")?.addEventListener("click", showAll);
 if ($("#panel-edit")) startEditing(path, decide);
 keys({
   a: approve,
-  e: () => open("edit"),
+  e: edit,
   r: () => open("reject"),
   j: () => neighbour(1),
   k: () => neighbour(-1),
