@@ -12,8 +12,11 @@ from ..core.decisions import Level, Stake
 from ..core.rules import Indeterminate, PolicySet, Rule, Tool
 from .expression_syntax import Logic, Loop, Node, Unary, parse, walk
 from .expressions import compile_node, depends
+from .lint_domains import Domains, answer, domains, impossible
 from .problems import Source
 from .selection import Path, Selection
+
+NOTHING: Domains = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ def check(sources: Sequence[Source], policy: PolicySet, selection: Selection) ->
     """Leave a problem for each rule and exception that can never do what it says."""
     for source in sources:
         _check_constants(source)
+        _check_domains(source, policy, selection)
     if any(source.problems for source in sources):
         return
     rules = list(_written(sources, policy, selection))
@@ -83,16 +87,48 @@ def _check_constants(source: Source) -> None:
             source.refuse(("edit", "must", index), f"it is always {word}: say what to keep to")
 
 
-def constant(node: Node) -> bool | None:
+def _check_domains(source: Source, policy: PolicySet, selection: Selection) -> None:
+    """Refuse conditions about values that a field never has: an hour 24, a role of no schema."""
+    entries: list[tuple[Path, str | None, tuple[str, ...]]] = [
+        *((("rules", at), each.when, each.tools) for at, each in enumerate(source.model.rules)),
+        *(
+            (("exceptions", at), each.when, each.tools)
+            for at, each in enumerate(source.model.exceptions)
+        ),
+    ]
+    for path, when, patterns in entries:
+        if when is None or constant(parse(when)) is not None:
+            continue
+        names = selection.named(source, path, patterns)
+        to_come = policy.shadow or any("*" in text for text in patterns)
+        known = domains([] if to_come else [policy.tools[name] for name in sorted(names)])
+        for reason in _out_of_domain(parse(when), known):
+            source.refuse((*path, "when"), reason)
+            break
+
+
+def _out_of_domain(node: Node, known: Domains) -> Iterator[str]:
+    for _, reason in impossible(node, known):
+        yield reason
+    present = {name: domain for name, domain in known.items() if domain.there}
+    fixed = constant(node, present)
+    if fixed is not None:
+        word = "true" if fixed else "false"
+        yield f"it is {word} for every value that a call can have here: say when"
+
+
+def constant(node: Node, known: Domains = NOTHING) -> bool | None:
     """Return what a condition always answers; None where that depends on something.
 
-    `vars` count as something: they are there to be changed.
+    `vars` count as something: they are there to be changed. *known*: what fields can be.
     """
     if isinstance(node, Logic):
-        return _joined(node)
+        return _joined(node, known)
     if isinstance(node, Unary) and node.op == "!":
-        inner = constant(node.operand)
+        inner = constant(node.operand, known)
         return None if inner is None else not inner
+    if (certain := answer(node, known)) is not None:
+        return certain
     if isinstance(node, Loop) or any(depends(each) for each in walk(node)):
         return None
     try:
@@ -102,9 +138,9 @@ def constant(node: Node) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _joined(node: Logic) -> bool | None:
+def _joined(node: Logic, known: Domains) -> bool | None:
     decisive = node.op == "||"
-    answers = [constant(each) for each in node.operands]
+    answers = [constant(each, known) for each in node.operands]
     if decisive in answers:
         return decisive
     return None if None in answers else not decisive
