@@ -253,6 +253,18 @@ def test_explain_takes_the_policies_of_the_configuration(folder: Path) -> None:
     assert (result.exit_code, result.output.splitlines()[0]) == (0, "notify  pay  (Pays.)")
 
 
+def test_explain_names_all_keys_that_a_call_takes(folder: Path) -> None:
+    (folder / "call.json").write_text('{"tool": "pay", "argz": {}, "who": 1}')
+
+    result = run("explain", folder / "call.json", "--policy", folder / "p.yaml")
+
+    assert result.exit_code != 0
+    said = str(result.exception)
+    assert "call.json:1:17: unknown key 'argz'; did you mean 'args'? A call takes tool, " in said
+    assert "call.json:1:29: unknown key 'who': a call takes tool, args, " in said
+    assert said.count("agent, facts, task, now") == 2
+
+
 def test_explain_without_a_policy_says_how_to_name_one(folder: Path) -> None:
     (folder / "call.json").write_text('{"tool": "pay"}')
 

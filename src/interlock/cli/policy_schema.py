@@ -51,9 +51,11 @@ def schema(kind: str | None, out: Path | None) -> None:
     """Print the JSON Schema of a policy, a suite (policy_test) or interlock.yaml (config).
 
     \b
-    For editors with the YAML language server: write them, and name one in a file's first line:
+    For editors with the YAML language server: write them, and name one in a file's first line,
+    as seen from that file. Beside interlock.yaml, with the policies in policies/:
       interlock policy schema --out schemas
-      # yaml-language-server: $schema=schemas/policy.schema.json
+      # yaml-language-server: $schema=../schemas/policy.schema.json   in policies/pay.yaml
+      # yaml-language-server: $schema=schemas/config.schema.json      in interlock.yaml
 
     Exit status: 0 done, 1 a file cannot be written, 2 wrong usage.
     """

@@ -15,7 +15,7 @@ import pydantic
 
 from ..core.errors import InvalidDocument, Problem
 from .document import Part
-from .positions import Document, load_yaml, problems_from_pydantic
+from .positions import Document, load_yaml, problems_from_pydantic, suggestion
 from .suite_document import AgentEntry, CallEntry, FactsEntry
 
 NOON = "2026-01-01T12:00:00Z"
@@ -54,10 +54,27 @@ def read_call(text: str | bytes, file: str) -> CorpusEntry:
         raise InvalidDocument((_problem(file, 1, 1, "a call is one JSON object: {...}"),))
     if "call" in data:
         return _entry(data, text, file, 0)
+    _refuse_unknown(data, text, file)
     beside = {name: data.pop(name) for name in ("agent", "facts", "task", "at") if name in data}
     if "now" in data:
         beside["at"] = data.pop("now")
     return _entry({"call": data, **beside}, text, file, 0)
+
+
+def _refuse_unknown(data: dict[str, Any], text: str, file: str) -> None:
+    """Refuse keys that neither a call takes nor may stand beside it, and name all that may."""
+    call = [field.alias or name for name, field in CallEntry.model_fields.items()]
+    known = [*call, "agent", "facts", "task", "now"]
+    problems: list[Problem] = []
+    for name in data:
+        if name not in (*known, "at"):
+            hint = suggestion(name, known)
+            message = f"unknown key {name!r}{hint}{' A' if hint else ': a'} call takes "
+            path = (name,)
+            place = _places(text, file, 0)
+            problems.append(place.problem(path, message + ", ".join(known), at_key=True))
+    if problems:
+        raise InvalidDocument(tuple(problems))
 
 
 def read_corpus(lines: Iterable[str | bytes], file: str) -> Iterator[Recorded]:
