@@ -116,6 +116,7 @@ async def test_an_item_shows_the_exact_call_and_why_it_is_held(world: World) -> 
         "reject": True,
         "respond": True,
         "reveal": False,
+        "edit_after_reveal": False,
         "why": "",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from interlock.core.actions import State
 from interlock.core.decisions import Level
 from interlock.core.identity import Kind
+from interlock.policies.load import read_policies
 
 from .test_access import session
-from .world import HIDDEN, IBAN, World, careful, paying
+from .world import CAREFUL, HIDDEN, IBAN, World, a_policy, careful, paying
 
 GRANT: dict[str, Any] = {"scope": "target", "uses": 3, "for": "7d", "reason": "Our landlord."}
 
@@ -33,6 +35,8 @@ async def test_an_item_says_what_may_be_granted(world: World) -> None:
     key = await world.key(Kind.APPROVER, "ann")
     item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=key)).json()
     assert item["grant"] == {
+        "method": "POST",
+        "path": "/v1/accounts/{account}/transfers",
         "target": [{"name": "recipient", "visible": IBAN, "stated": True}],
         "at_most": "notify",
         "longest_ms": 604_800_000,
@@ -55,6 +59,8 @@ async def test_a_granted_target_is_not_asked_about_again(world: World) -> None:
     assert (grant["uses"], grant["used"], grant["reason"]) == (3, 1, "Our landlord.")
     assert grant["expires"] - grant["created"] == 604_800_000
     assert grant["action_id"] == action.id
+    assert (grant["method"], grant["path"]) == ("POST", "/v1/accounts/{account}/transfers")
+    assert grant["used_up"] is False
 
 
 async def test_a_revoked_grant_asks_again_at_once(world: World) -> None:
@@ -75,6 +81,8 @@ async def test_a_revoked_grant_asks_again_at_once(world: World) -> None:
     [
         ({"uses": 51}, 422, "up to 50 uses"),
         ({"for": "8d"}, 422, "up to 168 hours"),
+        ({"uses": 51}, 422, "for up to 168 hours; you asked for 51 uses, for 7d"),
+        ({"for": "8d"}, 422, "up to 50 uses"),
         ({"scope": "arguments"}, 422, "to its target (recipient)"),
         ({"uses": 0}, 400, "grant.uses"),
         ({"uses": "3"}, 400, "grant.uses"),
@@ -113,8 +121,87 @@ async def test_where_a_limit_fired_nothing_can_be_granted(world: World) -> None:
     ]
     answer = await world.decide(action, key, grant=GRANT)
     assert answer.status == 422
-    assert (await answer.json())["type"] == "urn:interlock:problem:grant-refused"
+    refused = await answer.json()
+    assert refused["type"] == "urn:interlock:problem:grant-refused"
+    assert "The call met the limit money-per-day, and no grant lowers that." in refused["detail"]
     assert (await world.now(action)).state is State.HELD
+
+
+RULED = """
+  - {id: large, description: Much., tools: [bank.transfer], when: args.amount > 800,
+     at_least: approve}
+signals:"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("\nsignals:", RULED, "The call met the rule large"),
+        ("at_most: notify", "at_most: approve", "A grant would change nothing: it gives approve"),
+    ],
+)
+async def test_what_keeps_a_call_from_being_granted_is_named(
+    world: World, before: str, after: str, why: str
+) -> None:
+    world.gate.policy = read_policies([("careful.yaml", CAREFUL.replace(before, after, 1))])
+    action = await world.hold(paying())
+    answer = await world.decide(action, await world.key(Kind.APPROVER, "ann"), grant=GRANT)
+    assert answer.status == 422
+    detail = (await answer.json())["detail"]
+    assert why in detail and "Nothing was decided" in detail
+
+
+async def test_a_tool_that_policy_has_no_grants_for_is_named_as_such(world: World) -> None:
+    world.gate.policy = a_policy()
+    action = await world.hold(paying())
+    answer = await world.decide(action, await world.key(Kind.APPROVER, "ann"), grant=GRANT)
+    assert "lets nobody grant calls of this tool" in (await answer.json())["detail"]
+
+
+async def test_a_refusal_that_is_remembered_is_named(world: World) -> None:
+    more = "\n  repeat_denied: {same_call_within: 1d, then: approve}\n"
+    world.gate.policy = careful(more)
+    key = await world.key(Kind.APPROVER, "ann")
+    await world.decide(await world.hold(paying()), key, type="reject", message="no")
+    again = await world.hold(paying(amount=20))
+    answer = await world.decide(again, key, grant=GRANT)
+    assert "A person refused this target" in (await answer.json())["detail"]
+
+
+async def test_a_second_grant_says_which_it_takes_the_place_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = await world.hold(paying()), await world.hold(paying(amount=20))
+    key = await world.key(Kind.APPROVER, "ann")
+    said = await (await world.decide(first, key, grant=GRANT)).json()
+    assert said["replaced_grant"] == ""
+    with caplog.at_level(logging.WARNING, "interlock.grants"):
+        said = await (await world.decide(second, key, grant=GRANT | {"uses": 1})).json()
+    assert said["replaced_grant"] == f"g{first.id}"
+    assert f"grant g{first.id} replaced by=ann" in caplog.text
+    assert f"call={second.id}" in caplog.text
+    (grant,) = await listed(world)
+    assert (grant["id"], grant["uses"]) == (f"g{second.id}", 1)
+
+
+async def test_a_grant_without_a_use_left_says_that_it_is_used_up(world: World) -> None:
+    key = await world.key(Kind.APPROVER, "ann")
+    await world.decide(await world.hold(paying()), key, grant=GRANT | {"uses": 1})
+    await world.gate.submit(paying(amount=20))
+    (grant,) = await listed(world)
+    assert (grant["used"], grant["used_up"]) == (1, True)
+    page = await (await world.ask("GET", "/grants", key=key)).text()
+    assert "used up" in page and "uses left" not in page
+    assert "/v1/accounts/{account}/transfers" in page
+
+
+async def test_a_grant_is_used_up_where_policy_allows_fewer_uses_by_now(world: World) -> None:
+    action = await world.hold(paying())
+    await world.decide(action, await world.key(Kind.APPROVER, "ann"), grant=GRANT)
+    await world.gate.submit(paying(amount=20))
+    stricter = CAREFUL.replace("uses: 50", "uses: 1")
+    world.gate.policy = read_policies([("careful.yaml", stricter)])
+    assert [each["used_up"] for each in await listed(world)] == [True]
 
 
 async def test_hidden_targets_stay_hidden_in_the_list(world: World) -> None:

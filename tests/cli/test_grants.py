@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.approvals.world import HIDDEN, IBAN, World, careful, paying
+from interlock.policies.load import read_policies
+from tests.approvals.world import CAREFUL, HIDDEN, IBAN, World, careful, paying
 
 from .test_review import Person, ann, redis, world  # noqa: F401, the fixtures
 
@@ -40,3 +41,27 @@ async def test_what_policy_hides_is_not_in_the_list(world: World, ann: Person) -
 async def test_a_grant_that_is_not_there_cannot_be_revoked(world: World, ann: Person) -> None:  # noqa: F811
     assert (await ann.types("grants", "revoke", "nothing")).code == 1
     assert (await ann.types("grants", "revoke", "a/b")).code == 2
+
+
+async def test_uses_that_nobody_named_are_as_many_as_policy_allows(
+    world: World,  # noqa: F811
+    ann: Person,  # noqa: F811
+) -> None:
+    world.gate.policy = read_policies([("careful.yaml", CAREFUL.replace("uses: 50", "uses: 2"))])
+    action = await world.hold(paying())
+    said = await ann.types("approve", action.id, "--grant", "7d", "--yes")
+    assert said.code == 0, said.err
+    assert [grant.uses for grant in await world.gate.grants()] == [2]
+    listed = (await ann.types("grants", "list")).out
+    assert "POST /v1/accounts/{account}/transfers" in listed and "2 of 2" in listed
+    for _ in range(2):
+        await world.gate.submit(paying(amount=20))
+    assert "used up" in (await ann.types("grants", "list")).out
+
+
+async def test_a_second_grant_says_that_the_first_has_ended(world: World, ann: Person) -> None:  # noqa: F811
+    world.gate.policy = careful()
+    first, second = await world.hold(paying()), await world.hold(paying(amount=20))
+    await ann.types("approve", first.id, "--grant", "7d", "--yes")
+    said = await ann.types("approve", second.id, "--grant", "1d", "--yes")
+    assert f"took the place of g{first.id}" in said.out

@@ -218,12 +218,17 @@ async def decide(request: web.Request) -> web.Response:
     action = await showing.found(request)
     review = await _review(deps, action, visitor, asked, version)
     grant = granting.asked_for(deps, action, asked)
+    before = await granting.holding(deps, action) if grant else None
     try:
         after = await deps.gate.review(action.id, review, grant=grant)
     except (IllegalTransition, Lapsed, StaleVersion) as error:
         current = await deps.gate.get(action.id)
         return refuse(error, current=_outcome(current).model_dump() if current else None)
-    return answer(_outcome(after), headers={"ETag": f'"{after.version}"'})
+    outcome = _outcome(after)
+    if before is not None:
+        granting.replaced(before, after, visitor.principal.id)
+        outcome = outcome.model_copy(update={"replaced_grant": before.id})
+    return answer(outcome, headers={"ETag": f'"{after.version}"'})
 
 
 async def _review(

@@ -10,9 +10,10 @@ from typing import Any
 from ..core.actions import Action, ToolCall
 from ..core.decisions import Decision, Level
 from ..core.masking import Masks, masked
+from ..core.patterns import HttpMatch
 from ..core.provenance import stated
 from ..core.redaction import visible_line, visible_text
-from ..core.rules import GrantSpec, Indeterminate
+from ..core.rules import Indeterminate, Tool
 from . import models
 from .views import consequence
 
@@ -152,23 +153,31 @@ def showable(values: Mapping[str, Any]) -> bool:
     return len(json.dumps(dict(values), ensure_ascii=False)) <= TARGET_TEXT
 
 
-def offer(
-    spec: GrantSpec | None, action: Action, masks: Masks, task: str
-) -> models.GrantOffer | None:
+def offer(tool: Tool | None, action: Action, masks: Masks, task: str) -> models.GrantOffer | None:
     """Return what may be granted with the next approval; None where nothing may."""
-    decision = action.decision
+    decision, spec = action.decision, tool.grants if tool else None
     if spec is None or decision is None or not decision.grants or not decision.target:
         return None
     if not showable(decision.target):
         return None
     if len(action.votes) + 1 < decision.quorum:  # whoever completes the approval may grant
         return None
+    method, path = _way(action.call, tool)
     return models.GrantOffer(
+        method=visible_line(method),
+        path=visible_line(path),
         target=target(decision.target, masks, task),
         at_most=spec.at_most.word,
         longest_ms=spec.longest_ms,
         uses=spec.uses,
     )
+
+
+def _way(call: ToolCall, tool: Tool | None) -> tuple[str, str]:
+    """Return how the tool is called, as a grant keeps it: method and path, or the MCP name."""
+    if call.mcp is not None:
+        return "", call.mcp.name
+    return call.method, tool.match.template if tool and isinstance(tool.match, HttpMatch) else ""
 
 
 def task_of(call: ToolCall, decision: Decision | None) -> tuple[str, str]:

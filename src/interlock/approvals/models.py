@@ -211,6 +211,8 @@ class Later(Model):
 class GrantOffer(Model):
     """What "do not ask again" would stand for, and the most that policy lets a person give."""
 
+    method: str = Field(description="of an HTTP call; empty: an MCP tool")
+    path: str = Field(description="the tool's path template; of an MCP call the tool's own name")
     target: list[Target]
     at_most: str
     longest_ms: int
@@ -351,6 +353,9 @@ class Outcome(Model):
     votes: int
     quorum: int
     said: str
+    replaced_grant: str = Field(
+        default="", description="the id of the earlier grant that this one took the place of"
+    )
 
 
 class Tick(Model):

@@ -10,11 +10,13 @@ from .models import Model, Target
 
 
 class GrantView(Model):
-    """A grant that holds."""
+    """A grant that has not ended."""
 
     id: str
     agent: str
     tool: str
+    method: str = Field(description="of an HTTP call; empty: an MCP tool")
+    path: str = Field(description="the tool's path template; of an MCP call the tool's own name")
     target: list[Target]
     by: str
     action_id: str
@@ -22,6 +24,7 @@ class GrantView(Model):
     expires: int
     uses: int
     used: int
+    used_up: bool = Field(description="it lowers nothing any more")
     reason: str
 
 

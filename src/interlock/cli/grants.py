@@ -32,7 +32,7 @@ def grants() -> None:
 @grants.command("list")
 @people_options
 def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
-    """List the grants that hold, newest first.
+    """List the grants that have not ended, newest first.
 
     \b
     Example:
@@ -42,7 +42,7 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> 
     if as_json:
         say_json(listed)
     elif listed["items"]:
-        heads = ("ID", "AGENT", "TOOL", "TARGET", "USES LEFT", "UNTIL", "BY")
+        heads = ("ID", "AGENT", "TOOL", "CALL", "TARGET", "USES LEFT", "UNTIL", "BY")
         say(table(heads, [_row(each) for each in listed["items"]]))
         note("End one: `interlock grants revoke ID`")
     else:
@@ -75,8 +75,9 @@ def _row(grant: Mapping[str, Any]) -> tuple[object, ...]:
         grant["id"],
         grant["agent"],
         grant["tool"],
+        f"{grant['method']} {grant['path']}".strip(),
         ", ".join(f"{each['name']}={each['visible']}" for each in grant["target"]),
-        f"{grant['uses'] - grant['used']} of {grant['uses']}",
+        "used up" if grant["used_up"] else f"{grant['uses'] - grant['used']} of {grant['uses']}",
         until.strftime("%Y-%m-%d %H:%M UTC"),
         grant["by"],
     )

@@ -21,6 +21,7 @@ from .render import changes, item_text, queue_table
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+USES = 10  #: of a grant, where nobody says how many
 REFRESH = 2.0  #: seconds between looks with --watch
 
 
@@ -144,13 +145,13 @@ def show(
 @click.argument("call")
 @click.option("--message", "-m", default="", help="Why, where policy asks for a reason.")
 @click.option("--grant", metavar="TIME", help="Do not ask again for this target: 30m, 8h, 7d.")
-@click.option("--uses", type=click.IntRange(1), default=10, show_default=True, help="Of --grant.")
+@click.option("--uses", type=click.IntRange(1), help="Of --grant. Else 10, or what policy allows.")
 @deciding_options
-def approve(call: str, message: str, grant: str | None, uses: int, **options: Any) -> None:
+def approve(call: str, message: str, grant: str | None, uses: int | None, **options: Any) -> None:
     """Approve one CALL: exactly what is shown is sent, once.
 
     With --grant, calls of this agent to this tool with the same target are not asked about again,
-    as far as policy lets you grant that.
+    as far as policy lets you grant that. It takes the place of an earlier grant for the same.
 
     \b
     Examples:
@@ -161,12 +162,12 @@ def approve(call: str, message: str, grant: str | None, uses: int, **options: An
     _decide(call, "approve", message, grant=_granted(grant, uses), **options)
 
 
-def _granted(lasts: str | None, uses: int) -> dict[str, Any] | None:
+def _granted(lasts: str | None, uses: int | None) -> dict[str, Any] | None:
     if lasts is None:
         return None
     if not re.fullmatch("[1-9][0-9]{0,4}[smhd]", lasts):
         raise click.BadParameter("write a time such as 30m, 8h or 7d", param_hint="--grant")
-    return {"scope": "target", "uses": uses, "for": lasts}
+    return {"scope": "target", "for": lasts} | ({} if uses is None else {"uses": uses})
 
 
 @click.command()
@@ -245,7 +246,7 @@ def _decide(
         body |= _edited(at, item, assignments, quiet=as_json)
     body |= {"message": _message(item, verdict, message, yes), "reason_code": reason}
     if grant is not None:
-        body["grant"] = grant
+        body["grant"] = {"uses": min(USES, (item["grant"] or {}).get("uses", USES))} | grant
     if not yes:
         click.confirm(f"{verdict.capitalize()} this call?", abort=True)
     version = int(item["card"]["version"])
@@ -311,7 +312,9 @@ def _edited(
 def _told(outcome: Mapping[str, Any]) -> str:
     if outcome["state"] == "held":
         return f"Noted: {outcome['votes']} of {outcome['quorum']} approvals; the call still waits."
-    return f"{safe(outcome['id'])} is {safe(outcome['state'])}. {safe(outcome['said'])}"
+    before = safe(outcome["replaced_grant"])
+    more = f"\nThe grant took the place of {before}, which has ended." if before else ""
+    return f"{safe(outcome['id'])} is {safe(outcome['state'])}. {safe(outcome['said'])}{more}"
 
 
 def _path(call: str) -> str:

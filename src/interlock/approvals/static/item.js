@@ -10,6 +10,7 @@ const page = `/review/${encodeURIComponent(about.id)}`;
 let whole = about.whole === "yes";
 let over = about.state !== "held";
 let sending = false;
+let also = ""; // what a decision did beside deciding
 
 // what may be done ---------------------------------------------------------------------------
 
@@ -123,8 +124,8 @@ async function refresh() {
   if (said.card.version !== Number(about.version)) {
     if (over) {
       about.version = said.card.version;
-      paint($("#banner"), said.card.outcome);
-      paint($("#after-text"), said.card.outcome);
+      paint($("#banner"), said.card.outcome + also);
+      paint($("#after-text"), said.card.outcome + also);
     } else changed(said);
   }
 }
@@ -144,7 +145,10 @@ export async function decide(type, { message = "", code = "", extra = "" }, erro
   if (answer.ok) {
     about.version = answer.said.version;
     if (answer.said.state === "held") finish(`Recorded: ${answer.said.votes} of ${answer.said.quorum} approved.`);
-    else finish(answer.said.said);
+    else {
+      also = answer.said.replaced_grant ? ". The grant took the place of an earlier one" : "";
+      finish(answer.said.said + also);
+    }
     return refresh();
   }
   const current = answer.said.current;
