@@ -184,13 +184,25 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         35,
         "Policy evaluation takes linear time.",
-        ("tests/policies/test_expressions.py::test_a_hostile_regex_takes_no_time",),
+        (
+            "tests/policies/test_expressions.py::test_a_hostile_regex_takes_no_time",
+            "tests/policies/test_expression_bounds.py::test_what_is_too_much_to_look_at_is_doubt",
+            "tests/core/test_provenance.py::test_a_long_request_is_searched_in_bounded_steps",
+            "tests/core/test_marks.py::test_a_body_or_a_path_with_such_a_name_is_refused",
+            "tests/core/test_matching.py::test_finding_looks_only_at_entries_whose_path_fits",
+        ),
     ),
     Promise(
         36,
         "One agent's flood cannot hide or delay another's call.",
-        ("tests/store/test_redis.py::test_the_queue_lists_the_gravest_first_and_then_the_oldest",),
-        note="the order of the queue is kept; delay under a flood is not measured",
+        (
+            "tests/store/test_redis.py::test_the_queue_lists_the_gravest_first_and_then_the_oldest",
+            "tests/store/test_redis.py::"
+            "test_a_flood_of_grave_calls_of_one_agent_hides_no_call_of_another",
+            "tests/approvals/test_listing.py::"
+            "test_a_share_gives_every_agent_room_and_says_what_it_left_out",
+        ),
+        note="delay under a flood is not measured",
     ),
     Promise(37, "Each transition has one record, in order, without a gap.", (EXPLORER, LIVES)),
     Promise(38, "Any change of the record is found.", later=True, note="no `interlock audit` yet"),
