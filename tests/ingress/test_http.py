@@ -122,6 +122,17 @@ async def test_a_held_call_is_told_where_to_look_and_replayed_once_approved(clie
     assert len(client.world.tool.sent) == 1
 
 
+async def test_a_caller_that_got_its_answer_waits_only_until_it_should_be_back(
+    client: Client,
+) -> None:
+    _, headers, _ = await client.ask("POST", "/t/bank/pay?to=bob", headers=LATER, **PAY)
+    store, call = client.world.store, headers["Interlock-Call-Id"]
+
+    assert await store.attended([call]) == (True,)
+    (key,) = [key async for key in store.client.scan_iter(match=f"*:w:{call}")]
+    assert int(headers["Retry-After"]) * 1000 < await store.client.pttl(key) <= 8000
+
+
 async def test_a_waiting_caller_gets_the_answer_on_its_own_connection(client: Client) -> None:
     asked = asyncio.ensure_future(
         client.ask("POST", "/t/bank/pay?to=bob", headers={"Prefer": "wait=30"}, **PAY)

@@ -57,7 +57,7 @@ log = logging.getLogger("interlock.agents")
 
 LONGEST_WAIT = 600  #: seconds; more than any client's patience, less than a proxy's
 ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
-PRESENCE = 30.0  #: seconds after which a caller that did not come back counts as gone
+PRESENCE = 8.0  #: seconds after its answer that a caller has to come back; it is told 5
 _CALL = re.compile(r"/t/([a-z0-9][a-z0-9_.-]{0,63})(/.*|\?.*)?\Z", re.DOTALL)
 _STATUS = re.compile(r"/v1/calls/([a-z0-9]{8,40})(/response)?\Z")
 
