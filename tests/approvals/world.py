@@ -55,7 +55,7 @@ class CountedIds:
         self._numbers = itertools.count(1)
 
     def action_id(self) -> str:
-        return f"act_{next(self._numbers):04d}"
+        return f"act_{next(self._numbers):08d}"
 
     def nonce(self) -> str:
         return f"nonce{next(self._numbers)}"

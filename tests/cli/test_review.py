@@ -383,3 +383,35 @@ async def test_show_says_that_an_edit_needs_the_reveal_first(world: World, ann: 
     seen = (await ann.types("show", action.id, "--reveal")).out
     assert f"interlock edit {action.id} --set NAME=VALUE" in seen
     assert f"recipient = {IBAN}  (revealed)" in seen
+
+
+async def test_the_beginning_of_an_id_stands_for_the_one_call_that_waits(
+    world: World, ann: Person
+) -> None:
+    action = await world.hold()
+    shown = await ann.types("show", action.id[:8])
+    assert shown.code == 0 and action.id in shown.out
+    assert (await ann.types("show", action.id[:7])).code == 1
+    said = await ann.types("approve", action.id[:8], "--digest", action.digest[:12], "--yes")
+    assert said.code == 0, said.err
+    assert (await world.settled(action)).state is State.ANSWERED
+    gone = await ann.types("show", action.id[:8])
+    assert gone.code == 1 and f"There is no call {action.id[:8]}" in gone.err
+
+
+async def test_a_beginning_that_several_calls_share_lists_them(world: World, ann: Person) -> None:
+    calls = [await world.hold(), await world.hold(paying())]
+    said = await ann.types("reject", calls[0].id[:8], "-m", "no", "--digest", calls[0].digest, "-y")
+    assert said.code == 1
+    assert all(call.id in said.err for call in calls) and "Give more of the id" in said.err
+    for call in calls:
+        assert (await world.now(call)).state is State.HELD
+
+
+async def test_a_beginning_alone_decides_nothing_that_nobody_looked_at(
+    world: World, ann: Person
+) -> None:
+    action = await world.hold()
+    said = await ann.types("approve", action.id[:8], "--yes")
+    assert said.code == 2 and "give the whole id, or --digest" in said.err
+    assert (await world.now(action)).state is State.HELD

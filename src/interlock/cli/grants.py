@@ -25,7 +25,7 @@ def grants() -> None:
     \b
     Examples:
       interlock grants list
-      interlock grants revoke 01jd4q7y8m
+      interlock grants revoke g5f0c21ab9d3e47f86a10b2c3d4e5f607
     """
 
 
@@ -57,7 +57,7 @@ def revoke(grant: str, url: str | None, key_file: Path | None, file: Path, as_js
 
     \b
     Example:
-      interlock grants revoke 01jd4q7y8m
+      interlock grants revoke g5f0c21ab9d3e47f86a10b2c3d4e5f607
     """
     if not _ID.fullmatch(grant):
         raise click.BadParameter("an id has only letters, digits, - and _", param_hint="GRANT")

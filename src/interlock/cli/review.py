@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ..core.errors import InterlockError
-from .client import Access, People, access
+from .client import Access, People, Refused, access
 from .console import note, safe, say, say_json
 from .edits import edited_in_editor, edited_with
 from .options import config_option, json_option
@@ -21,6 +21,8 @@ from .render import changes, item_text, queue_table
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SHORTEST = 8  #: characters of an id that may stand for all of it
+_PAGES, _NAMED = 20, 10  #: pages looked through for it; ids listed where several begin so
 USES = 10  #: of a grant, where nobody says how many
 REFRESH = 2.0  #: seconds between looks with --watch
 
@@ -127,12 +129,15 @@ def show(
 ) -> None:
     """Show everything about one CALL: what will be sent, why it is held, what came before.
 
+    CALL is an id as `interlock queue` prints it; of a call that waits, its first 8 characters or
+    more will do.
+
     Invisible and deceptive characters are shown by their number, such as <U+202E>.
 
     \b
     Examples:
-      interlock show 01jd4q7y8m
-      interlock show 01jd4q7y8m --reveal
+      interlock show 5f0c21ab
+      interlock show 5f0c21ab --reveal
     """
     item = _asked(access(url, key_file, file), _looking(call, reveal))
     if as_json:
@@ -150,14 +155,16 @@ def show(
 def approve(call: str, message: str, grant: str | None, uses: int | None, **options: Any) -> None:
     """Approve one CALL: exactly what is shown is sent, once.
 
+    CALL is its id, or the first 8 characters or more of it.
+
     With --grant, calls of this agent to this tool with the same target are not asked about again,
     as far as policy lets you grant that. It takes the place of an earlier grant for the same.
 
     \b
     Examples:
-      interlock approve 01jd4q7y8m
-      interlock approve 01jd4q7y8m --digest 5feceb66ffc8 --yes
-      interlock approve 01jd4q7y8m --grant 7d --uses 20
+      interlock approve 5f0c21ab
+      interlock approve 5f0c21ab --digest 5feceb66ffc8 --yes
+      interlock approve 5f0c21ab --grant 7d --uses 20
     """
     _decide(call, "approve", message, grant=_granted(grant, uses), **options)
 
@@ -179,7 +186,7 @@ def reject(call: str, message: str, **options: Any) -> None:
 
     \b
     Example:
-      interlock reject 01jd4q7y8m -m "Use the staging bucket."
+      interlock reject 5f0c21ab -m "Use the staging bucket."
     """
     _decide(call, "reject", message, **options)
 
@@ -193,7 +200,7 @@ def respond(call: str, message: str, **options: Any) -> None:
 
     \b
     Example:
-      interlock respond 01jd4q7y8m -m "The invoice is paid already."
+      interlock respond 5f0c21ab -m "The invoice is paid already."
     """
     _decide(call, "respond", message, **options)
 
@@ -212,8 +219,8 @@ def edit(call: str, message: str, assignments: tuple[str, ...], **options: Any) 
 
     \b
     Examples:
-      interlock edit 01jd4q7y8m
-      interlock edit 01jd4q7y8m --set amount=200 --set memo="partial"
+      interlock edit 5f0c21ab
+      interlock edit 5f0c21ab --set amount=200 --set memo="partial"
     """
     _decide(call, "edit", message, assignments=assignments, **options)
 
@@ -236,6 +243,7 @@ def _decide(
 ) -> None:
     at = access(url, key_file, file)
     item = _asked(at, _looking(call, reveal))
+    call = _whole(call, item, sure=bool(digest) or not yes)
     _check(item, verdict, digest)
     if not yes:
         _must_be_asked()
@@ -256,6 +264,14 @@ def _decide(
         say_json(outcome)
     else:
         say(_told(outcome))
+
+
+def _whole(call: str, item: Mapping[str, Any], *, sure: bool) -> str:
+    """Return the whole id; a part of it alone may mean another call by now."""
+    found = str(item["card"]["id"])
+    if found != call and not sure:
+        raise click.UsageError("With --yes, give the whole id, or --digest as `show` printed it.")
+    return found
 
 
 def _check(item: Mapping[str, Any], verdict: str, digest: str) -> None:
@@ -325,7 +341,40 @@ def _path(call: str) -> str:
 
 def _looking(call: str, reveal: bool) -> Callable[[People], Awaitable[dict[str, Any]]]:
     path = _path(call)
-    return lambda people: people.reveal(path) if reveal else people.get(path)
+
+    def look(people: People, path: str) -> Awaitable[dict[str, Any]]:
+        return people.reveal(path) if reveal else people.get(path)
+
+    async def looking(people: People) -> dict[str, Any]:
+        try:
+            return await look(people, path)
+        except Refused as refused:
+            if refused.status != 404 or len(call) < SHORTEST:
+                raise
+            return await look(people, _path(await _beginning(people, call, refused)))
+
+    return looking
+
+
+async def _beginning(people: People, call: str, unknown: Refused) -> str:
+    """Return the id of the one call that waits and whose id begins with *call*."""
+    found, query = [], {"limit": "200"}
+    for _ in range(_PAGES):
+        listed = await people.get("/v1/approvals", query)
+        found += [card["id"] for card in listed["items"] if card["id"].startswith(call)]
+        if listed["next"] is None:
+            break
+        query["cursor"] = listed["next"]
+    else:
+        raise InterlockError("Too many calls wait to look through.", help="Give the whole id.")
+    if not found:
+        raise unknown
+    if len(found) > 1:
+        ids = ", ".join(map(safe, found[:_NAMED])) + (", ..." if len(found) > _NAMED else "")
+        raise InterlockError(
+            f"{len(found)} calls that wait begin with {call}: {ids}.", help="Give more of the id."
+        )
+    return str(found[0])
 
 
 def _asked(at: Access, ask: Callable[[People], Awaitable[T]]) -> T:
