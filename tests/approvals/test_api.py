@@ -364,3 +364,27 @@ async def test_the_store_going_away_is_said_and_nothing_is_decided(world: World)
     answer = await world.decide(action, key)
     assert answer.status == 404
     assert world.tool.calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"type": "maybe"}, "`type` must be 'approve', 'edit', 'reject' or 'respond'"),
+        ({"digest": "abc"}, "`digest` must be written as `^[0-9a-f]{64}$`"),
+        ({"digest": 5}, "`digest` must be text"),
+        ({"more": 1}, "`more` is unknown here"),
+        ({"grant": {"for": "7d"}}, "`grant.uses` is missing"),
+        ({"grant": {"for": "7d", "uses": 0}}, "`grant.uses` must be 1 or more"),
+        ({"grant": {"for": "7d", "uses": "3"}}, "`grant.uses` must be a whole number"),
+        ({"grant": 7}, "`grant` must be an object"),
+        ({"edited_args": [1]}, "`edited_args` must be an object"),
+        ({"message": "x" * 10_001}, "`message` must have at most 10000 characters"),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_said_to_in_our_words(
+    world: World, change: dict[str, Any], why: str
+) -> None:
+    action = await world.hold()
+    answer = await world.decide(action, await world.key(Kind.APPROVER, "ann"), **change)
+    assert answer.status == 400
+    assert (await answer.json())["detail"] == f"The body does not fit: {why}."

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from interlock.cli import render
 from interlock.core.actions import State
 from interlock.core.identity import Kind
 from interlock.keyfiles import write_private
@@ -415,3 +416,14 @@ async def test_a_beginning_alone_decides_nothing_that_nobody_looked_at(
     said = await ann.types("approve", action.id[:8], "--yes")
     assert said.code == 2 and "give the whole id, or --digest" in said.err
     assert (await world.now(action)).state is State.HELD
+
+
+def test_a_rule_without_words_and_one_call_read_as_sentences() -> None:
+    rule = {"id": "at-night", "effect": "stake high", "description": "", "indeterminate": ""}
+    past = {"calls": 1, "points": 1.0, "untrusted_content": False, "sensitive_data": False}
+    decision = {"policy": "p v1", "facet": "", "rules": [rule], "session": past, "would_be": ""}
+    decision |= dict.fromkeys(("limits", "shadow", "target", "trace", "approvers"), ())
+    decision |= {"target_more": 0, "escalation": ()}
+    lines = [line for section in render._judged(decision) for line in section]
+    assert "  rule at-night: stake high." in lines
+    assert "  session: 1 call sent, 1 point of risk" in lines

@@ -7,13 +7,31 @@ from typing import TypeVar
 
 from aiohttp import web
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ..core.content import read_json
 from ..core.errors import MalformedCall
+from ..core.redaction import visible_line
 from . import models
 from .problems import VersionNeeded, WrongMediaType
 
 _ETAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
+_WRONG = {
+    "missing": "is missing",
+    "extra_forbidden": "is unknown here",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must be written as `{pattern}`",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+}
 M = TypeVar("M", bound=models.Model)
 
 
@@ -28,10 +46,15 @@ async def read(request: web.Request, model: type[M]) -> M:
     try:
         return model.model_validate(read_json(text))
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()
-        )
+        wrong = "; ".join(map(_wrong, error.errors()))
         raise MalformedCall(f"The body does not fit: {wrong}.") from None
+
+
+def _wrong(found: ErrorDetails) -> str:
+    """Return what is wrong, and where, in our words."""
+    where = ".".join(visible_line(str(part)) for part in found["loc"]) or "body"
+    text = _WRONG.get(found["type"], "does not fit")
+    return f"`{where}` {text.format_map(found.get('ctx', {}))}"
 
 
 def version_seen(request: web.Request) -> int:

@@ -40,6 +40,26 @@ _ENDED = {
     State.DENIED: "denied by policy",
 }
 
+_VERDICTS = {
+    "approve": "approved",
+    "edit": "edited it and approved",
+    "reject": "rejected",
+    "respond": "answered in the tool's place",
+}
+_EVENTS = {
+    "Decided": "by policy",
+    "PolicyTightened": "policy asks for more by now",
+    "ClearanceFailed": "policy lets it through no more:",
+    "DeadlinePassed": "the time to decide was over",
+    "Cancelled": "cancelled",
+    "Claimed": "being sent",
+    "Answered": "the tool answered",
+    "NotSent": "not sent:",
+    "Lost": "the answer was lost:",
+    "LeaseLost": "whoever was sending it stopped",
+    "Resolved": "found out what happened",
+}
+
 
 def consequence(decision: Decision) -> str:
     """Return in one line whether the action can be undone, from policy alone."""
@@ -47,15 +67,18 @@ def consequence(decision: Decision) -> str:
     how = ""
     if undo and undo.tool:
         how = f" with {undo.tool}" + (f" within {undo.within}" if undo.within else "")
-    elif undo and undo.reason:
-        how = f": {undo.reason.rstrip('.')}"
     said: dict[Reversibility, str] = {
         Reversibility.READ_ONLY: "Reads only.",
         Reversibility.REVERSIBLE: f"Can be undone{how}.",
         Reversibility.COMPENSABLE: f"Can be made good{how}, at a cost.",
         Reversibility.IRREVERSIBLE: "Cannot be undone.",
     }
-    return said[decision.reversibility]
+    short = said[decision.reversibility]
+    if not undo or undo.tool or not undo.reason or not short.startswith("Can "):
+        return short
+    # the author's words stay a sentence of their own
+    why = undo.reason.rstrip(".")
+    return f"{short} {why}." if why[:1].isupper() else f"{short[:-1]}: {why}."
 
 
 def hidden(action: Action, redact: Iterable[str]) -> tuple[str, ...]:
@@ -320,8 +343,9 @@ def _what(event: str) -> str:
         return ""
     if not isinstance(told, dict):
         return ""
-    who = told.get("by") or told.get("reviewer") or ""
-    parts = [who, told.get("verdict") or told.get("event"), told.get("status"), told.get("cause")]
+    who, event = told.get("by") or told.get("reviewer") or "", str(told.get("event") or "")
+    done = _VERDICTS.get(str(told.get("verdict"))) or _EVENTS.get(event, event)
+    parts = [who, done, told.get("status"), told.get("cause")]
     return visible_line(" ".join(str(part) for part in parts if part))
 
 

@@ -161,7 +161,8 @@ def _judged(decision: Json) -> Iterator[list[str]]:
     for rule in decision["rules"]:
         unsure = f" (could not be evaluated: {safe(rule['indeterminate'])})"
         yield [
-            f"  rule {safe(rule['id'])}: {safe(rule['effect'])}. {safe(rule['description'])}"
+            f"  rule {safe(rule['id'])}: {safe(rule['effect'])}."
+            f"{' ' * bool(rule['description'])}{safe(rule['description'])}"
             f"{unsure if rule['indeterminate'] else ''}"
         ]
     yield [f"  limit {safe(each['id'])}: {safe(each['said'])}" for each in decision["limits"]]
@@ -192,7 +193,9 @@ def _session(past: Json | None) -> list[str]:
         return []
     read = [word for word in ("untrusted_content", "sensitive_data") if past[word]]
     seen = f"; it has read {' and '.join(read).replace('_', ' ')}" if read else ""
-    return [f"  session: {past['calls']} calls sent, {past['points']:g} points of risk{seen}"]
+    calls = f"{past['calls']} call{'' if past['calls'] == 1 else 's'} sent"
+    points = f"{past['points']:g} point{'' if past['points'] == 1 else 's'} of risk"
+    return [f"  session: {calls}, {points}{seen}"]
 
 
 def _claimed(context: Json) -> Iterator[list[str]]:

@@ -1,0 +1,54 @@
+"""How actions are put into words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from interlock.approvals.views import consequence, history
+from interlock.core.decisions import Decision, Level, PolicyRef, Reversibility, Undo
+from interlock.core.masking import NO_MASKS
+
+
+def decided(reversibility: Reversibility, undo: Undo | None) -> Decision:
+    policy = PolicyRef(name="p", version=1, sha256="0" * 64)
+    return Decision(level=Level.APPROVE, policy=policy, reversibility=reversibility, undo=undo)
+
+
+@pytest.mark.parametrize(
+    ("reversibility", "undo", "said"),
+    [
+        (Reversibility.COMPENSABLE, Undo(reason="Ask for it back."), "made good, at a cost. Ask"),
+        (Reversibility.REVERSIBLE, Undo(reason="It is kept."), "Can be undone. It is kept."),
+        (Reversibility.REVERSIBLE, Undo(reason="from the bin"), "Can be undone: from the bin."),
+        (Reversibility.REVERSIBLE, None, "Can be undone."),
+        (Reversibility.IRREVERSIBLE, Undo(reason="It is kept."), "Cannot be undone."),
+        (
+            Reversibility.COMPENSABLE,
+            Undo(tool="bank.refund", within="24h"),
+            "Can be made good with bank.refund within 24h, at a cost.",
+        ),
+    ],
+)
+def test_the_authors_words_on_undoing_stay_a_sentence_of_their_own(
+    reversibility: Reversibility, undo: Undo | None, said: str
+) -> None:
+    assert said in consequence(decided(reversibility, undo))
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"event": "Decided"}, "by policy"),
+        ({"event": "Reviewed", "reviewer": "ann", "verdict": "approve"}, "ann approved"),
+        ({"event": "Answered", "status": 200}, "the tool answered 200"),
+        ({"event": "NotSent", "cause": "refused"}, "not sent: refused"),
+        ({"event": "SomethingNew"}, "SomethingNew"),
+        ({"event": ["no", "word"], "verdict": {}}, "['no', 'word']"),
+    ],
+)
+def test_the_history_speaks_in_words(event: dict[str, object], said: str) -> None:
+    row = {"version": "1", "at": "5", "from": "", "to": "held", "event": json.dumps(event)}
+    (moment,) = history([row], NO_MASKS)
+    assert moment.what == said
