@@ -76,7 +76,7 @@ def test_of_very_many_problems_the_first_are_told(bank: Path) -> None:
 
     told = json.loads(tryout.main([str(bank)]))["problems"]
     assert len(told) == tryout.MOST_TOLD + 1
-    assert "and 50 problems more: `interlock policy check`" in told[-1]["message"]
+    assert "and 50 more: `interlock policy check`" in told[-1]["message"]
 
 
 async def test_files_that_passed_are_not_tried_again(

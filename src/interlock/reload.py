@@ -183,7 +183,7 @@ class PolicyWatch:
         self._counted.policy_refused()
         if problems != state.problems:
             stays = f"{ref.name} version {ref.version} stays in force"
-            log.error("the policy files cannot be used; %s (%d problems)", stays, len(problems))
+            log.error("the policy files cannot be used; %s. What is wrong:", stays)
             for problem in problems:
                 log.error("%s", problem)
         since = state.failed_at if state.problems else self._clock.now_ms()

@@ -302,7 +302,7 @@ def _told(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Return *problems*, or the first of very many."""
     if len(problems) <= MOST_TOLD:
         return problems
-    rest = f"and {len(problems) - MOST_TOLD} problems more: `interlock policy check` shows them"
+    rest = f"and {len(problems) - MOST_TOLD} more: `interlock policy check` shows them"
     return (*problems[:MOST_TOLD], replace(problems[MOST_TOLD], message=rest))
 
 
