@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -35,3 +35,11 @@ class Tasks:
             await asyncio.wait(tuple(self._running), timeout=left)
             await asyncio.sleep(0)  # their callbacks take them off
         return len(self._running)
+
+
+async def stopped(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel *tasks* until they have ended: a cancellation that meets a time-out can be lost."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.2)

@@ -228,3 +228,29 @@ def test_every_error_of_the_client_is_not_sent_or_unknown_and_the_list_is_known(
 )
 def test_what_proves_nothing_is_an_unknown_outcome(error):
     assert isinstance(translated(error), UpstreamLost)
+
+
+async def test_what_a_tool_sends_unasked_is_nobodys_answer(to) -> None:
+    """Fault caught: it waits in the pool, and every later answer goes to the wrong agent."""
+    planted = asyncio.Event()
+    idle = asyncio.Event()
+
+    async def play(received, writer) -> None:
+        path = received.head.split(b" ")[1]
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(path), path))
+        if path == b"/1":
+            await idle.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nPLANTED")
+            await writer.drain()
+            planted.set()
+
+    async with raw_server(play) as server:
+        upstream = to(server.url)
+        assert (await exchange_of(upstream, call_of("GET", "/1")))[2] == b"/1"
+        idle.set()
+        await planted.wait()
+        for _ in range(100):  # it is here before the next call is made
+            await asyncio.sleep(0)
+        for path in ("/2", "/3", "/4"):
+            assert (await exchange_of(upstream, call_of("GET", path)))[2] == path.encode()
+        assert server.connections == 2

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..core.errors import InterlockError, QueueFull, StoreUnavailable
-from ..tasks import Tasks
+from ..tasks import Tasks, stopped
 from . import listing, models
 from .access import identify
 from .deps import ApiDeps
@@ -62,8 +62,7 @@ class Feed:
         """End every stream, so that the listener can stop."""
         self.closing = True
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+            await stopped((self._watcher,))
         async with self._fresh:
             self._fresh.notify_all()
 

@@ -17,12 +17,13 @@ from .rules import GrantSpec, Tool
 
 # They differ between two calls of one kind, and say nothing of what is done.
 _PASSING = frozenset(
-    "amz-sdk-invocation-id amz-sdk-request baggage content-digest content-length content-md5"
-    " content-type correlation-id date idempotency-key request-id traceparent tracestate"
+    "accept accept-charset accept-encoding accept-language amz-sdk-invocation-id amz-sdk-request"
+    " baggage content-digest content-length content-md5 content-type correlation-id date"
+    " idempotency-key request-id traceparent tracestate"
     " user-agent x-amz-content-sha256 x-amz-date x-amz-user-agent x-amzn-trace-id"
     " x-correlation-id x-request-id".split()
 )
-_PASSING_PREFIXES = ("accept", "x-amz-checksum-")
+_PASSING_PREFIXES = ("x-amz-checksum-",)
 
 
 def how_called(

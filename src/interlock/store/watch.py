@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ..core.errors import StoreUnavailable
-from ..tasks import Tasks
+from ..tasks import Tasks, stopped
 
 POLL = 2.0  #: seconds between polls
 BLOCK = 1000  #: ms that one read of the log waits
@@ -68,11 +68,8 @@ class Watch:
             ]
 
     async def close(self) -> None:
-        """Stop both readers. redis-py can lose a cancellation that meets a time-out: ask again."""
-        while pending := [reader for reader in self._readers if not reader.done()]:
-            for reader in pending:
-                reader.cancel()
-            await asyncio.wait(pending, timeout=0.2)
+        """Stop both readers."""
+        await stopped(self._readers)
         self._readers = []
 
     def release(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
 from yarl import URL
 
 from ..core.actions import ToolCall
@@ -32,6 +33,7 @@ _HOP_BY_HOP = frozenset(
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 _LARGE = 2**20  # bytes; aiohttp writes larger bodies in one go, and warns
 _PIECE = 2**16
+_UNCLEAN = 200  # connections of one pool that may all be spoilt
 _MAX_HEADER = 2**16
 
 NOT_SENT: tuple[type[Exception], ...] = (
@@ -169,7 +171,7 @@ class HttpUpstream:
             if settings.keep_alive_s > 0
             else {"force_close": True}
         )
-        return aiohttp.TCPConnector(
+        return _Connector(
             resolver=self._resolver,
             use_dns_cache=False,
             limit=settings.max_connections,
@@ -195,6 +197,28 @@ class HttpUpstream:
             await self._session.close()
             self._session = self._direct = None
         await self._resolver.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Hands out no connection on which something came that nobody asked for.
+
+    aiohttp keeps what a tool sends between two calls and takes it for the answer to the next
+    one, which another agent may have made; from then on every answer would be late by one.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[aiohttp.tracing.Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- aiohttp names it
+    ) -> Connection:
+        for _ in range(_UNCLEAN):
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        error = OSError("it speaks before it is asked")
+        raise aiohttp.ClientConnectorError(req.connection_key, error)
 
 
 class HttpExchange:
