@@ -23,11 +23,9 @@ from . import __version__
 from .aside import Aside
 from .core.errors import InvalidDocument, Problem
 from .core.rules import PolicySet
-from .policies.files import SUFFIXES, check_count, read_file, yaml_files
+from .policies.files import SUFFIXES, check_count, of_file, read_file, yaml_files
 from .policies.load import is_suite, load_policies, policy_files
-from .policies.positions import load_model
-from .policies.suite import policies_of, run
-from .policies.suite_document import SuiteDocument
+from .policies.suite import policies_of, read_suite, run
 
 log = logging.getLogger("interlock.policy")
 
@@ -96,7 +94,7 @@ def _suites(paths: Sequence[Path]) -> Iterator[Path]:
 def _failures(file: Path, policy: PolicySet, asked: _Asked) -> Iterator[Problem]:
     """Run one suite; one that is about none of the loaded files says nothing about them."""
     try:
-        suite, document = load_model(read_file(file), str(file), SuiteDocument)
+        suite, document = read_suite(file)
     except InvalidDocument:
         if _mentions(file, asked.files):
             raise
@@ -307,7 +305,7 @@ def _told(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
 
 
 def _problem(paths: Sequence[Path], message: str) -> Problem:
-    return Problem(file=", ".join(map(str, paths)), line=1, column=1, message=message)
+    return of_file(", ".join(map(str, paths)), message)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import Any
 
 from interlock.core.actions import Agent, Body, Content, Context, McpTool, ToolCall
 from interlock.core.decisions import Decision, Level, PolicyRef, Reversibility, Stake
-from interlock.core.evaluate import evaluate
-from interlock.core.facts import NO_FACTS, Facts
+from interlock.core.evaluate import Prepared, evaluate
+from interlock.core.facts import NO_FACTS, Facts, Grant
 from interlock.core.matching import build
 from interlock.core.patterns import Discriminator, HttpMatch, Kind, McpMatch, Pattern, Segment
 from interlock.core.rules import Band, Environment, Facet, Indeterminate, PolicySet, Tool
@@ -82,4 +82,22 @@ def call(_path: str = "pay", _confidence: float | None = None, **arguments: Any)
 def mcp_call(server: str, tool: str, definition: str = "", **arguments: Any) -> ToolCall:
     return replace(
         call(**arguments), upstream=server, mcp=McpTool(name=tool, definition=definition)
+    )
+
+
+def a_grant(prepared: Prepared, tool: str) -> Grant:
+    """A grant that fits *prepared* in all but what the core itself has to refuse."""
+    return Grant(
+        id="g",
+        key=prepared.needs.grant,
+        agent="bot",
+        tool=tool,
+        target={},
+        by="ann",
+        action_id="a",
+        level=3,
+        stake=3,
+        created=2**59,
+        expires=2**60,
+        uses=1,
     )

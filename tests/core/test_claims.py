@@ -11,9 +11,9 @@ from interlock.core.actions import Body, Content, McpTool, ToolCall
 from interlock.core.claims import accepted, egress, reversibility
 from interlock.core.decisions import Decision, Level, Reversibility
 from interlock.core.evaluate import decide, prepare
-from interlock.core.facts import Facts, Grant
+from interlock.core.facts import Facts
 from interlock.core.rules import GrantSpec, Rule, Tool
-from tests.core.building import NOON, judge, mcp, mcp_call, policy
+from tests.core.building import NOON, a_grant, judge, mcp, mcp_call, policy
 
 READ = Tool(id="read", match=mcp("mail", "get_*"), reversibility=Reversibility.READ_ONLY)
 PINNED = replace(READ, trusted=True, pins=frozenset({"sha256:aa"}))
@@ -95,20 +95,7 @@ def test_a_tool_frees_itself_from_nothing_by_changing_its_definition(rule: Rule)
 def test_a_grant_for_a_tool_does_not_outlive_its_definition() -> None:
     tool = replace(PINNED, grants=GrantSpec(), rules=())
     prepared = prepare(asked("sha256:bb"), policy(tool))
-    grant = Grant(
-        id="g",
-        key=prepared.needs.grant,
-        agent="bot",
-        tool="read",
-        target={},
-        by="ann",
-        action_id="a",
-        level=3,
-        stake=3,
-        created=2**59,
-        expires=2**60,
-        uses=1,
-    )
+    grant = a_grant(prepared, "read")
 
     judged = decide(prepared, Facts(grant=grant), NOON)
 

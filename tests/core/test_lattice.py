@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from interlock.core.actions import Body, Content, Context, McpTool, ToolCall
 from interlock.core.decisions import Decision, Level, Reversibility, Stake
 from interlock.core.evaluate import decide, prepare
-from interlock.core.facts import MILLION, Facts, Grant, Session, blank
+from interlock.core.facts import MILLION, Facts, Session, blank
 from interlock.core.rules import (
     Caps,
     Confidence,
@@ -30,7 +30,7 @@ from interlock.core.rules import (
     SessionRisk,
     Tool,
 )
-from tests.core.building import AMOUNT, NOON, PAY, arg, call, mcp, policy
+from tests.core.building import AMOUNT, NOON, PAY, a_grant, arg, call, mcp, policy
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -305,20 +305,7 @@ def test_a_grant_lowers_only_where_nothing_fired_and_never_what_is_denied(
 ) -> None:
     compiled = policy(tool, **settings)
     prepared = prepare(asked, compiled)
-    grant = Grant(
-        id="g",
-        key=prepared.needs.grant,
-        agent="bot",
-        tool="pay",
-        target={},
-        by="ann",
-        action_id="a",
-        level=3,
-        stake=3,
-        created=2**59,
-        expires=2**60,
-        uses=1,
-    )
+    grant = a_grant(prepared, "pay")
 
     before = judged(asked, compiled, past, used)
     after = judged(asked, compiled, {**past, "grant": grant}, used)

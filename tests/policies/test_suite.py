@@ -48,7 +48,11 @@ def test_a_case_that_comes_out_as_expected_passes(folder: Path) -> None:
 
     result = report(folder, case)
 
-    assert (result.passed, result.ok, result.uncovered) == (1, True, ("big",))
+    assert (result.passed, result.ok, result.coverage.untouched("rule", "exception")) == (
+        1,
+        True,
+        ("big",),
+    )
 
 
 def test_a_case_that_does_not_says_where_what_and_why(folder: Path) -> None:
@@ -71,7 +75,7 @@ def test_a_table_sets_and_expects_row_by_row(folder: Path) -> None:
 """,
     )
 
-    assert (result.passed, result.ok, result.rules_covered) == (3, True, 100.0)
+    assert (result.passed, result.ok, result.coverage.rules) == (3, True, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +228,7 @@ def test_a_policy_that_ships_passes_its_tests_and_all_its_rules_fire(file: Path)
     result = run_suite(file)
 
     assert [str(failure) for failure in result.failures] == []
-    assert result.rules_covered == 100
+    assert result.coverage.rules == 100
 
 
 def test_every_policy_that_ships_has_tests() -> None:

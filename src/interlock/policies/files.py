@@ -35,7 +35,7 @@ def read_file(file: Path) -> bytes:
     try:
         return _read(file)
     except OSError as error:
-        raise InvalidDocument((_problem(file, _unreadable(file, error)),)) from None
+        raise InvalidDocument((of_file(file, _unreadable(file, error)),)) from None
 
 
 def yaml_files(folder: Path) -> list[Path]:
@@ -58,13 +58,13 @@ def check_count(folder: Path) -> None:
     try:
         files = yaml_files(folder)
     except OSError as error:
-        raise InvalidDocument((_problem(folder, _unreadable(folder, error)),)) from None
+        raise InvalidDocument((of_file(folder, _unreadable(folder, error)),)) from None
     if len(files) > MAX_FILES:
         message = (
             f"more than {MAX_FILES} YAML files are here: name the files of the policy one by one, "
             "or give it a folder of its own"
         )
-        raise InvalidDocument((_problem(folder, message),))
+        raise InvalidDocument((of_file(folder, message),))
 
 
 def _read(file: Path) -> bytes:
@@ -83,7 +83,7 @@ def _bounded(file: Path, opened: int) -> bytes:
     while part := os.read(opened, MAX_BYTES + 1 - len(whole)):
         whole += part
         if len(whole) > MAX_BYTES:
-            raise InvalidDocument((_problem(file, "the file is larger than 1 MiB: split it"),))
+            raise InvalidDocument((of_file(file, "the file is larger than 1 MiB: split it"),))
     return bytes(whole)
 
 
@@ -92,7 +92,7 @@ def _check_kind(file: Path, mode: int) -> None:
         return
     kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
     message = f"is {kind}, not a file: take it out of the folder, or let its name not end in .yaml"
-    raise InvalidDocument((_problem(file, message),))
+    raise InvalidDocument((of_file(file, message),))
 
 
 def _unreadable(file: Path, error: OSError) -> str:
@@ -104,5 +104,6 @@ def _unreadable(file: Path, error: OSError) -> str:
     return reason
 
 
-def _problem(file: Path, message: str) -> Problem:
+def of_file(file: Path | str, message: str) -> Problem:
+    """Return a problem of a file as a whole."""
     return Problem(file=str(file), line=1, column=1, message=message)

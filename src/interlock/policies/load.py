@@ -11,7 +11,7 @@ from ..core.errors import InvalidDocument, Problem
 from ..core.rules import PolicySet
 from .compile import compile_set
 from .document import PolicyDocument
-from .files import check_count, read_file, yaml_files
+from .files import check_count, of_file, read_file, yaml_files
 from .positions import Document, load_model, load_yaml
 from .problems import Source
 
@@ -50,7 +50,7 @@ def read_policies(
     problems: list[Problem] = []
     for name, text in files:
         if not text.strip():
-            problems.append(_problem(name, _EMPTY))
+            problems.append(of_file(name, _EMPTY))
             continue
         try:
             model, document = load_model(text, name, PolicyDocument)
@@ -78,14 +78,14 @@ def policy_files(paths: Sequence[Path]) -> list[Path]:
 def nothing_in(paths: Sequence[Path]) -> Iterator[Problem]:
     """Yield why *paths*, among which is no policy file, stand for none."""
     if not paths:
-        yield _problem("the list of policies", "no policy file here: name one")
+        yield of_file("the list of policies", "no policy file here: name one")
     for path in paths:
         if not path.is_dir():  # else it were a policy file
-            yield _problem(str(path), _about_suite(path))
+            yield of_file(path, _about_suite(path))
         elif any(is_suite(file) for file in path.iterdir()):
-            yield _problem(str(path), "no policy file here, only suites (*_test.yaml)")
+            yield of_file(path, "no policy file here, only suites (*_test.yaml)")
         else:
-            yield _problem(str(path), "no policy file here: none ends in .yaml or .yml")
+            yield of_file(path, "no policy file here: none ends in .yaml or .yml")
 
 
 def _about_suite(path: Path) -> str:
@@ -135,7 +135,7 @@ def _texts(files: Sequence[Path]) -> list[tuple[str, bytes]]:
         size += len(text)
         if size > MAX_IN_ALL:
             message = f"with this file the policy is larger than {MAX_IN_ALL >> 20} MiB: shorten it"
-            raise InvalidDocument((_problem(str(file), message),))
+            raise InvalidDocument((of_file(file, message),))
         texts.append((str(file), text))
     return texts
 
@@ -145,7 +145,3 @@ def _inside(folder: Path) -> list[Path]:
         return yaml_files(folder)
     except OSError:
         return [folder]  # who reads it is told why it cannot be read
-
-
-def _problem(file: str, message: str) -> Problem:
-    return Problem(file=file, line=1, column=1, message=message)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..core.decisions import Stake
 from ..core.rules import Confidence, Novelty, SessionRisk
-from .document import SessionRiskEntry
+from .document import SessionRiskEntry, Signals
 from .limits import LONGEST_MS, check_key, duration
 from .problems import Source
 from .selection import Selection
 from .settings import enforcing, milliseconds, only
+
+T = TypeVar("T")
 
 MINUTE_MS = 60_000
 LONGEST_MEMORY_MS = 366 * 86_400_000
@@ -25,15 +28,17 @@ class SessionState:
     memory_ms: int = 86_400_000
 
 
+def _heard(sources: Sequence[Source], read: Callable[[Signals], T | None]) -> list[T]:
+    """Return what the files that enforce say of one signal."""
+    said = [read(each.model.signals) for each in enforcing(sources)]
+    return [each for each in said if each is not None]
+
+
 def confidence(sources: Sequence[Source]) -> Confidence | None:
     """Return the strictest of all: no file can loosen another's signal."""
     for source in sources:
         _check_thresholds(source)
-    written = [
-        each.model.signals.confidence
-        for each in enforcing(sources)
-        if each.model.signals.confidence is not None
-    ]
+    written = _heard(sources, lambda signals: signals.confidence)
     if not written:
         return None
     low, medium, high, critical = (
@@ -68,8 +73,7 @@ def novelty(sources: Sequence[Source], selection: Selection) -> Novelty | None:
             duration(entry.memory, source, (*path, "memory"), MINUTE_MS, LONGEST_MEMORY_MS)
             if not entry.key:
                 source.refuse((*path, "key"), "what is new? Name at least one of agent.id, target")
-    heard = enforcing(sources)
-    written = [each.model.signals.novelty for each in heard if each.model.signals.novelty]
+    written = _heard(sources, lambda signals: signals.novelty)
     if not written:
         return None
 
@@ -78,7 +82,7 @@ def novelty(sources: Sequence[Source], selection: Selection) -> Novelty | None:
         return entry.key if entry else None
 
     return Novelty(
-        key=only(heard, "signals", key) or Novelty().key,
+        key=only(enforcing(sources), "signals", key) or Novelty().key,
         memory_ms=min(milliseconds(each.memory) for each in written),
         steps=max(each.raise_ for each in written),
     )
@@ -89,11 +93,7 @@ def session_risk(sources: Sequence[Source]) -> SessionRisk | None:
     for source in sources:
         if entry := source.model.signals.session_risk:
             _check_risk(entry, source)
-    written = [
-        each.model.signals.session_risk
-        for each in enforcing(sources)
-        if each.model.signals.session_risk is not None
-    ]
+    written = _heard(sources, lambda signals: signals.session_risk)
     if not written:
         return None
     low, medium, high, critical = (

@@ -50,21 +50,6 @@ class Report:
     def ok(self) -> bool:
         return not self.failures
 
-    @property
-    def rules_covered(self) -> float:
-        """Percent of rules and exceptions that fire."""
-        return self.coverage.rules
-
-    @property
-    def cells_covered(self) -> float:
-        """Percent of the matrix that is reached."""
-        return self.coverage.matrix_cells
-
-    @property
-    def uncovered(self) -> tuple[str, ...]:
-        """Rules and exceptions that never fired."""
-        return self.coverage.untouched("rule", "exception")
-
 
 @dataclass(slots=True)
 class _Run:
