@@ -207,9 +207,8 @@ def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
         ).headers["interlock-call-id"]
         card = the_gate.held()[0]
         ann = the_gate.later(the_gate.decide_card, card, "approve", "ann")
-        bob = the_gate.later(
-            lambda card=card: the_gate.decide_card(card, "reject", "bob", message="no")
-        )
+        # a rejection may follow an approval that is not claimed yet; a second approval never
+        bob = the_gate.later(the_gate.decide_card, card, "approve", "bob")
         codes = sorted(got.result().status_code for got in (ann, bob))
         assert codes == [200, 409]
         loser = next(got.result() for got in (ann, bob) if got.result().status_code == 409)
@@ -219,9 +218,9 @@ def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
             "answered",
             "rejected",
         )
-        the_gate.becomes(call, "answered" if ann.result().status_code == 200 else "rejected")
+        the_gate.becomes(call, "answered")
     sent = sum(call.target == "/publish" for call in tool.calls)
-    assert sent <= 5
+    assert sent == 5
     assert len({call.body for call in tool.calls}) == sent  # each at most once
 
 
