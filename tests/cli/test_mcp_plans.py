@@ -157,6 +157,19 @@ def test_a_server_added_later_does_not_rename_the_first() -> None:
     assert "fs" in got["FS"]["args"] and "fs-2" in got["fs"]["args"]
 
 
+def test_no_started_server_gets_the_name_of_an_upstream_or_of_a_server_behind_a_url() -> None:
+    gate = dataclasses.replace(GATE, upstreams=frozenset({"fs"}))
+    text = '{"mcpServers": {"fs": {"command": "a"}, "remote": {"command": "b"}}}'
+    got = servers(install(settings(text), gate).text)
+    assert "fs-2" in got["fs"]["args"] and "remote-2" in got["remote"]["args"]
+
+
+def test_one_server_of_two_projects_keeps_one_name() -> None:
+    text = '{"mcpServers": {"fs": {"command": "a"}}, "mcp_servers": {"fs": {"command": "b"}}}'
+    after = install(settings(text))
+    assert [guarded(entry.words).server for entry in after.entries] == ["fs", "fs"]
+
+
 def test_an_entry_is_put_back_after_the_client_wrote_its_file_anew() -> None:
     text = '{"mcpServers": {"s": {"command": "npx", "args": ["-y"]}, "t": {"command": "x"}}}'
     before = settings(text)

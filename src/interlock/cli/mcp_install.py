@@ -6,7 +6,7 @@ import difflib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +14,7 @@ import click
 from ..config import DEFAULT_FILE, environment, load_config
 from ..core.errors import InterlockError, InvalidDocument
 from ..settings import Config
-from ..settings_types import Address
+from ..settings_types import Address, is_private
 from .console import note, safe, say
 from .mcp_clients import CLIENTS, Client, Surroundings, settings_files
 from .mcp_entries import Entry, literal
@@ -23,6 +23,7 @@ from .mcp_nodes import Path as Where
 from .mcp_plans import (
     Fate,
     Gate,
+    Lacking,
     Outcome,
     Settings,
     changed,
@@ -122,9 +123,18 @@ def _print(before: Settings, after: Settings, outcomes: Sequence[Outcome]) -> No
         say(f"{where} (line {outcome.entry.line}): {mark}, because {safe(outcome.said)}")
     lacking = [outcome.add for outcome in outcomes if outcome.add]
     if lacking:
-        say("Have this in interlock.yaml, and run this again:\n\nupstreams:")
-    for name, url in lacking:
-        say(safe(f"  {name}:\n    url: {literal(url)}"))
+        say("Have this in interlock.yaml, and run this again:\n\nservers:")
+    for each in lacking:
+        say(safe("\n".join(_server_lines(each))))
+
+
+def _server_lines(lacking: Lacking) -> Iterator[str]:
+    yield f"  {lacking.name}:"
+    yield f"    url: {literal(lacking.url)}"
+    if lacking.sse:
+        yield "    transport: sse"
+    if is_private(lacking.url):
+        yield "    allow_private: true"
 
 
 def _coloured(diff: str) -> str:
@@ -194,19 +204,16 @@ def _before(
 
 
 def _gate(file: Path, config: Config | None) -> Gate:
-    listen = config.agents.listen if config else Address("127.0.0.1", 8080)
+    config = config or Config()
+    listen = config.agents.listen
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
     return Gate(
         program=interlock_program(),
         config=os.path.abspath(file),
         address=f"http://{Address(host, listen.port)}",
-        servers=_served(config) if config else {},
+        servers={name: each.url for name, each in config.servers.items() if each.url},
+        upstreams=frozenset(config.upstreams),
     )
-
-
-def _served(config: Config) -> dict[str, str]:
-    """Return the URL of each server that Interlock serves over HTTP, by its name."""
-    return {name: upstream.url for name, upstream in config.upstreams.items()}
 
 
 def _config_or_none(file: Path) -> Config | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -42,24 +42,37 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One server: what becomes of it, and why. `add`: name and URL that interlock.yaml lacks."""
+    """One server: what becomes of it, and why. `add`: a server that interlock.yaml lacks."""
 
     entry: Entry
     fate: Fate
     said: str
     edits: tuple[Edit, ...] = ()
     words: tuple[str, ...] = ()  #: what it must start afterwards
-    add: tuple[str, str] | None = None
+    add: Lacking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A server that interlock.yaml would need: a line of `servers:` and those below it."""
+
+    name: str
+    url: str
+    sse: bool  #: it speaks HTTP+SSE, of 2024-11-05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """How servers are reached through Interlock. `servers`: name to URL, from interlock.yaml."""
+    """How servers are reached through Interlock.
+
+    `servers`: name to URL, from interlock.yaml. `upstreams`: names that mean other things there.
+    """
 
     program: tuple[str, ...]
     config: str
     address: str
     servers: Mapping[str, str]
+    upstreams: frozenset[str] = frozenset()
 
     def head(self, server: str) -> tuple[str, ...]:
         """Return what is started before a server's own command."""
@@ -96,7 +109,7 @@ def read_settings(file: str, text: str, places: tuple[tuple[str, ...], ...]) -> 
     return Settings(file=file, text=text, tree=tree, entries=entries, places=places)
 
 
-def legal_name(name: str, taken: Sequence[str]) -> str:
+def legal_name(name: str, taken: Collection[str]) -> str:
     """Return *name* as interlock.yaml takes names, and unlike each of *taken*."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     legal = re.sub(r"[^a-z0-9_.-]+", "-", letters).lstrip("_.-").rstrip("-")[:64] or "server"
@@ -111,22 +124,27 @@ def installed(settings: Settings, chosen: Sequence[Entry], gate: Gate) -> tuple[
     """Return what installing makes of the *chosen* servers."""
     names = _names(settings.entries, gate)
     return tuple(
-        _installed(entry, _known(entry, gate) or names[entry.name], gate, settings.text)
-        for entry in chosen
+        _installed(entry, names[_same_server(entry)], gate, settings.text) for entry in chosen
     )
 
 
-def _names(entries: Sequence[Entry], gate: Gate) -> dict[str, str]:
+def _same_server(entry: Entry) -> tuple[str, bool]:
+    """Return what entries share that are one server: in two projects of one file, for example."""
+    return entry.name, entry.url is not None
+
+
+def _names(entries: Sequence[Entry], gate: Gate) -> dict[tuple[str, bool], str]:
     """Give each server a name for interlock.yaml; those that have one already keep it."""
-    names: dict[str, str] = {}
+    names: dict[tuple[str, bool], str] = {}
     for entry in entries:
         known = _known(entry, gate)
         if known and known not in names.values():
-            names.setdefault(entry.name, known)
+            names.setdefault(_same_server(entry), known)
     # Those that are legal as they are come first, so that no other takes their name.
     for entry in sorted(entries, key=lambda entry: legal_name(entry.name, ()) != entry.name):
-        if entry.name not in names:
-            names[entry.name] = legal_name(entry.name, tuple(names.values()))
+        if _same_server(entry) not in names:
+            taken = {*names.values(), *gate.upstreams, *(() if entry.url else gate.servers)}
+            names[_same_server(entry)] = legal_name(entry.name, taken)
     return names
 
 
@@ -188,7 +206,7 @@ def _installed_again(entry: Entry, found: Guarded, gate: Gate, text: str) -> Out
 
 
 def _installed_url(entry: Entry, name: str, gate: Gate) -> Outcome:
-    if entry.address == gate.url(name):
+    if _known(entry, gate):
         return Outcome(entry=entry, fate=Fate.ALREADY, said="goes through Interlock already")
     if "${" in entry.address or entry.address.startswith("$"):
         said = "its url has a variable, which only the client knows: write the url itself"
@@ -207,8 +225,13 @@ def _installed_url(entry: Entry, name: str, gate: Gate) -> Outcome:
         entry=entry,
         fate=Fate.LEFT,
         said=f"{gate.config} {why}",
-        add=(name, entry.address),
+        add=Lacking(name, entry.address, sse=_type(entry) == "sse"),
     )
+
+
+def _type(entry: Entry) -> object:
+    member = entry.node.members.get("type")
+    return member.node.scalar if member else None
 
 
 def _same(one: str, other: str) -> bool:
