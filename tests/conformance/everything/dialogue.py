@@ -23,10 +23,11 @@ async def test_sampling(prompt: str, ctx: Context) -> str:
     return f"LLM response: {said}"
 
 
-class Answer(BaseModel):
-    """One free text."""
+class Account(BaseModel):
+    """What the suite's client fills in."""
 
-    response: str = Field(description="User's response")
+    username: str = Field(description="User's name")
+    email: str = Field(description="User's email address")
 
 
 class Person(BaseModel):
@@ -88,8 +89,8 @@ async def _ask(ctx: Context, message: str, schema: type[BaseModel]) -> str:
 
 
 async def test_elicitation(message: str, ctx: Context) -> str:
-    """Asks the user for a text."""
-    return f"User response: {await _ask(ctx, message, Answer)}"
+    """Asks the user for a name and an address."""
+    return f"User response: {await _ask(ctx, message, Account)}"
 
 
 async def test_elicitation_sep1034_defaults(ctx: Context) -> str:
