@@ -32,13 +32,40 @@ from .core.lifecycle import step
 from .core.rules import PolicySet
 from .granting import GrantAsked, Grants
 from .judge import Judge
-from .ports import Clock, Ids, Notice, Notifier, Observer, PolicyState, Put, Store, Stored, Upstream
+from .ports import (
+    Clock,
+    Definition,
+    Definitions,
+    Ids,
+    Notice,
+    Notifier,
+    Observer,
+    PolicyState,
+    Put,
+    Store,
+    Stored,
+    Upstream,
+)
 from .recording import RACES, Recorder, as_stored, refusal
 from .relay import Relay
 from .reviewing import Reviews
 from .sending import Sender, Timing
 from .sweeping import Announcer, Sweeper
 from .tasks import Tasks
+
+
+class NothingListed:
+    """ports.Definitions of an installation without MCP servers."""
+
+    def current(self, server: str, tool: str) -> Definition | None:
+        return None
+
+    def known(self, server: str) -> bool:
+        return False
+
+    async def listed(self, server: str, tools: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+        """There is nothing to take note of."""
+
 
 PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 """States in which a caller still waits for what becomes of its call."""
@@ -76,6 +103,7 @@ class Gate:
         policy: PolicySet,
         store: Store,
         upstreams: Mapping[str, Upstream],
+        definitions: Definitions | None = None,
         notifiers: Sequence[Notifier],
         observers: Sequence[Observer],
         clock: Clock,
@@ -105,6 +133,7 @@ class Gate:
             recorder=self.recorder,
             judge=self.judging,
             upstreams=upstreams,
+            definitions=definitions or NothingListed(),
             clock=clock,
             ids=ids,
             timing=timing,
@@ -176,7 +205,7 @@ class Gate:
                 break
         stored = written.stored
         if stored.outcome is Put.JOIN:
-            return await self._join(stored.id)
+            return await self._join(stored.id, call)
         if stored.outcome is not Put.OK:
             raise refusal(stored)
         action = as_stored(written.after, stored)
@@ -238,20 +267,33 @@ class Gate:
                     pass  # claims are written with the decision; replies are the caller's to read
         return Submission(action=action, relay=relay)
 
-    async def _join(self, action_id: str) -> Submission:
+    async def _join(self, action_id: str, again: ToolCall) -> Submission:
         """Join a call that may have been sent already: a failure to read says nothing about it."""
         try:
-            return await self._joined(action_id)
+            return await self._joined(action_id, again)
         except StoreUnavailable as error:
             raise StateUnavailable from error
 
-    async def _joined(self, action_id: str) -> Submission:
+    async def _joined(self, action_id: str, again: ToolCall) -> Submission:
         action = await self.get(action_id)
         if action is None:
             raise StoreUnavailable("The call that this one repeats has just gone; send it again.")
-        if _stuck(action) and not self._closing.is_set():  # it was not sent before: try again
-            action = await self.sender.retry(action) or await self.get(action_id) or action
+        waits = _stuck(action) or self._stranded(action, again)
+        if waits and not self._closing.is_set():  # it was not sent before: try again
+            action = await self.sender.retry(action, again) or await self.get(action_id) or action
         return Submission(action=action, joined=True)
+
+    def _stranded(self, action: Action, again: ToolCall) -> bool:
+        """Approved for a connection that is not ours or has gone, and asked for again here."""
+        here, there = action.call.mcp, again.mcp
+        return (
+            action.state is State.APPROVED
+            and here is not None
+            and there is not None
+            and here.session != there.session
+            and not self.sender.serves(action.call)
+            and self.sender.serves(again)
+        )
 
     async def get(self, action_id: str) -> Action | None:
         return await self.store.get(action_id)
@@ -264,11 +306,36 @@ class Gate:
             left = end - loop.time()
             if left <= 0:
                 break
+            if action.call.mcp is not None and action.state is State.APPROVED:
+                self.sender.dispatch_soon(action)  # maybe only this process can send it
             until_deadline = (action.deadline - self._clock.now_ms()) / 1000 + 0.005
             patience = min(left, max(until_deadline, 0.05))
             await self.store.changed(action.id, action.version, patience)
             action = await self.store.get(action.id) or action
         return action
+
+    async def follow(self, action: Action, seconds: float) -> Submission:
+        """As `wait`; where this process sends the call meanwhile, its answer comes as it streams.
+
+        Raises:
+            StoreUnavailable: what becomes of it cannot be read.
+        """
+        with self.sender.taking(action.id) as taken:
+            waiting = self._tasks.spawn(self.wait(action, seconds), f"wait-{action.id}")
+            try:
+                either: set[asyncio.Future[Any]] = {waiting, taken}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if taken.done():
+                    relay = taken.result()
+                    relay.ended = True  # it is the caller's now
+                    return Submission(action=await self.get(action.id) or action, relay=relay)
+                return Submission(action=await waiting)
+            finally:
+                waiting.cancel()
+
+    def read_on(self, relay: Relay) -> None:
+        """Read an answer to its end for the record: its caller has gone, the tool works on."""
+        self.sender.drain_soon(relay)
 
     async def cancel(self, action_id: str, agent_id: str) -> Action:
         """Take a call back. Returns once it is fenced: CANCELLED will never be sent.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from .core.actions import Action, ToolCall
 from .core.decisions import PolicyRef
 from .core.events import Event
 from .core.facts import NO_EFFECTS, Effects, Facts, Grant, Needs
 from .core.identity import KeyRecord, Kind, Principal
+from .core.rules import Validator
 
 
 class Put(enum.Enum):
@@ -181,12 +182,64 @@ class Exchange(Protocol):
 
 
 class Upstream(Protocol):
+    def serves(self, call: ToolCall) -> bool:
+        """Say whether this process can send *call*: a server on pipes belongs to one process."""
+
     async def send(self, call: ToolCall) -> Exchange:
         """Send *call* once, byte for byte.
 
         Raises:
             UpstreamUnreachable: provably nothing was sent.
             UpstreamLost: something may have been sent; the outcome is unknown.
+        """
+
+
+class McpServer(Upstream, Protocol):
+    """An MCP server: its tools are called by `send`, everything else is passed on."""
+
+    async def pass_on(self, call: ToolCall) -> Exchange:
+        """Pass on what runs no tool: `method` is that of HTTP, and nothing is recorded.
+
+        Silence does not end it: streams of a server may be quiet for hours.
+
+        Raises:
+            UpstreamUnreachable, UpstreamLost: as `send`.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What an MCP server says of one of its tools, as it was listed last.
+
+    `document` is the entry of `tools/list` as it came. `invalid` says why arguments do not fit
+    its inputSchema, or an empty text.
+    """
+
+    server: str
+    tool: str
+    hash: str  #: see `core.definitions`
+    document: Mapping[str, Any] = field(repr=False)
+    accepted: bool
+    invalid: Validator = field(repr=False, compare=False)
+
+
+class Definitions(Protocol):
+    """What MCP servers said of their tools, and which of it people accepted."""
+
+    def current(self, server: str, tool: str) -> Definition | None:
+        """Return what *server* says of *tool*; None: it was never listed. Answers at once."""
+
+    def known(self, server: str) -> bool:
+        """Say whether *server* was ever listed to its end."""
+
+    async def listed(self, server: str, tools: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+        """Take note of a listing; *whole*: of all pages of it, so that it is a first listing.
+
+        The first whole listing of a server is accepted, where configuration says so; what is new
+        or different later is not, until a person accepts it.
+
+        Raises:
+            StoreUnavailable: it was not kept; what is not known is not accepted.
         """
 
 

@@ -26,6 +26,7 @@ class Relay:
         self._kept = bytearray()
         self._size = 0
         self._whole = False
+        self.ended = False  #: whether somebody read it, to its end or not
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,6 +39,7 @@ class Relay:
     ) -> None:
         try:
             await self._exchange.close()
+            self.ended = True
         finally:  # a reader that is cancelled here must not cost the record
             self._ended(self._answer())
 

@@ -6,10 +6,11 @@ A claim is written before the first byte leaves; what cannot be claimed or recor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from .core.actions import Action, Answer, State
+from .core.actions import Action, Answer, State, ToolCall, evolve
 from .core.errors import (
     IllegalTransition,
     Lapsed,
@@ -22,11 +23,12 @@ from .core.events import Answered, Cancelled, Claimed, ClearanceFailed, Event, L
 from .core.facts import Effects
 from .core.lifecycle import step
 from .judge import Judge
-from .ports import Clock, Exchange, Ids, Put, Store, Stored, Upstream
+from .ports import Clock, Definitions, Exchange, Ids, Put, Store, Stored, Upstream
 from .recording import Recorder, as_stored
 from .relay import Relay
 from .tasks import Tasks
 
+_REDEFINED = "The server changed the definition of this tool after people saw the call; ask again."
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
 
 
@@ -51,6 +53,7 @@ class Sender:
         recorder: Recorder,
         judge: Judge,
         upstreams: Mapping[str, Upstream],
+        definitions: Definitions,
         clock: Clock,
         ids: Ids,
         timing: Timing,
@@ -58,6 +61,7 @@ class Sender:
         closing: asyncio.Event,
     ) -> None:
         self.upstreams = upstreams
+        self._definitions = definitions
         self._store = store
         self._recorder = recorder
         self._judge = judge
@@ -67,6 +71,7 @@ class Sender:
         self._tasks = tasks
         self._closing = closing
         self._sent: dict[str, int] = {}  #: what this process sent of approved calls, and when
+        self._takers: dict[str, asyncio.Future[Relay]] = {}  #: who wants an answer as it comes
 
     def dispatch_soon(self, action: Action) -> None:
         """Dispatch in the background, where nothing that starts after `close` is lost."""
@@ -74,8 +79,8 @@ class Sender:
 
     async def dispatch(self, action: Action) -> None:
         """Claim and send a call that people approved; one worker wins, the others leave it."""
-        if self._closing.is_set():
-            return  # unclaimed: the next process finds it
+        if self._closing.is_set() or not self.serves(action.call):
+            return  # unclaimed: the process that can send it finds it
         until = self.lease_end()
         try:
             claimed = await self.claim(action)
@@ -84,11 +89,20 @@ class Sender:
         if claimed is not None:
             await self._carry_out(claimed, until)
 
-    async def retry(self, action: Action) -> Action | None:
-        """Try a call again that was not sent before; None where another was faster."""
+    def serves(self, call: ToolCall) -> bool:
+        """Say whether this process can send *call*; another one may be able to."""
+        upstream = self.upstreams.get(call.upstream)
+        return upstream is not None and upstream.serves(call)
+
+    async def retry(self, action: Action, again: ToolCall) -> Action | None:
+        """Try a call that was not sent before, as its caller asks *again*, on its connection.
+
+        None where another was faster.
+        """
         until = self.lease_end()
         claimed = await self.claim(action)
         if claimed is not None:
+            claimed = _on_connection_of(claimed, again)
             self._tasks.spawn(self._carry_out(claimed, until), f"dispatch-{action.id}")
         return claimed
 
@@ -97,7 +111,32 @@ class Sender:
             relay = await self.forward(claimed, True, until)
         except (UpstreamUnreachable, UpstreamLost, StoreUnavailable):
             return  # recorded where it could be; without a record nothing was sent
-        await self._drain(relay)
+        taker = self._takers.get(claimed.id)
+        if taker is not None and not taker.done():
+            taker.set_result(relay)
+        else:
+            await self._drain(relay)
+
+    @contextmanager
+    def taking(self, action_id: str) -> Iterator[asyncio.Future[Relay]]:
+        """Within it, the answer to a call that this process sends comes to this future.
+
+        One caller takes it; others read what is kept. Who leaves without reading it to its end
+        loses nothing of the record.
+        """
+        taker: asyncio.Future[Relay] = asyncio.get_running_loop().create_future()
+        first = self._takers.setdefault(action_id, taker) is taker
+        try:
+            yield taker
+        finally:
+            if first:
+                del self._takers[action_id]
+            if taker.done() and not taker.cancelled() and not taker.result().ended:
+                self.drain_soon(taker.result())
+
+    def drain_soon(self, relay: Relay) -> None:
+        """Read an answer to its end for the record, in the background."""
+        self._tasks.spawn(self._drain(relay), "unread")
 
     # claiming ------------------------------------------------------------------------------
 
@@ -116,6 +155,8 @@ class Sender:
         at = await self._store.now()
         now = await self._judge.judge(action.call, action.id)
         refusal = self._judge.seals.refusal(action, now, at)
+        if self._redefined(action.call):
+            refusal = refusal or ClearanceFailed(at=at, cause=_REDEFINED)
         if action.id in self._sent:  # a roll-back in the store must not send it again
             refusal = ClearanceFailed(at=at, cause="This call was sent already.")
         if refusal is not None:
@@ -128,6 +169,13 @@ class Sender:
         if stored.outcome is not Put.OK or stored.state != State.FORWARDING.value:
             return None  # a claim whose reply came late may have lost its lease meanwhile
         return self._recorder.told(action, event, after, stored)
+
+    def _redefined(self, call: ToolCall) -> bool:
+        """Say whether an MCP server says something else of the tool now than people saw."""
+        if call.mcp is None or not call.mcp.definition:
+            return False
+        now = self._definitions.current(call.upstream, call.mcp.name)
+        return now is not None and now.hash != call.mcp.definition
 
     def claiming(self, at: int, nonce: str) -> Claimed:
         return Claimed(at=at, nonce=nonce, lease_ms=self._timing.lease_ms)
@@ -275,3 +323,11 @@ class Sender:
         if isinstance(event, NotSent) and not action.votes:
             cancelled = Cancelled(at=event.at, by="interlock", cause=event.cause)
             await self._recorder.apply(after, cancelled)
+
+
+def _on_connection_of(action: Action, again: ToolCall) -> Action:
+    """Send an MCP call on the connection on which its caller asks again: the old one is gone."""
+    here, there = action.call.mcp, again.mcp
+    if here is None or there is None or here.session == there.session:
+        return action
+    return evolve(action, call=replace(action.call, mcp=replace(here, session=there.session)))

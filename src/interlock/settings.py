@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from .settings_types import (
     Address,
     Duration,
+    EndpointUrl,
     FilePath,
     Listen,
     Secret,
@@ -30,6 +31,18 @@ from .settings_types import (
 Name = Annotated[str, AfterValidator(plain_name)]
 Person = Annotated[str, AfterValidator(reviewed_name)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
+Preset = Literal[
+    "default",
+    "openai-agents",
+    "pydantic-ai",
+    "langchain",
+    "fastmcp",
+    "typescript",
+    "claude-code",
+    "claude-desktop",
+    "cursor",
+    "vscode",
+]
 Status = Annotated[int, Field(ge=200, le=599)]
 RefusalStatus = Annotated[int, Field(ge=400, le=599)]
 
@@ -297,6 +310,114 @@ class UpstreamSettings(Node):
         return self
 
 
+class McpClient(Node):
+    """How an agent's MCP client is answered while a call waits for people."""
+
+    preset: Preset = Field(
+        default="default",
+        description="What the client can take; see docs/mcp.md. The other settings go before it.",
+    )
+    hold: Duration | None = Field(
+        default=None,
+        ge=0,
+        le=600,
+        description="How long a held call's connection is kept open before the model is told that"
+        " it waits.",
+    )
+    rounds: bool | None = Field(
+        default=None,
+        description="Answer clients of 2026-07-28 in rounds, each with a fresh time-out: up to"
+        " 8 of 20 s. openai-agents fails on it.",
+    )
+    errors: bool | None = Field(
+        default=None,
+        description="Mark refusals with `isError`. pydantic-ai ends its run at the second one.",
+    )
+    tasks: bool = Field(
+        default=True, description="Give a task to clients that declare the tasks extension."
+    )
+    tools: bool = Field(
+        default=True, description="List `interlock_wait` and `interlock_cancel` among the tools."
+    )
+
+
+class Mcp(Node):
+    """How MCP clients are answered while a call waits for people."""
+
+    default: McpClient = Field(default=McpClient(), description="All agents but those below.")
+    agents: dict[Name, McpClient] = Field(default={}, description="By the agent's id.")
+
+    def of(self, agent_id: str) -> McpClient:
+        """Return how the client of an agent is answered."""
+        return self.agents.get(agent_id, self.default)
+
+
+class ServerSettings(Node):
+    """An MCP server behind Interlock; agents reach it at `/mcp/NAME`, or over pipes."""
+
+    url: EndpointUrl | None = Field(
+        default=None,
+        description="Its endpoint, as its documentation says. Absent: `interlock mcp --server NAME"
+        " -- COMMAND` starts it, and speaks with it over pipes.",
+    )
+    transport: Literal["streamable-http", "sse"] = Field(
+        default="streamable-http",
+        description="`sse` for servers of 2024-11-05 (HTTP+SSE); `url` is then that of the stream.",
+    )
+    forward_headers: tuple[HeaderName, ...] = Field(
+        default=(), description="Headers of the client that pass, besides those of MCP."
+    )
+    credentials: Credentials | None = Field(
+        default=None, description="What Interlock adds to each request to be let in."
+    )
+    allow_private: bool = Field(
+        default=False, description="Whether it may be at a private or loopback address."
+    )
+    connect_timeout: Duration = Field(
+        default=5.0, gt=0, le=60, description="Nothing was sent when this passes."
+    )
+    timeout: Duration = Field(
+        default=300.0,
+        gt=0,
+        le=3600,
+        description="Longest silence while a tool answers; then the outcome is unknown.",
+    )
+    max_answer: Size = Field(
+        default=8 << 20, gt=0, le=256 << 20, description="How much of an answer is kept for replay."
+    )
+    gates: tuple[Literal["resources/read", "prompts/get"], ...] = Field(
+        default=(),
+        description="What is judged besides `tools/call`; policy names it as it names tools.",
+    )
+    sampling: Literal["pass", "refuse"] = Field(
+        default="pass", description="Whether the server may ask the client's own model."
+    )
+    hide_denied: bool = Field(
+        default=False, description="Leave tools that policy always denies out of the list."
+    )
+    definitions: Literal["first-use", "ask"] = Field(
+        default="first-use",
+        description="`first-use`: what the server says of its tools when it is first listed counts"
+        " as accepted. `ask`: every tool waits for a person's acceptance. Changes always do.",
+    )
+    tell_edits: bool = Field(
+        default=True, description="Whether answers of edited calls say what was executed instead."
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.url is not None and not self.allow_private and is_private(self.url):
+            raise ValueError(
+                f"{self.url} is a private or loopback address: add `allow_private: true` if the "
+                f"server really is there"
+            )
+        if self.credentials is not None and self.credentials.aws_sigv4 is not None:
+            raise ValueError("MCP servers take no requests signed for AWS: give another credential")
+        if self.url is None and (self.credentials is not None or self.transport == "sse"):
+            raise ValueError("a server without `url` is started as a command: give `url`")
+        return self
+
+
 class NotifyLog(Node):
     """Write a line to the log for each call that waits. Has no settings."""
 
@@ -345,8 +466,19 @@ class Config(Node):
     upstreams: dict[Name, UpstreamSettings] = Field(
         default={}, description="The tools, by the name that agents use in `/t/NAME/`."
     )
+    servers: dict[Name, ServerSettings] = Field(
+        default={}, description="MCP servers, by the name that agents use in `/mcp/NAME`."
+    )
+    mcp: Mcp = Field(default=Mcp(), description="How MCP clients are answered.")
     notify: Notify = Field(default=Notify(), description="How people hear of waiting calls.")
     log: Log = Field(default=Log(), description="Interlock's own log.")
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Self:
+        twice = sorted(self.upstreams.keys() & self.servers.keys())
+        if twice:
+            raise ValueError(f"`{twice[0]}` is an upstream and a server: give one another name")
+        return self
 
     @property
     def people_url(self) -> str:

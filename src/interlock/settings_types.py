@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -147,6 +147,12 @@ def web_url(value: Any) -> str:
     return str(value).rstrip("/")
 
 
+def endpoint_url(value: Any) -> str:
+    """Read the URL of one endpoint, as it is: a slash at its end may matter."""
+    web_url(value)
+    return str(value)
+
+
 def is_private(url: str) -> bool:
     """Whether the URL's host is plainly not a public address. Names are checked when resolved."""
     host = urlsplit(url).hostname or ""
@@ -253,3 +259,4 @@ Secret = Annotated[Hidden, PlainValidator(secret), PlainSerializer(repr, str)]
 StoreUrl = Annotated[Hidden, PlainValidator(store_url), PlainSerializer(repr, str)]
 FilePath = Annotated[Path, PlainValidator(file_path), PlainSerializer(str, str)]
 WebUrl = Annotated[str, BeforeValidator(web_url)]
+EndpointUrl = Annotated[str, BeforeValidator(endpoint_url), Field(min_length=1)]

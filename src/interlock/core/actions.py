@@ -72,6 +72,8 @@ class McpTool:
     definition: str = ""  #: `sha256:...` of the listed definition; empty: never listed
     annotations: Mapping[str, bool] = field(default_factory=dict)
     #: readOnlyHint, destructiveHint, idempotentHint, openWorldHint; claims of the server
+    accepted: bool = True  #: False: what the server lists now is new, and nobody accepted it
+    session: str = ""  #: of the connection that it is sent on; not part of what is approved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class ToolCall:
     method: str
     target: str
     headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    body: bytes = b""  #: of an MCP call: the whole JSON-RPC message
     service: str = ""  #: the service that the request is signed for (AWS: `s3`, `ec2`)
     region: str = ""
     path: str = "/"  #: decoded once, canonical
@@ -96,7 +98,9 @@ class ToolCall:
     content: Content = field(default_factory=Content)
     context: Context = field(default_factory=Context)
     digest: str = ""  #: set by `digest.seal`
-    mcp: McpTool | None = None  #: of a `tools/call`; `upstream` is the server, `content` arguments
+    mcp: McpTool | None = None
+    #: of an MCP call: `upstream` is the server, `method` is MCP's, `target` is `/`, and
+    #: `content` holds the arguments
 
 
 class Verdict(enum.Enum):

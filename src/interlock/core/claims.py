@@ -8,8 +8,10 @@ from .rules import Tool
 
 
 def accepted(call: ToolCall, tool: Tool) -> bool:
-    """Say whether the tool's definition is one that policy has pinned, where it pins any."""
-    return call.mcp is None or not tool.pins or call.mcp.definition in tool.pins
+    """Say whether the tool's definition is one that policy has pinned, or a person accepted."""
+    if call.mcp is None:
+        return True
+    return call.mcp.definition in tool.pins if tool.pins else call.mcp.accepted
 
 
 def reversibility(call: ToolCall, tool: Tool) -> Reversibility:

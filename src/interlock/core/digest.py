@@ -11,6 +11,8 @@ from operator import itemgetter
 from .actions import Action, Body, Review, ToolCall
 from .decisions import Undo
 from .facts import Facts, Grant
+from .listings import Accepted
+from .messages import asked
 
 _VERSION = b"interlock-call-1"
 
@@ -78,11 +80,14 @@ def fingerprint(call: ToolCall) -> str:
     query parameters does not matter, nor do headers that differ at every sending. Retries are
     joined by it; nothing is ever approved or sent by it.
     """
-    if call.content.kind in (Body.JSON, Body.FORM):
+    if call.mcp is not None:
+        body = json.dumps(asked(call), sort_keys=True, separators=(",", ":")).encode()
+    elif call.content.kind in (Body.JSON, Body.FORM):
         body = json.dumps(call.content.value, sort_keys=True, separators=(",", ":")).encode()
     else:
         body = call.body
-    headers = sorted((k.lower(), v) for k, v in call.headers if k.lower() not in _VOLATILE)
+    sent = () if call.mcp else call.headers  # those of MCP say again what the message says
+    headers = sorted((k.lower(), v) for k, v in sent if k.lower() not in _VOLATILE)
     names = (call.agent.id, call.context.session, call.upstream, call.service, call.region)
     return hashlib.sha256(
         _framed(
@@ -175,7 +180,20 @@ def grant_mac(grant: Grant, key: bytes) -> str:
     return hmac.new(key, b"interlock-grant-2" + text.encode(), hashlib.sha256).hexdigest()
 
 
+def definition_mac(server: str, tool: str, accepted: Accepted, key: bytes) -> str:
+    """Return the MAC of an accepted definition: HMAC-SHA256, hex.
+
+    It binds the server, the tool's name, the definition's hash, who accepted it, and when.
+    """
+    said = [server, tool, accepted.hash, accepted.by, accepted.at]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, b"interlock-definition-1" + text.encode(), hashlib.sha256).hexdigest()
+
+
 def _claims(call: ToolCall) -> list[object]:
     said = call.context
-    claims = [said.confidence, said.session, said.reason, said.task, said.traceparent]
+    claims: list[object] = [said.confidence, said.session, said.reason, said.task]
+    claims.append(said.traceparent)
+    if call.mcp is not None:
+        claims += [call.mcp.accepted, call.mcp.session, dict(call.mcp.annotations)]
     return [call.digest, call.agent.owner, call.content.kind.value, call.content.media_type, claims]

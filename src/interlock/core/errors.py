@@ -4,6 +4,7 @@
   - InvalidDocument        operator: a YAML file is wrong; carries every problem with file:line:col
   - CallRefused            the agent's side asked for something that cannot be taken
     x MalformedCall        400  ambiguous or malformed; refused, not repaired
+      + MalformedMessage   400  the same of a JSON-RPC message; carries its error code
     x Unauthenticated      401  no key, or one that is not valid here
     x NotFound             404  no such route, upstream, call
     x CallTooLarge         413
@@ -74,6 +75,14 @@ class MalformedCall(CallRefused):
     """The request is malformed or ambiguous."""
 
     status, kind = 400, "malformed-call"
+
+
+class MalformedMessage(MalformedCall):
+    """The JSON-RPC message is malformed or ambiguous."""
+
+    def __init__(self, detail: str = "", *, code: int = -32600) -> None:
+        self.code = code  #: -32700 parse error, -32600 invalid request, -32602 invalid params
+        super().__init__(detail)
 
 
 class Unauthenticated(CallRefused):

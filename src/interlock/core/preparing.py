@@ -94,11 +94,15 @@ def _prepare(call: ToolCall, policy: PolicySet, own: str) -> Prepared:
         caps=caps,
         session=session if policy.tracks_session else "",
         unknown="" if accepted else "definition_changed",
-        because=""
-        if accepted
-        else f"its definition is not one that policy has pinned for {tool.id}",
+        because="" if accepted else _unaccepted(tool),
         misfit=unfit,
     )
+
+
+def _unaccepted(tool: Tool) -> str:
+    if tool.pins:
+        return f"its definition is not one that policy has pinned for {tool.id}"
+    return "its server has changed its definition, and nobody has accepted the change yet"
 
 
 def _granted(names: Names, found: Found, tool: Tool, call: ToolCall) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.actions import Agent, Context, McpTool, ToolCall
-from ..core.content import parse_content
 from ..core.errors import MalformedCall
+from ..core.messages import TOOLS_CALL, call_content, call_envelope
 from ..core.patterns import McpMatch
 from ..core.rules import PolicySet
 from .positions import suggestion
@@ -136,14 +135,14 @@ def _call(entry: CallEntry, changed: Mapping[str, Any], policy: PolicySet) -> To
 def _of_mcp(
     server: str, tool: str, args: Mapping[str, Any], definition: str, hints: Mapping[str, bool]
 ) -> ToolCall:
-    body = json.dumps(args).encode()
+    body = call_envelope(tool, args)
     return ToolCall(
         agent=Agent(id=""),
         upstream=server,
-        method="POST",
+        method=TOOLS_CALL,
         target="/",
         path="/",
         body=body,
-        content=parse_content("application/json", body),
+        content=call_content(body),
         mcp=McpTool(name=tool, definition=definition, annotations=dict(hints)),
     )

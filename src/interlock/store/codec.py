@@ -31,6 +31,7 @@ from ..core.actions import (
 from ..core.content import parse_content, parse_target
 from ..core.errors import MalformedCall
 from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
+from ..core.messages import call_content
 from .decisions import SMALL, pack_decision, read_decision
 
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
@@ -74,7 +75,9 @@ def encode_call(call: ToolCall, *, keep_body: bool) -> bytes:
         "omitted": 0 if kept else len(call.body),
     }
     if call.mcp is not None:
-        head["mcp"] = [call.mcp.name, call.mcp.definition, dict(call.mcp.annotations)]
+        tool = call.mcp
+        head["mcp"] = [tool.name, tool.definition, dict(tool.annotations)]
+        head["mcp"] += [tool.accepted, tool.session]
     return _framed(head, call.body if kept else b"")
 
 
@@ -107,13 +110,23 @@ def decode_call(data: bytes) -> ToolCall:
     )
 
 
-def _mcp(name: str, definition: str, annotations: dict[str, bool]) -> McpTool:
-    return McpTool(name=name, definition=definition, annotations=annotations)
+def _mcp(
+    name: str, definition: str, annotations: dict[str, bool], accepted: bool, session: str
+) -> McpTool:
+    return McpTool(
+        name=name,
+        definition=definition,
+        annotations=annotations,
+        accepted=accepted,
+        session=session,
+    )
 
 
 def _content(head: Mapping[str, Any], body: bytes) -> Content:
     if head["omitted"] or head["kind"] == Body.OPAQUE.value:
         return Content(kind=Body(head["kind"]), media_type=head["media"])
+    if "mcp" in head:
+        return call_content(body)
     return parse_content(head["media"], body)
 
 

@@ -104,6 +104,10 @@ class HttpUpstream:
             sock_read=settings.read_s,
         )
 
+    def serves(self, call: ToolCall) -> bool:
+        """Any process can send a call over HTTP."""
+        return True
+
     async def send(self, call: ToolCall) -> HttpExchange:
         """Send *call* once and return as soon as the answer's head is there.
 

@@ -1,0 +1,178 @@
+"""JSON-RPC messages of MCP, read strictly: what policy reads is what the server reads.
+
+A message that two readers could take for two things is refused, never repaired: batches, members
+that JSON-RPC does not have, names that differ from known ones by case only (readers that ignore
+case take them: CVE-2026-27896). Sources: JSON-RPC 2.0, MCP 2024-11-05 to 2026-07-28.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .actions import Body, Content, ToolCall
+from .content import fold, read_json
+from .errors import MalformedCall, MalformedMessage
+
+PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
+TOOLS_CALL = "tools/call"
+JSON_TYPE = "application/json"
+
+_MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_PARAMS = frozenset(
+    "_meta arguments cursor inputresponses name protocolversion ref requeststate task taskid"
+    " uri".split()
+)
+_SPELT = frozenset(
+    "_meta arguments cursor inputResponses name protocolVersion ref requestState task taskId"
+    " uri".split()
+)
+_NO_PARAMS: Mapping[str, Any] = {}
+
+
+class Kind(enum.Enum):
+    """What a message is, by the members that it has."""
+
+    REQUEST = "request"
+    NOTIFICATION = "notification"
+    RESPONSE = "response"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One JSON-RPC message. `document` is all of it; `params` is empty where there are none."""
+
+    kind: Kind
+    id: str | int | None = None
+    method: str = ""
+    params: Mapping[str, Any]
+    document: Mapping[str, Any]
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What the sender says about the message; empty where it says nothing."""
+        meta = self.params.get("_meta")
+        return meta if isinstance(meta, Mapping) else _NO_PARAMS
+
+
+def read_message(body: bytes) -> Message:
+    """Return the one message that *body* holds.
+
+    Raises:
+        MalformedMessage: it is not strict JSON, a batch, no JSON-RPC 2.0 message, or it could be
+            read in two ways; `code` is the JSON-RPC error code.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedMessage("The body is not UTF-8.", code=PARSE_ERROR) from None
+    try:
+        document = read_json(text)
+    except MalformedCall as refused:
+        raise MalformedMessage(refused.detail, code=PARSE_ERROR) from None
+    return message_of(document)
+
+
+def message_of(document: Any) -> Message:
+    """Return the message that a parsed document is. Raises MalformedMessage, as `read_message`."""
+    if isinstance(document, list):
+        raise MalformedMessage(
+            "JSON-RPC batches are not taken here; send each message by itself (MCP has had no"
+            " batches since 2025-06-18)."
+        )
+    if not isinstance(document, dict) or document.get("jsonrpc") != "2.0":
+        raise MalformedMessage('This is not a JSON-RPC message: it needs `"jsonrpc": "2.0"`.')
+    strange = document.keys() - _MEMBERS
+    if strange:
+        raise MalformedMessage(f"JSON-RPC messages have no member {json.dumps(min(strange))}.")
+    if "method" not in document:
+        return _response(document)
+    if "result" in document or "error" in document:
+        raise MalformedMessage("A message is a request or a response, not both.")
+    params = _params(document)
+    method = document["method"]
+    if not isinstance(method, str) or not method:
+        raise MalformedMessage("`method` must be a text.")
+    if "id" not in document:
+        return Message(kind=Kind.NOTIFICATION, method=method, params=params, document=document)
+    return Message(
+        kind=Kind.REQUEST, id=_id(document), method=method, params=params, document=document
+    )
+
+
+def _response(document: Mapping[str, Any]) -> Message:
+    if ("result" in document) == ("error" in document) or "params" in document:
+        raise MalformedMessage("A message needs a `method`, or else one of `result` and `error`.")
+    given = None if document.get("id") is None else _id(document)
+    return Message(kind=Kind.RESPONSE, id=given, params=_NO_PARAMS, document=document)
+
+
+def _id(document: Mapping[str, Any]) -> str | int:
+    given = document["id"]
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise MalformedMessage("`id` must be a text or an integer.")
+    return given
+
+
+def _params(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "params" not in document:
+        return _NO_PARAMS
+    params = document["params"]
+    if not isinstance(params, dict):
+        raise MalformedMessage("`params` must be an object.", code=INVALID_PARAMS)
+    for name in params.keys() - _SPELT:
+        if fold(name) in _PARAMS:
+            raise MalformedMessage(
+                f"Some readers take the parameter {json.dumps(name)} for another one; spell it as"
+                " MCP does.",
+                code=INVALID_PARAMS,
+            )
+    if "_meta" in params and not isinstance(params["_meta"], dict):
+        raise MalformedMessage("`params._meta` must be an object.", code=INVALID_PARAMS)
+    return params
+
+
+def write_message(document: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a message: what was read, written anew, so that no reader differs."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def call_envelope(tool: str, arguments: Mapping[str, Any]) -> bytes:
+    """Return a `tools/call` of *tool*, as a client would send it."""
+    params = {"name": tool, "arguments": dict(arguments)}
+    return write_message({"jsonrpc": "2.0", "id": 1, "method": TOOLS_CALL, "params": params})
+
+
+def arguments_of(message: Message) -> dict[str, Any]:
+    """Return what policy judges of a message: a tool's arguments, else its params.
+
+    Raises:
+        MalformedMessage: the arguments are not an object.
+    """
+    if message.method != TOOLS_CALL:
+        return {name: value for name, value in message.params.items() if name != "_meta"}
+    arguments = message.params.get("arguments")
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, dict):
+        raise MalformedMessage("`params.arguments` must be an object.", code=INVALID_PARAMS)
+    return arguments
+
+
+def call_content(body: bytes) -> Content:
+    """Return the reading of the body of an MCP call. Raises MalformedMessage."""
+    return content_of(read_message(body))
+
+
+def content_of(message: Message) -> Content:
+    """Return the reading of an MCP call. Raises MalformedMessage, as `arguments_of`."""
+    return Content(kind=Body.JSON, media_type=JSON_TYPE, value=arguments_of(message))
+
+
+def asked(call: ToolCall) -> dict[str, Any]:
+    """Return all that an MCP call asks for: its params, without what is said about the call."""
+    params = read_message(call.body).params
+    return {name: value for name, value in params.items() if name != "_meta"}

@@ -1,0 +1,97 @@
+"""Who speaks with which MCP server, how it is answered, and the way back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ...core.actions import Action, Agent
+from ...ports import McpServer
+from ...relay import Relay
+
+Document = Mapping[str, Any]
+"""One JSON-RPC message."""
+
+MODERN = "2026-07-28"
+"""The first version without sessions: each request says its version and capabilities."""
+
+VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+TASKS = "io.modelcontextprotocol/tasks"
+NO_CAPABILITIES: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How an agent's client is answered while people decide. Times in seconds.
+
+    `rounds`: how often a request may be answered with a state to come back with (2026-07-28).
+    `errors`: whether refusals are marked `isError`. `tasks`: whether a client that declares the
+    tasks extension gets a task. `own_tools`: whether it is offered `interlock_wait` and its kind.
+    """
+
+    seconds: float = 4.0
+    rounds: int = 0
+    round_seconds: float = 20.0
+    errors: bool = False
+    tasks: bool = True
+    own_tools: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One MCP server as agents see it.
+
+    `gates` are methods that are judged besides `tools/call`. `sampling`: whether it may ask the
+    client's model. `hide_denied`: tools that policy always denies are not listed.
+    `forward`: lower-case names of the client's headers that pass, besides those of MCP.
+    """
+
+    name: str
+    upstream: McpServer
+    gates: frozenset[str] = frozenset()
+    sampling: bool = True
+    hide_denied: bool = False
+    own_tools: bool = True
+    tell_edits: bool = True
+    forward: frozenset[str] = frozenset()
+    reserved: frozenset[str] = frozenset()  #: headers that the credential writes, lower case
+    max_body: int = 2**20  #: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who sent a message, and on which connection. `capabilities` are those of its client."""
+
+    agent: Agent
+    server: Server
+    holding: Holding
+    version: str = ""  #: protocol version of this message; empty: not known
+    session: str = ""
+    headers: tuple[tuple[str, str], ...] = ()  #: as received
+    capabilities: Mapping[str, Any] = field(default_factory=lambda: NO_CAPABILITIES)
+
+    @property
+    def modern(self) -> bool:
+        return self.version >= MODERN
+
+
+class Channel(Protocol):
+    """The way back to a client whose request is held."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether anything can be sent before the response itself."""
+
+    async def keep(self, progress: Document | None) -> None:
+        """Send a progress notification, or where there is none a comment, if it streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """The server's own answer on its way. `foreign_id`: its id is not that of the asker."""
+
+    relay: Relay
+    action: Action
+    foreign_id: bool = False
