@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tomllib
+from random import Random
 from typing import Any
 
 import pytest
@@ -68,26 +70,43 @@ SERVER = st.fixed_dictionaries(
 FILES = st.dictionaries(WORDS | st.sampled_from(["remote", "Fs", "fs"]), SERVER, max_size=5)
 
 
-@given(FILES, st.sampled_from([None, 2, "\t"]), st.sampled_from(["\n", "\r\n"]), st.data())
-def test_undoing_an_install_gives_the_very_text_back(
-    found: dict[str, Any], indent: int | str | None, newline: str, data: st.DataObject
-) -> None:
-    keys = data.draw(st.permutations(sorted({k for each in found.values() for k in each})))
-    ordered = {n: {k: s[k] for k in keys if k in s} for n, s in found.items()}
-    text = json.dumps({"a": 1.0, "mcpServers": ordered, "z": [None]}, indent=indent)
-    before = settings(
-        text.replace("\n", newline + "// c\n" if data.draw(st.booleans()) else newline)
+TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^{}\[\],:"\s]+')
+BETWEEN = ["", "", " ", "\n", "\r\n\t", "  // c, } ]\n    ", '/* " { */', "\n\n  "]
+
+
+def written(value: Any, choose: Random) -> str:
+    """Return *value* as JSON with spaces, lines and comments wherever they may be."""
+    tokens = TOKEN.findall(json.dumps(value, ensure_ascii=choose.random() < 0.5))
+    commas = [
+        "," if after in "]}" and before not in "[{,:" and choose.random() < 0.3 else ""
+        for before, after in zip(["{", *tokens], tokens, strict=False)
+    ]
+    return "".join(
+        f"{comma}{choose.choice(BETWEEN)}{token}{choose.choice(BETWEEN)}"
+        for comma, token in zip(commas, tokens, strict=True)
     )
+
+
+@given(FILES, st.sampled_from([None, 2, "\t", "free"]), st.randoms(use_true_random=False))
+def test_undoing_an_install_gives_the_very_text_back(
+    found: dict[str, Any], indent: int | str | None, choose: Random
+) -> None:
+    data = {"a": 1.0, "mcpServers": {}, "z": [None]}
+    for name, server in found.items():
+        keys = choose.sample(sorted(server), len(server))
+        data["mcpServers"][name] = {key: server[key] for key in keys}
+    text = written(data, choose) if indent == "free" else json.dumps(data, indent=indent)
+    before = settings(text)
     after = install(before)
-    assert undo(after, before).text == before.text
+    assert undo(after, before).text == text
     assert install(after).text == after.text
-    for name, server in ordered.items():
+    for name, server in found.items():
         if "command" in server:
             now = plain(after.tree)["mcpServers"][name]
             own = [server["command"], *server.get("args", [])]
             assert now["args"][-len(own) :] == own and now["command"] == "/opt/interlock"
-            kept = {k: v for k, v in now.items() if k not in ("command", "args")}
-            assert kept == {k: v for k, v in server.items() if k not in ("command", "args")}
+            kept = {key: value for key, value in now.items() if key not in ("command", "args")}
+            assert kept == {key: server[key] for key in kept}
 
 
 def toml(value: Any) -> str:
@@ -244,7 +263,29 @@ def test_another_place_of_interlock_is_written_anew_and_the_command_kept() -> No
     assert undo(moved, before).text == before.text
 
 
-def test_a_hand_written_start_through_interlock_is_left_as_it_is() -> None:
+def test_a_program_that_is_only_called_interlock_does_not_count() -> None:
+    text = (
+        '{"mcpServers": {"s": {"command": "./interlock", "args": ["mcp", "--quiet", "--", "x"]}}}'
+    )
+    before = settings(text)
+    (outcome,) = installed(before, before.entries, GATE)
+    assert outcome.fate is Fate.LEFT and "is not this Interlock" in outcome.said
+
+
+def test_a_hand_written_start_by_this_interlock_counts() -> None:
+    text = '{"mcpServers": {"s": {"command": "/opt/interlock", "args": ["mcp", "-v", "--", "x"]}}}'
+    before = settings(text)
+    (outcome,) = installed(before, before.entries, GATE)
+    assert outcome.fate is Fate.ALREADY
+
+
+def test_a_url_through_interlock_that_interlock_yaml_has_lost_is_told() -> None:
+    before = settings('{"mcpServers": {"s": {"url": "http://127.0.0.1:8080/mcp/s"}}}')
+    (outcome,) = installed(before, before.entries, GATE)
+    assert outcome.fate is Fate.ALREADY and "has no server 's'" in outcome.said
+
+
+def test_a_hand_written_start_through_interlock_can_be_taken_out() -> None:
     text = '{"mcpServers": {"s": {"command": "uvx", "args": ["interlock", "mcp", "--server", "q", "--agent", "x", "--", "npx"]}}}'  # noqa: E501
     assert install(settings(text)).text == text
     assert servers(undo(settings(text)).text)["s"] == {"command": "npx", "args": []}
@@ -270,13 +311,13 @@ def test_interlock_stands_in_front_of_another_wrapper_and_says_so() -> None:
         ('"npx x"', "no object"),
         ('{"url": "https://${HOST}/mcp"}', "a variable"),
         ('{"url": "https://other.example"}', "has no server 's'"),
-        ('{"command": "interlock", "args": ["mcp", "--server", "s"]}', ""),
+        ('{"command": "interlock", "args": ["mcp", "--server", "s"]}', "without a command"),
     ],
 )
 def test_what_cannot_be_changed_is_left_and_why_is_said(entry: str, told: str) -> None:
     before = settings(f'{{"mcpServers": {{"s": {entry}}}}}')
     (outcome,) = installed(before, before.entries, GATE)
-    assert outcome.fate is (Fate.LEFT if told else Fate.ALREADY)
+    assert outcome.fate is Fate.LEFT
     assert told in outcome.said and not outcome.edits
 
 

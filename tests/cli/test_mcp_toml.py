@@ -94,3 +94,9 @@ def test_what_is_wrong_is_said_with_its_place(text: str, where: str) -> None:
     with pytest.raises(InvalidDocument, match="is not TOML: ") as raised:
         scan_toml(text, "config.toml")
     assert str(raised.value).startswith(f"config.toml:{where}: ")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 150 + "]" * 150, "[" + ".".join("a" * 3000) + "]"])
+def test_what_is_too_deep_is_refused(text: str) -> None:
+    with pytest.raises(InvalidDocument, match="deeper than 100 levels"):
+        scan_toml(text, "f")

@@ -121,6 +121,9 @@ def _print(before: Settings, after: Settings, outcomes: Sequence[Outcome]) -> No
             continue
         mark = click.style("not changed", fg="yellow", bold=True)
         say(f"{where} (line {outcome.entry.line}): {mark}, because {safe(outcome.said)}")
+    left = sum(outcome.fate is Fate.LEFT for outcome in outcomes)
+    if left:
+        say(f"{left} of {len(outcomes)} could not be changed.")
     lacking = [outcome.add for outcome in outcomes if outcome.add]
     if lacking:
         say("Have this in interlock.yaml, and run this again:\n\nservers:")

@@ -6,9 +6,7 @@ import json
 import re
 from typing import NoReturn
 
-from .mcp_nodes import Kind, Member, Node, unreadable
-
-MAX_DEPTH = 100
+from .mcp_nodes import MAX_DEPTH, Kind, Member, Node, unreadable
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')

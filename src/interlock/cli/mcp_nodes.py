@@ -14,6 +14,7 @@ from typing import Any
 from ..core.errors import InvalidDocument, Problem
 
 Path = tuple[str, ...]
+MAX_DEPTH = 100
 
 
 class Kind(StrEnum):

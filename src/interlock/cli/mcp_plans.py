@@ -202,12 +202,23 @@ def _installed_again(entry: Entry, found: Guarded, gate: Gate, text: str) -> Out
             edits=rewrapped(entry, found.cut, head, text),
             words=(*head, *words[found.cut + 1 :]),
         )
-    return Outcome(entry=entry, fate=Fate.ALREADY, said="is started by Interlock already")
+    if found.cut and words[: len(gate.program)] == gate.program:
+        return Outcome(entry=entry, fate=Fate.ALREADY, said="is started by Interlock already")
+    # Any program may be called `interlock`; only this one is known to judge what passes.
+    said = (
+        f"`{' '.join(old[:3])} ...` is not this Interlock: take it out (`--undo`), install again"
+        if found.cut
+        else "it is started by `interlock mcp` without a command after `--`: write one"
+    )
+    return Outcome(entry=entry, fate=Fate.LEFT, said=said)
 
 
 def _installed_url(entry: Entry, name: str, gate: Gate) -> Outcome:
-    if _known(entry, gate):
-        return Outcome(entry=entry, fate=Fate.ALREADY, said="goes through Interlock already")
+    known = _known(entry, gate)
+    if known:
+        lost = "" if known in gate.servers else f", but {gate.config} has no server {known!r}"
+        said = f"goes through Interlock already{lost}"
+        return Outcome(entry=entry, fate=Fate.ALREADY, said=said)
     if "${" in entry.address or entry.address.startswith("$"):
         said = "its url has a variable, which only the client knows: write the url itself"
         return Outcome(entry=entry, fate=Fate.LEFT, said=said)

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
-from .mcp_nodes import Kind, Layout, Member, Node, unreadable
+from .mcp_nodes import MAX_DEPTH, Kind, Layout, Member, Node, unreadable
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _BLANK = re.compile(r"[ \t]*")
@@ -32,12 +32,27 @@ def scan_toml(text: str, file: str) -> Node:
     if text.startswith("\ufeff"):
         text = " " + text[1:]  # a byte order mark; places stay
     try:
-        tomllib.loads(text)
+        deep = _deeper_than(tomllib.loads(text), MAX_DEPTH)
     except tomllib.TOMLDecodeError as error:
         raise unreadable(file, text, *_problem(text, str(error))) from None
     except RecursionError:
-        raise unreadable(file, text, 0, "is too deep") from None
+        deep = True
+    if deep:
+        raise unreadable(file, text, 0, f"is deeper than {MAX_DEPTH} levels")
     return _frozen(_Scanner(text).document())
+
+
+def _deeper_than(data: Any, levels: int) -> bool:
+    layer = [data]
+    for _ in range(levels + 1):
+        layer = [inner for value in layer for inner in _inside(value)]
+    return bool(layer)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _problem(text: str, said: str) -> tuple[int, str]:
