@@ -117,6 +117,7 @@ class Gate:
         self._clock = clock
         self._ids = ids
         timing = timing or Timing()
+        definitions = definitions or NothingListed()
         self._joined_by_key = joined_by_key
         self._tasks = Tasks()
         self._closing = asyncio.Event()
@@ -133,7 +134,7 @@ class Gate:
             recorder=self.recorder,
             judge=self.judging,
             upstreams=upstreams,
-            definitions=definitions or NothingListed(),
+            definitions=definitions,
             clock=clock,
             ids=ids,
             timing=timing,
@@ -153,6 +154,7 @@ class Gate:
             store=store,
             recorder=self.recorder,
             judge=self.judging,
+            definitions=definitions,
             sender=self.sender,
             grants=self._grants,
             ids=ids,

@@ -14,11 +14,12 @@ from .core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion
 from .core.events import Resolved, Reviewed
 from .core.facts import NO_EFFECTS
 from .core.lifecycle import step
+from .core.mcp_edits import apply_mcp_edit
 from .core.patterns import HttpMatch
 from .core.patterns import Kind as SegmentKind
 from .granting import GrantAsked, Grants
 from .judge import Judge
-from .ports import Ids, Put, Store
+from .ports import Definitions, Ids, Put, Store
 from .recording import RACES, Recorder, refusal
 from .sending import Sender
 
@@ -32,6 +33,7 @@ class Reviews:
         store: Store,
         recorder: Recorder,
         judge: Judge,
+        definitions: Definitions,
         sender: Sender,
         grants: Grants,
         ids: Ids,
@@ -39,6 +41,7 @@ class Reviews:
         self._store = store
         self._recorder = recorder
         self._judge = judge
+        self._definitions = definitions
         self._sender = sender
         self._grants = grants
         self._ids = ids
@@ -110,16 +113,35 @@ class Reviews:
         """
         if action.decision is None:
             raise IllegalTransition("The call was never decided by policy.")
-        tool = self._judge.policy.tools.get(action.decision.tool)
-        match = tool.match if tool else None
-        template = _template(match) if isinstance(match, HttpMatch) else None
-        call = apply_edit(action.call, action.decision, arguments, template)
+        call = self._edited(action.call, action.decision, arguments)
         decision = await self._judge.judge(call, action.id)
         if decision.level is Level.DENY:
             said = decision.message or decision.reason or ", ".join(r.id for r in decision.rules)
             raise InvalidEdit(f"Policy would deny the edited call: {said}")
         self._check_must(action, decision)
         return call, decision
+
+    def _edited(self, call: ToolCall, decision: Decision, arguments: Mapping[str, Any]) -> ToolCall:
+        if call.mcp is not None:
+            return self._edited_mcp(call, call.mcp.name, decision, arguments)
+        tool = self._judge.policy.tools.get(decision.tool)
+        match = tool.match if tool else None
+        template = _template(match) if isinstance(match, HttpMatch) else None
+        return apply_edit(call, decision, arguments, template)
+
+    def _edited_mcp(
+        self, call: ToolCall, name: str, decision: Decision, arguments: Mapping[str, Any]
+    ) -> ToolCall:
+        """Write an edit that fits what the server lists of its tool."""
+        listed = self._definitions.current(call.upstream, name)
+        schema = listed.document.get("inputSchema") if listed else None
+        edited = apply_mcp_edit(
+            call, decision, arguments, schema if isinstance(schema, Mapping) else None
+        )
+        unfit = listed.invalid(arguments) if listed else ""
+        if unfit:
+            raise InvalidEdit(f"The edit does not fit the tool's own schema: {unfit}")
+        return edited
 
     def _check_must(self, action: Action, edited: Decision) -> None:
         """Hold an edit to what policy asks of edits, against what the agent itself sent."""

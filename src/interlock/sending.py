@@ -92,7 +92,9 @@ class Sender:
     def serves(self, call: ToolCall) -> bool:
         """Say whether this process can send *call*; another one may be able to."""
         upstream = self.upstreams.get(call.upstream)
-        return upstream is not None and upstream.serves(call)
+        if upstream is None:  # a server on pipes belongs to another process; no other tool does
+            return call.mcp is None
+        return upstream.serves(call)
 
     async def retry(self, action: Action, again: ToolCall) -> Action | None:
         """Try a call that was not sent before, as its caller asks *again*, on its connection.

@@ -80,6 +80,9 @@ class RecordingTool:
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
 
+    def serves(self, call: ToolCall) -> bool:
+        return True
+
     async def send(self, call: ToolCall) -> SaidAnswer:
         self.calls.append(call)
         return SaidAnswer()

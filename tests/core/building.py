@@ -11,6 +11,7 @@ from interlock.core.decisions import Decision, Level, PolicyRef, Reversibility, 
 from interlock.core.evaluate import Prepared, evaluate
 from interlock.core.facts import NO_FACTS, Facts, Grant
 from interlock.core.matching import build
+from interlock.core.messages import call_envelope
 from interlock.core.patterns import Discriminator, HttpMatch, Kind, McpMatch, Pattern, Segment
 from interlock.core.rules import Band, Environment, Facet, Indeterminate, PolicySet, Tool
 
@@ -81,7 +82,13 @@ def call(_path: str = "pay", _confidence: float | None = None, **arguments: Any)
 
 def mcp_call(server: str, tool: str, definition: str = "", **arguments: Any) -> ToolCall:
     return replace(
-        call(**arguments), upstream=server, mcp=McpTool(name=tool, definition=definition)
+        call(**arguments),
+        upstream=server,
+        method="tools/call",
+        target="/",
+        path="/",
+        body=call_envelope(tool, arguments),
+        mcp=McpTool(name=tool, definition=definition),
     )
 
 

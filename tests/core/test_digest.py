@@ -35,6 +35,7 @@ from interlock.core.decisions import (
 )
 from interlock.core.digest import clearance, digest, fingerprint, seal, seal_record
 from interlock.core.facts import Facts, Grant, Session
+from interlock.core.messages import call_envelope, write_message
 from interlock.store.decisions import pack_decision, read_decision
 
 CALL = ToolCall(
@@ -192,7 +193,9 @@ def test_the_digest_of_an_http_call_never_changes():
     assert fingerprint(CALL) == "56f157642a9c453760713296beb5300663c6227349b5f7fbe7f9158ea0d34103"
 
 
-TOOL = replace(CALL, mcp=McpTool(name="send", definition="sha256:aa"))
+TOOL = replace(
+    CALL, mcp=McpTool(name="send", definition="sha256:aa"), body=call_envelope("send", {"to": "a"})
+)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,48 @@ def test_what_the_server_claims_of_a_tool_is_no_part_of_the_digest():
     claimed = replace(TOOL, mcp=replace(TOOL.mcp, annotations={"readOnlyHint": True}))
 
     assert digest(claimed) == digest(TOOL)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("arguments", {"to": "b"}), ("inputResponses", {"sure": True}), ("task", {"ttl": 1})],
+)
+def test_all_that_an_mcp_call_asks_for_makes_it_another_call(member, value):
+    """Fault caught: a continuation with an answer that nobody judged joins an approved call."""
+    params = {"name": "send", "arguments": {"to": "a"}, member: value}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+
+    assert fingerprint(replace(TOOL, body=write_message(asked))) != fingerprint(TOOL)
+
+
+def test_a_retry_of_an_mcp_call_is_the_same_call_on_whatever_connection_it_comes():
+    params = {"name": "send", "arguments": {"to": "a"}, "_meta": {"progressToken": 7}}
+    again = {"jsonrpc": "2.0", "id": "x-2", "method": "tools/call", "params": params}
+    retried = replace(
+        TOOL,
+        body=write_message(again),
+        headers=(("Mcp-Param-To", "a"),),
+        mcp=replace(TOOL.mcp, session="another"),
+    )
+
+    assert fingerprint(retried) == fingerprint(TOOL)
+
+
+def test_the_connection_is_no_part_of_what_is_approved():
+    moved = replace(TOOL, mcp=replace(TOOL.mcp, session="another"))
+
+    assert digest(moved) == digest(TOOL)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"accepted": False}, {"session": "x"}, {"annotations": {"a": True}}]
+)
+def test_the_record_of_an_mcp_call_is_sealed_with_all_that_is_known_of_its_tool(changed):
+    """Fault caught: who can write to the store calls a changed definition accepted."""
+    known = Action(id="a1", call=TOOL, digest=digest(TOOL), decision=DECIDED)
+    forged = replace(known, call=replace(TOOL, mcp=replace(TOOL.mcp, **changed)))
+
+    assert seal_record(forged, b"k") != seal_record(known, b"k")
 
 
 def test_calls_of_two_tools_are_never_joined():

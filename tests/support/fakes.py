@@ -100,6 +100,9 @@ class Tool:
     closed: int = 0
     check: Callable[[ToolCall], Awaitable[None]] | None = None  #: looks around before answering
 
+    def serves(self, call: ToolCall) -> bool:
+        return True
+
     async def send(self, call: ToolCall) -> FakeExchange:
         if self.fails:
             raise self.fails.pop(0)

@@ -86,14 +86,8 @@ def _compare(
     call: ToolCall, decision: Decision, arguments: Mapping[str, Any], template: str | None
 ) -> _Changes:
     before = decision.arguments
-    changed = [n for n in arguments if n not in before or not _same(arguments[n], before[n])]
-    names = [*changed, *(name for name in before if name not in arguments)]
-    if not names:
-        raise InvalidEdit("The edit changes nothing; approve the call instead.")
     changes = _Changes(path={}, query={}, form={}, json={})
-    for name in names:
-        if decision.editable is not None and name not in decision.editable:
-            raise InvalidEdit(f"The argument `{name}` may not be edited.")
+    for name in changed_arguments(decision, arguments):
         places = _places(call, name, template)
         place = decision.sources.get(name, "") if name in before else _place_of_new(call, name)
         if places != ([place] if name in before else []):
@@ -105,6 +99,23 @@ def _compare(
         _check_type(name, place, value, before.get(name))
         getattr(changes, place)[name] = value
     return changes
+
+
+def changed_arguments(decision: Decision, arguments: Mapping[str, Any]) -> list[str]:
+    """Return which arguments differ from those that were judged.
+
+    Raises:
+        InvalidEdit: none does, or one of them may not be edited.
+    """
+    before = decision.arguments
+    changed = [n for n in arguments if n not in before or not _same(arguments[n], before[n])]
+    names = [*changed, *(name for name in before if name not in arguments)]
+    if not names:
+        raise InvalidEdit("The edit changes nothing; approve the call instead.")
+    for name in names:
+        if decision.editable is not None and name not in decision.editable:
+            raise InvalidEdit(f"The argument `{name}` may not be edited.")
+    return names
 
 
 def _places(call: ToolCall, name: str, template: str | None) -> list[str]:
@@ -153,10 +164,10 @@ def _check_type(name: str, place: str, value: Any, before: Any) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return _plain(one) == _plain(other)
+    return plain(one) == plain(other)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Return a text that tells 1, 1.0, true and "1" apart."""
     try:
         return json.dumps(value, sort_keys=True, allow_nan=False)
@@ -317,7 +328,7 @@ def _verify(call: ToolCall, edited: ToolCall, changes: _Changes, template: str |
         raise InvalidEdit(f"The query would not be read back: {', '.join(changes.query)}.")
     expected = _expected_content(call, changes)
     read = Content(kind=edited.content.kind, value=edited.content.value)
-    if _plain(read.value) != _plain(expected) or not _kind_holds(call, edited):
+    if plain(read.value) != plain(expected) or not _kind_holds(call, edited):
         names = ", ".join([*changes.form, *changes.json])
         raise InvalidEdit(f"The body would not be read back as written: {names}.")
 

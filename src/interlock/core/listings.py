@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from .definitions import definition_hash
 
@@ -91,7 +91,7 @@ def read_listing(tools: Sequence[Any], known: Collection[str]) -> dict[str, List
     return found
 
 
-def usable(name: Any) -> bool:
+def usable(name: Any) -> TypeGuard[str]:
     """Say whether *name* can name a tool here: text of 1 to LONGEST_NAME bytes of UTF-8."""
     if not isinstance(name, str) or not name or len(name) > LONGEST_NAME:
         return False
@@ -139,22 +139,27 @@ def merged(server: str, known: Records, listing: Mapping[str, Listed], now: int)
     count, total = len(known), sum(_weight(record.listed) for record in known.values())
     for name, said in listing.items():
         before = known.get(name)
-        if before is not None and before.listed.hash == said.hash:
+        if before is not None and _same(before.listed, said):
             continue
-        if before is None:
-            while count >= TOOLS and leaving:
-                gone = leaving.pop()
-                forgotten.add(gone)
-                count, total = count - 1, total - _weight(known[gone].listed)
-            if count >= TOOLS:
+        if before is None and count >= TOOLS:
+            if not leaving:
                 continue
-            count += 1
-        else:
-            total -= _weight(before.listed)
+            gone = leaving.pop()
+            forgotten.add(gone)
+            count, total = count - 1, total - _weight(known[gone].listed)
+        count += before is None
+        total -= _weight(before.listed) if before else 0
         record = _noted(server, name, before, said, now, LARGEST_IN_ALL - total)
-        changed[name] = record
         total += _weight(record.listed)
+        if before is None or not _same(before.listed, record.listed):
+            changed[name] = record
     return Changes(kept=changed, forgotten=frozenset(forgotten))
+
+
+def _same(before: Listed, now: Listed) -> bool:
+    """Say whether nothing has to be noted; what had no room before may have some by now."""
+    kept = before.document is not None or now.document is None
+    return before.hash == now.hash and kept
 
 
 def _leaving(known: Records, listing: Mapping[str, Listed]) -> list[str]:
@@ -170,9 +175,7 @@ def _noted(
         flaw = f"What the server lists has more than {LARGEST_IN_ALL} bytes; this is not kept."
         said = replace(said, document=None, flaw=flaw)
     accepted = before.accepted if before else None
-    return ToolRecord(
-        server=server, tool=name, listed=replace(said, since=now), accepted=accepted
-    )
+    return ToolRecord(server=server, tool=name, listed=replace(said, since=now), accepted=accepted)
 
 
 def _weight(listed: Listed) -> int:
