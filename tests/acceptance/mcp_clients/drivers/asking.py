@@ -1,0 +1,127 @@
+"""What every driver is asked, what it saw, and how it is told: one line of JSON on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shlex
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One session of a client: connect, list the tools, call one of them so many times."""
+
+    client: str
+    url: str | None
+    command: list[str] | None
+    env: dict[str, str]
+    tool: str
+    args: dict[str, Any]
+    timeout: float | None
+    headers: dict[str, str]
+    times: int
+    task: bool
+    progress: bool
+    retries: int
+
+
+@dataclass(kw_only=True)
+class Called:
+    """One call: what the model is given, and whether the client marks it as an error."""
+
+    told: str | None = None
+    is_error: bool | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What the driver saw. Filled as it happens, so that one that breaks in closing loses none."""
+
+    listed: list[str] = field(default_factory=list)
+    protocol: str | None = None
+    calls: list[Called] = field(default_factory=list)
+    progress: list[str | None] = field(default_factory=list)
+
+    async def call(self, called: Callable[[], Awaitable[tuple[str | None, bool | None]]]) -> None:
+        """Time one call. What it raises is an outcome of the client under test, so it is kept."""
+        one = Called()
+        self.calls.append(one)
+        begun = time.monotonic()
+        try:
+            one.told, one.is_error = await called()
+        except Exception as error:
+            one.error = described(error)
+        finally:
+            one.seconds = round(time.monotonic() - begun, 3)
+
+
+Driver = Callable[[Ask, Seen], Coroutine[Any, Any, None]]
+
+
+def described(error: BaseException) -> str:
+    """The type and text of an exception; of a group, those of what it holds."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(described(inner) for inner in error.exceptions)
+    return f"{type(error).__name__}: {error}"
+
+
+def texts(content: list[Any]) -> str:
+    """The text of a result's blocks; a block of another kind is named."""
+    return "\n".join(block.text if block.type == "text" else f"[{block.type}]" for block in content)
+
+
+def drive(clients: Sequence[str], load: Callable[[str], Driver], arguments: list[str]) -> None:
+    """Drive the client that is asked for, and print what was seen."""
+    ask = _asked(clients, arguments)
+    driver = load(ask.client)
+    seen = Seen()
+    broke = None
+    try:
+        asyncio.run(driver(ask, seen))
+    except Exception as error:
+        broke = described(error)
+    if not seen.calls:
+        seen.calls.append(Called(error=broke or "the driver made no call"))
+        broke = None
+    last = asdict(seen.calls[-1])
+    calls = [asdict(call) for call in seen.calls]
+    shown = {
+        "client": ask.client,
+        "listed": seen.listed,
+        "protocol": seen.protocol,
+        **last,
+        "calls": calls,
+        "progress": seen.progress,
+        "closing": broke,
+    }
+    sys.stdout.write(json.dumps(shown) + "\n")
+
+
+def _asked(clients: Sequence[str], arguments: list[str]) -> Ask:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--client", required=True, choices=sorted(clients))
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", help="a server over streamable HTTP")
+    where.add_argument("--command", type=shlex.split, help="a server over stdio, as in a shell")
+    parser.add_argument("--env", action="append", default=[], help="NAME=VALUE, for --command")
+    parser.add_argument("--tool", required=True)
+    parser.add_argument("--args", type=json.loads, default={}, help="a JSON object")
+    parser.add_argument("--timeout", type=float, help="seconds, in the client's own setting")
+    parser.add_argument("--header", action="append", default=[], help="'Name: value'")
+    parser.add_argument("--times", type=int, default=1, help="calls, one after another")
+    parser.add_argument("--task", action="store_true", help="declare the tasks extension")
+    parser.add_argument("--progress", action="store_true", help="ask for progress")
+    parser.add_argument("--retries", type=int, default=0, help="as the client retries by itself")
+    got = vars(parser.parse_args(arguments))
+    got["env"] = dict(pair.split("=", 1) for pair in got["env"])
+    pairs = (line.split(":", 1) for line in got.pop("header"))
+    got["headers"] = {name.strip(): value.strip() for name, value in pairs}
+    return Ask(**got)
