@@ -14,6 +14,7 @@ from ..core.actions import Body as Kind
 from ..core.decisions import Decision, Reversibility
 from ..core.lookalikes import warnings
 from ..core.masking import HIDDEN, NO_MASKS, Masks, masked
+from ..core.messages import read_message, with_arguments
 from ..core.redaction import (
     SECRET_HEADERS,
     redact_headers,
@@ -104,8 +105,13 @@ def masks(action: Action, redact: Iterable[str]) -> Masks:
 
 
 def url(call: ToolCall, upstreams: Mapping[str, str], masks: Masks) -> str:
-    """Return the URL that is called, visible; the upstream's name stands in for no base URL."""
+    """Return the URL that is called, visible; the upstream's name stands in for no base URL.
+
+    Of an MCP server also the name of its tool.
+    """
     base: str = upstreams.get(call.upstream, f"{call.upstream}:")
+    if call.mcp is not None:
+        return visible_line(f"{base} {masks.text(call.mcp.name)}")
     return visible_line(base.rstrip("/") + target(call, masks))
 
 
@@ -232,6 +238,8 @@ def _pretty(call: ToolCall, masks: Masks) -> str | None:
     value = call.content.value
     if masks and isinstance(value, Mapping):
         value = {name: masked(v) if name in masks else v for name, v in value.items()}
+    if call.mcp is not None:  # all of the message is sent
+        value = with_arguments(read_message(call.body), value)
     text = masks.text(json.dumps(value, indent=2, ensure_ascii=False))
     return None if masks and text == HIDDEN else _lines(text)
 

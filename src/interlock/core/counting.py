@@ -14,6 +14,7 @@ from typing import Any
 
 from .actions import Body, ToolCall
 from .facts import MILLION, Counter, Counting
+from .messages import asked
 from .rules import Environment, Indeterminate, Limit, PolicySet, Tool, frame
 
 HOUR_MS = 3_600_000
@@ -159,6 +160,8 @@ _READ = {
 
 
 def _bytes(call: ToolCall) -> str:
+    if call.mcp is not None:  # its bytes hold an id, another one in every call
+        return canonical(asked(call))
     return hashlib.sha256(call.body).hexdigest() if call.body else ""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from .actions import Body, ToolCall
 from .facts import Facts, Grant
 from .judging import LEVELS, Judging
+from .messages import asked
 from .patterns import HttpMatch
 from .reading import Reading
 from .rules import GrantSpec, Tool
@@ -24,6 +25,7 @@ _PASSING = frozenset(
     " x-correlation-id x-request-id".split()
 )
 _PASSING_PREFIXES = ("x-amz-checksum-",)
+_ARGUMENTS = frozenset({"name", "arguments"})
 
 
 def how_called(
@@ -35,11 +37,13 @@ def how_called(
     tool `9.0` may be another thing than `9`. *path*: the parameters of the path, as text.
     """
     headers = sorted(
-        [name.lower(), value.strip()] for name, value in call.headers if not _passing(name.lower())
+        [name.lower(), value.strip()]
+        for name, value in call.headers
+        if not _passing(name.lower(), call)
     )
     said = [
         [call.upstream, call.method, call.service, call.region],
-        [call.mcp.name, call.mcp.definition] if call.mcp else [],
+        [call.mcp.name, call.mcp.definition, _beside_arguments(call)] if call.mcp else [],
         [headers, _content_type(call)],
         [target, list(_written(call, path, target))],
         list(_told_apart(call, tool.match)) if isinstance(tool.match, HttpMatch) else [],
@@ -48,8 +52,15 @@ def how_called(
     return (hashlib.sha256(text.encode()).hexdigest(),)
 
 
-def _passing(name: str) -> bool:
+def _passing(name: str, call: ToolCall) -> bool:
+    if call.mcp is not None and name.startswith("mcp-"):
+        return True  # they say again what the message says
     return name in _PASSING or name.startswith(_PASSING_PREFIXES)
+
+
+def _beside_arguments(call: ToolCall) -> list[list[Any]]:
+    """Return what else an MCP call asks for, such as answers to questions of its tool."""
+    return sorted([name, each] for name, each in asked(call).items() if name not in _ARGUMENTS)
 
 
 def _content_type(call: ToolCall) -> list[str]:

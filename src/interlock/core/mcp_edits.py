@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from .decisions import Decision
 from .digest import seal
 from .edits import changed_arguments, plain
 from .errors import InvalidEdit, MalformedCall
-from .messages import TOOLS_CALL, content_of, read_message, write_message
+from .messages import content_of, read_message, with_arguments, write_message
 from .mirrors import PARAM_PREFIX, mirrored_params
 
 
@@ -33,14 +32,8 @@ def apply_mcp_edit(
     """
     changed_arguments(decision, arguments)
     message = read_message(call.body)
-    params = dict(message.params)
-    if message.method == TOOLS_CALL:
-        params["arguments"] = dict(arguments)
-    else:
-        meta = {"_meta": params["_meta"]} if "_meta" in params else {}
-        params = {**arguments, **meta}
     try:
-        body = write_message({**message.document, "params": params})
+        body = write_message(with_arguments(message, arguments))
         written = read_message(body)
         content = content_of(written)
     except (MalformedCall, ValueError, RecursionError) as refused:
@@ -65,8 +58,3 @@ def _mirrored(
             " known: reject it, and say what you would approve."
         )
     return (*kept, *mirrored_params(schema, arguments))
-
-
-def shown_arguments(call: ToolCall) -> str:
-    """Return the arguments of a call as JSON for the model that asked for others."""
-    return json.dumps(call.content.value, ensure_ascii=False)

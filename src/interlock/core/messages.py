@@ -172,6 +172,16 @@ def content_of(message: Message) -> Content:
     return Content(kind=Body.JSON, media_type=JSON_TYPE, value=arguments_of(message))
 
 
+def with_arguments(message: Message, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the document of *message* with *arguments* where `arguments_of` reads them."""
+    if message.method == TOOLS_CALL:
+        params = {**message.params, "arguments": dict(arguments)}
+    else:
+        meta = {"_meta": message.params["_meta"]} if "_meta" in message.params else {}
+        params = {**arguments, **meta}
+    return {**message.document, "params": params}
+
+
 def asked(call: ToolCall) -> dict[str, Any]:
     """Return all that an MCP call asks for: its params, without what is said about the call."""
     params = read_message(call.body).params

@@ -63,7 +63,7 @@ def _marked(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
             yield path, token
         inside = node.get("properties")
         if isinstance(inside, Mapping):
-            stack += [((*path, name), each) for name, each in reversed(inside.items())]
+            stack += [((*path, name), each) for name, each in inside.items()]
 
 
 def _at(arguments: Any, path: tuple[str, ...]) -> Any:

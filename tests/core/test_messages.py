@@ -1,0 +1,150 @@
+"""What a JSON-RPC message says is read in one way, or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.core.errors import MalformedMessage
+from interlock.core.messages import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    Kind,
+    arguments_of,
+    call_content,
+    call_envelope,
+    read_message,
+    with_arguments,
+    write_message,
+)
+
+CALL = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "pay"}}
+
+
+def refused(body: bytes) -> MalformedMessage:
+    with pytest.raises(MalformedMessage) as caught:
+        read_message(body)
+    return caught.value
+
+
+def said(**changed: Any) -> bytes:
+    return json.dumps({**CALL, **changed}).encode()
+
+
+def test_a_request_a_notification_and_a_response_are_told_apart():
+    request = read_message(said())
+    notification = read_message(b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
+    response = read_message(b'{"jsonrpc":"2.0","id":"a","result":{}}')
+
+    assert (request.kind, request.id, request.method) == (Kind.REQUEST, 7, "tools/call")
+    assert (notification.kind, notification.id) == (Kind.NOTIFICATION, None)
+    assert (response.kind, response.id) == (Kind.RESPONSE, "a")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", PARSE_ERROR),
+        (b"\xff", PARSE_ERROR),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","method":"tools/call"}', PARSE_ERROR),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","Method":"tools/call"}', PARSE_ERROR),
+        (b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":NaN}}', PARSE_ERROR),
+        (
+            b'{"jsonrpc":"2.0","id":1,"method":"x","params":' + b"[" * 99 + b"]" * 99 + b"}",
+            PARSE_ERROR,
+        ),
+        (b"[" + said() + b"]", INVALID_REQUEST),
+        (b'"tools/call"', INVALID_REQUEST),
+        (b'{"id":1,"method":"tools/call"}', INVALID_REQUEST),
+        (said(id=None), INVALID_REQUEST),
+        (said(id=True), INVALID_REQUEST),
+        (said(id=1.5), INVALID_REQUEST),
+        (said(id={"a": 1}), INVALID_REQUEST),
+        (said(method=""), INVALID_REQUEST),
+        (said(method=["tools/call"]), INVALID_REQUEST),
+        (said(result={}), INVALID_REQUEST),
+        (said(extra=1), INVALID_REQUEST),
+        (b'{"jsonrpc":"2.0","id":1}', INVALID_REQUEST),
+        (b'{"jsonrpc":"2.0","id":1,"result":{},"error":{}}', INVALID_REQUEST),
+        (said(params=[]), INVALID_PARAMS),
+        (said(params=None), INVALID_PARAMS),
+        (said(params={"name": "pay", "_meta": []}), INVALID_PARAMS),
+    ],
+)
+def test_what_is_no_plain_message_is_refused_with_its_code(body: bytes, code: int):
+    assert refused(body).code == code
+
+
+@pytest.mark.parametrize("spelt", ["Method", "METHOD", "Params", "ID"])
+def test_a_response_cannot_carry_a_call_for_a_reader_that_ignores_case(spelt: str):
+    """Fault caught: a server in Go takes `Method` for `method`, and the gate sees a response."""
+    body = {"jsonrpc": "2.0", "result": {}, spelt: "tools/call"}
+
+    assert refused(json.dumps(body).encode()).code == INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    "spelt", ["Name", "NAME", "Arguments", "argument\u017f", "RequestState", "_META"]
+)
+def test_params_that_another_reader_takes_for_known_ones_are_refused(spelt: str):
+    assert "spell it" in refused(said(params={"uri": "a", spelt: {}})).detail
+
+
+def test_arguments_that_are_no_object_are_refused():
+    message = read_message(said(params={"name": "pay", "arguments": "all"}))
+
+    with pytest.raises(MalformedMessage) as caught:
+        arguments_of(message)
+    assert caught.value.code == INVALID_PARAMS
+
+
+def test_a_call_without_arguments_has_none():
+    assert arguments_of(read_message(said())) == {}
+    assert arguments_of(read_message(said(params={"name": "pay", "arguments": None}))) == {}
+
+
+def test_what_is_judged_of_other_methods_are_their_params():
+    read = {"uri": "file:///etc/passwd", "_meta": {"progressToken": 1}}
+    message = read_message(said(method="resources/read", params=read))
+
+    assert arguments_of(message) == {"uri": "file:///etc/passwd"}
+    assert with_arguments(message, {"uri": "file:///tmp"})["params"] == {
+        "uri": "file:///tmp",
+        "_meta": {"progressToken": 1},
+    }
+
+
+def test_an_envelope_is_read_back_as_the_call_that_it_is():
+    assert call_content(call_envelope("pay", {"to": "bob"})).value == {"to": "bob"}
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="ascii"), max_size=4), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+@given(json_values)
+def test_what_was_read_is_what_is_written(value: Any):
+    """Fault caught: a message that reaches the server as another one than was judged."""
+    body = said(params={"name": "pay", "arguments": {"a": value}})
+    try:
+        message = read_message(body)
+    except MalformedMessage:
+        return  # names that differ in case only
+    written = write_message(message.document)
+
+    assert json.loads(written) == json.loads(body)
+    assert read_message(written) == message
