@@ -1,9 +1,9 @@
 """The agents' listener: unmodified HTTP clients in, tools' own answers out.
 
 `ANY /t/{upstream}/{path}` proposes a call; `/v1/calls/{id}` is where a held one is followed,
-fetched and taken back; `PUT /v1/sessions/{id}` states what the user asked for. Requests are
-routed on the target as received: nothing is decoded, normalised or matched by a framework before
-it is judged.
+fetched and taken back; `PUT /v1/sessions/{id}` states what the user asked for; `/mcp/{server}`
+speaks MCP (`mcp.endpoint`). Requests are routed on the target as received: nothing is decoded,
+normalised or matched by a framework before it is judged.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from ..core.errors import (
     NotFound,
     StateUnavailable,
     StoreUnavailable,
-    Unauthenticated,
     UpstreamLost,
 )
-from ..core.identity import Kind
 from ..gate import PENDING, Gate, Submission
 from ..ports import KeyRing
 from ..relay import Relay
 from . import problems
+from .admission import Admission
 from .outcomes import (
     Answers,
     follow,
@@ -40,14 +39,13 @@ from .outcomes import (
     replay,
     with_header,
 )
-from .reading import headers_of, hostname, idempotency, invite, read_in_time
+from .reading import body_of, headers_of, idempotency
 from .sessions import LARGEST_BODY, SESSION_PATH, parse_task, session_named
 from .wire import (
     AWS_SIGV4,
     Prefer,
     RawRequest,
     Settings,
-    agent_key,
     parse_call,
     parse_prefer,
     sigv4_scope,
@@ -72,6 +70,10 @@ class Route:
     answers: Answers = Answers()
 
 
+McpListener = Callable[[web.BaseRequest, Admission], Awaitable[web.StreamResponse]]
+"""Answers every request under `/mcp/`, refusals included."""
+
+
 class AgentsListener:
     """Handles every request of the agents' listener; the outermost catch-all refuses."""
 
@@ -84,19 +86,21 @@ class AgentsListener:
         anonymous: Agent | None,
         hosts: frozenset[str],
         refused: Callable[[str], None],
+        mcp: McpListener | None = None,
     ) -> None:
         self._gate = gate
-        self._keys = keys
+        self._admission = Admission(keys, anonymous=anonymous, hosts=hosts)
         self._routes = routes
-        self._anonymous = anonymous
-        self._hosts = hosts
         self._refused = refused
+        self._mcp = mcp
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Any error ends in a refusal, never in a forward."""
+        if self._mcp is not None and request.raw_path.startswith("/mcp/"):
+            return await self._mcp(request, self._admission)
         route: Route | None = None
         try:
-            self._check_host(request)
+            self._admission.check_host(request)
             target = request.raw_path
             called = _CALL.match(target)
             if called:
@@ -124,16 +128,6 @@ class AgentsListener:
             self._refused(unexpected.kind)
             return _response(_rendered_error(request, unexpected, route))
 
-    def _check_host(self, request: web.BaseRequest) -> None:
-        """A web page must not reach a laptop's gate under a name that it chose (DNS rebinding)."""
-        host = request.headers.get("Host", "")
-        if self._hosts and hostname(f"//{host}") not in self._hosts:
-            raise MalformedCall(f"This gate is not known as {host[:80]!r}; see `agents.hosts`.")
-        origin = request.headers.get("Origin")
-        foreign = origin is not None and self._hosts and hostname(origin) not in self._hosts
-        if foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-            raise MalformedCall("Web pages may not call tools through this gate.")
-
     def _route(self, name: str) -> Route:
         route = self._routes.get(name)
         if route is None:
@@ -141,30 +135,14 @@ class AgentsListener:
             raise NotFound(f"There is no upstream `{name}`. Configured: {known}.")
         return route
 
-    async def _agent(self, headers: tuple[tuple[str, str], ...]) -> Agent:
-        key = agent_key(headers)
-        if key is None:
-            if self._anonymous is None:
-                raise Unauthenticated(
-                    "Send your agent key as `Interlock-Key: ilk_agent_...` (or as a bearer token)."
-                )
-            return self._anonymous
-        who = await self._keys.verify(key)
-        if who is None or who.kind is not Kind.AGENT:
-            raise Unauthenticated("This key is unknown, expired, revoked or not an agent's key.")
-        return Agent(id=who.id, owner=who.owner)
-
     # calling -------------------------------------------------------------------------------
 
     async def _call(
         self, request: web.BaseRequest, route: Route, target: str
     ) -> web.StreamResponse:
         headers = headers_of(request)
-        agent = await self._agent(headers)
-        await invite(request, route.settings.max_body)
-        body = _arrived(request, route.settings.max_body)
-        if body is None:
-            body = await read_in_time(request, route.settings.max_body)
+        agent = await self._admission.agent(headers)
+        body = await body_of(request, route.settings.max_body)
         raw = RawRequest(
             method=request.method,
             target=target,
@@ -244,12 +222,11 @@ class AgentsListener:
 
     async def _state_task(self, request: web.BaseRequest, segment: str) -> web.StreamResponse:
         headers = headers_of(request)
-        agent = await self._agent(headers)
+        agent = await self._admission.agent(headers)
         if request.method != "PUT":
             raise NotFound("Only PUT is possible here.")
         session = session_named(segment)
-        await invite(request, LARGEST_BODY)
-        body = await read_in_time(request, LARGEST_BODY)
+        body = await body_of(request, LARGEST_BODY)
         task = parse_task(request.headers.get("Content-Type", ""), body)
         await self._gate.state_task(agent.id, session, task)
         return web.Response(status=204, headers={"Server": "interlock"})
@@ -260,7 +237,7 @@ class AgentsListener:
         self, request: web.BaseRequest, action_id: str, response: bool
     ) -> web.StreamResponse:
         headers = headers_of(request)
-        agent = await self._agent(headers)
+        agent = await self._admission.agent(headers)
         if request.method == "DELETE" and not response:
             cancelled = await self._gate.cancel(action_id, agent.id)
             return _response(follow(cancelled))
@@ -283,14 +260,6 @@ class AgentsListener:
         if seen == f'"{action.version}"':
             return web.Response(status=304, headers={"ETag": seen})
         return _response(_applied(follow(action), prefer))
-
-
-def _arrived(request: web.BaseRequest, limit: int) -> bytes | None:
-    """Return the body where all of it is here, within the limit: no time-out is set up for it."""
-    content = request.content
-    if not content.is_eof() or content.exception() is not None or content.total_bytes > limit:
-        return None
-    return content.read_nowait()
 
 
 def _rendered_error(

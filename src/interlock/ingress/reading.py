@@ -31,6 +31,20 @@ def hostname(url: str) -> str | None:
         return None
 
 
+async def body_of(request: web.BaseRequest, limit: int) -> bytes:
+    """Return the body, of at most *limit* bytes.
+
+    Raises:
+        CallTooLarge: it is larger.
+        MalformedCall: it did not come in time, or waits for something that is not done here.
+    """
+    await invite(request, limit)
+    content = request.content
+    if content.is_eof() and content.exception() is None and content.total_bytes <= limit:
+        return content.read_nowait()  # all of it is here: no time-out is set up for it
+    return await read_in_time(request, limit)
+
+
 async def invite(request: web.BaseRequest, limit: int) -> None:
     """Ask for the body where the client waits to be asked: only after it is known who it is."""
     expected = request.headers.get("Expect")

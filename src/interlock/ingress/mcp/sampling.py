@@ -1,0 +1,56 @@
+"""Keeping a server from the client's own model, where configuration says so. Pure.
+
+The capability is taken out of what clients declare; a server that asks nevertheless is refused in
+the client's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.messages import Message
+from .reading import with_params
+from .results import REFUSED
+from .session import CAPABILITIES_KEY, Document
+
+_METHOD = "sampling/createMessage"
+_TEXT = "Interlock does not let this server use the client's model (`sampling: refuse`)."
+
+
+def undeclared(message: Message) -> Message:
+    """Return a message whose sender declares no sampling."""
+    if message.method == "initialize":
+        changed = _without(message.params, "capabilities")
+    else:
+        inside = _without(message.meta, CAPABILITIES_KEY)
+        changed = None if inside is None else {**message.params, "_meta": inside}
+    return message if changed is None else with_params(message, changed)
+
+
+def _without(holder: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    declared = holder.get(name)
+    if not isinstance(declared, Mapping) or "sampling" not in declared:
+        return None
+    return {**holder, name: {key: value for key, value in declared.items() if key != "sampling"}}
+
+
+def is_asked(document: Document) -> bool:
+    """Whether a message of a server is a request to the client's model."""
+    return document.get("method") == _METHOD
+
+
+def refusal(document: Document) -> Document:
+    """Return what the server is answered in the client's place."""
+    error = {"code": REFUSED, "message": _TEXT}
+    return {"jsonrpc": "2.0", "id": document.get("id"), "error": error}
+
+
+def without_rounds(document: Document) -> Document:
+    """Return a response; one that makes the client ask its model (2026-07-28) as an error."""
+    result = document.get("result")
+    asked = result.get("inputRequests") if isinstance(result, Mapping) else None
+    each = asked.values() if isinstance(asked, Mapping) else ()
+    if not any(isinstance(one, Mapping) and one.get("method") == _METHOD for one in each):
+        return document
+    return refusal(document)
