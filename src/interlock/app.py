@@ -9,7 +9,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from .doctor import refuse, weak_ground
 from .gate import Gate
 from .health import Health, add_health
 from .ingress.http import AgentsListener, Route, server
+from .ingress.mcp.amending import Amendments
+from .ingress.mcp.calls import Calls
+from .ingress.mcp.endpoint import McpEndpoint
 from .ingress.outcomes import Answers
 from .ingress.problems import Statuses
 from .ingress.wire import DEFAULT_FORWARD
@@ -40,8 +43,10 @@ from .ports import KeyRing, Limits, Notifier
 from .reload import PolicyWatch
 from .running import Running
 from .sending import Timing
-from .settings import Config, UpstreamSettings
+from .servers import definitions_of, holding_of, server_of
+from .settings import Config, ServerSettings, UpstreamSettings
 from .settings_types import Address
+from .store.definitions import StoredDefinitions
 from .store.embedded import EmbeddedStore
 from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
@@ -58,6 +63,7 @@ from .upstream.credentials import (
     Secret,
 )
 from .upstream.http import HttpSettings, HttpUpstream
+from .upstream.mcp_http import McpHttpUpstream
 
 log = logging.getLogger("interlock")
 
@@ -108,12 +114,18 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         refuse(weaknesses)
         metrics.policy(policy.ref)
         upstreams = {name: _upstream(each) for name, each in config.upstreams.items()}
-        for upstream in upstreams.values():
-            stack.push_async_callback(upstream.close)
+        servers = _servers(config)
+        for close in [each.close for each in upstreams.values()]:
+            stack.push_async_callback(close)
+        for close in [each.close for each in servers.values()]:
+            stack.push_async_callback(close)
+        definitions = definitions_of(config, store, keys)
+        await definitions.refresh()
         gate = Gate(
             policy=policy,
             store=store,
-            upstreams=upstreams,
+            upstreams={**upstreams, **servers},
+            definitions=definitions,
             notifiers=_notifiers(config),
             observers=(metrics, TransitionLog()),
             clock=clock,
@@ -127,12 +139,19 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         store.on_lapsed = gate.lapsed
         hide_secrets(lambda: gate.policy.redact.detectors)
         links, sessions = OneTimeLinks(clock), Sessions(clock)
-        people = await _people(config, gate, store, ring, links, sessions, metrics, stack)
-        agents = await _agents(config, gate, ring, metrics, stack)
+        people = await _people(
+            config, gate, store, ring, links, sessions, metrics, stack, definitions
+        )
+        calls = Calls(gate, definitions, keys.rounds, clock)
+        stack.push_async_callback(calls.close, GRACE)
+        mcp = _mcp(config, gate, servers, calls, definitions, metrics)
+        agents = await _agents(config, gate, ring, metrics, mcp, stack)
         stack.push_async_callback(_drain, gate)  # first to go: nothing new, finish what runs
         tasks = Tasks()
         sweeper = tasks.spawn(_sweep(gate), "sweep")
         stack.callback(sweeper.cancel)
+        if config.servers:
+            stack.callback(tasks.spawn(definitions.run(), "definitions").cancel)
         watch = _watch(config, gate, loaded, store, ring, metrics)
         stack.callback(tasks.spawn(watch.run(), "policy-watch").cancel)
         yield Running(
@@ -142,6 +161,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             durability=durability,
             policy=policy.ref,
             upstreams=tuple(config.upstreams),
+            servers=tuple(servers),
             links=_links(config, links, people),
             weaknesses=weaknesses,
             operator_keys=await ensure_operator_keys(ring, config.people.local, config.data),
@@ -208,8 +228,10 @@ def _short(path: Path) -> str:
 
 def _timing(config: Config) -> Timing:
     """A lease outlasts the longest send that a configured upstream may take."""
-    slowest = max((u.connect_timeout + u.timeout for u in config.upstreams.values()), default=60)
-    kept = max((u.max_answer for u in config.upstreams.values()), default=0)
+    tools: list[UpstreamSettings | ServerSettings] = [*config.upstreams.values()]
+    tools += config.servers.values()
+    slowest = max((each.connect_timeout + each.timeout for each in tools), default=60)
+    kept = max((each.max_answer for each in tools), default=0)
     return Timing(lease_ms=round(slowest * 1500) + 30_000, keep_bytes=kept)
 
 
@@ -225,7 +247,24 @@ def _upstream(settings: UpstreamSettings) -> HttpUpstream:
     )
 
 
-def _credential(settings: UpstreamSettings) -> Credential:
+def _servers(config: Config) -> dict[str, McpHttpUpstream]:
+    """Return the servers that agents reach over HTTP; others are started as commands."""
+    return {
+        name: McpHttpUpstream(
+            HttpSettings(
+                url=settings.url,
+                credential=_credential(settings),
+                allow_private=settings.allow_private,
+                connect_s=settings.connect_timeout,
+                read_s=settings.timeout,
+            )
+        )
+        for name, settings in config.servers.items()
+        if settings.url is not None
+    }
+
+
+def _credential(settings: UpstreamSettings | ServerSettings) -> Credential:
     given = settings.credentials
     if given is None:
         return NoCredential()
@@ -254,8 +293,36 @@ def _notifiers(config: Config) -> tuple[Notifier, ...]:
 # listeners ---------------------------------------------------------------------------------
 
 
+def _mcp(
+    config: Config,
+    gate: Gate,
+    upstreams: Mapping[str, McpHttpUpstream],
+    calls: Calls,
+    definitions: StoredDefinitions,
+    metrics: Metrics,
+) -> McpEndpoint:
+    servers = {
+        name: server_of(config, name, upstream, _credential(config.servers[name]).names)
+        for name, upstream in upstreams.items()
+    }
+    return McpEndpoint(
+        servers=servers,
+        calls=calls,
+        definitions=definitions,
+        listing=Amendments(gate, definitions, tasks=False),
+        holding=holding_of(config),
+        read_on=gate.read_on,
+        refused=metrics.refused,
+    )
+
+
 async def _agents(
-    config: Config, gate: Gate, ring: KeyRing, metrics: Metrics, stack: AsyncExitStack
+    config: Config,
+    gate: Gate,
+    ring: KeyRing,
+    metrics: Metrics,
+    mcp: McpEndpoint,
+    stack: AsyncExitStack,
 ) -> Address:
     anonymous = config.agents.anonymous
     listener = AgentsListener(
@@ -265,6 +332,7 @@ async def _agents(
         anonymous=Agent(id=anonymous.id, owner=anonymous.owner) if anonymous else None,
         hosts=_hosts(config),
         refused=metrics.refused,
+        mcp=mcp,
     )
     runner = web.ServerRunner(server(listener), shutdown_timeout=GRACE)
     return await _listen(runner, config.agents.listen, stack)
@@ -308,6 +376,7 @@ async def _people(
     sessions: Sessions,
     metrics: Metrics,
     stack: AsyncExitStack,
+    definitions: StoredDefinitions,
 ) -> Address:
     app = web.Application(client_max_size=config.agents.max_body * 4)
     deps = ApiDeps(
@@ -317,7 +386,8 @@ async def _people(
         sessions=sessions,
         links=links,
         url=config.people_url,
-        upstreams={name: each.url for name, each in config.upstreams.items()},
+        upstreams=_addresses(config),
+        definitions=definitions,
         hosts=frozenset(host.lower() for host in config.people.hosts),
         listen=store.listen,
         revealed=metrics.revealed,
@@ -339,6 +409,12 @@ async def _listen(
     site = web.TCPSite(runner, at.host, at.port, backlog=1024)
     await site.start()
     return Address(at.host, int(runner.addresses[0][1]))
+
+
+def _addresses(config: Config) -> dict[str, str]:
+    """Return where each tool and server is; one that is started as a command has no address."""
+    urls = {name: each.url for name, each in config.upstreams.items()}
+    return urls | {name: each.url for name, each in config.servers.items() if each.url}
 
 
 def _links(config: Config, links: OneTimeLinks, people: Address) -> dict[str, str]:

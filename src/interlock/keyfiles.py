@@ -28,6 +28,8 @@ class DerivedKeys:
 
     pepper: bytes = field(repr=False)  #: of the key ring
     seal: bytes = field(repr=False)  #: of the clearances that the gate checks at the send
+    definitions: bytes = field(repr=False)  #: of what people accepted of MCP tools
+    rounds: bytes = field(repr=False)  #: of the tokens that MCP clients come back with
 
 
 def derived_keys(config: Config) -> DerivedKeys:
@@ -44,6 +46,8 @@ def derived_keys(config: Config) -> DerivedKeys:
     return DerivedKeys(
         pepper=hmac.new(secret, b"interlock key ring v1", hashlib.sha256).digest(),
         seal=hmac.new(secret, b"interlock clearance v1", hashlib.sha256).digest(),
+        definitions=hmac.new(secret, b"interlock definitions v1", hashlib.sha256).digest(),
+        rounds=hmac.new(secret, b"interlock rounds v1", hashlib.sha256).digest(),
     )
 
 

@@ -21,6 +21,7 @@ class Running:
     durability: Durability
     policy: PolicyRef
     upstreams: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()  #: of MCP, over HTTP
     links: Mapping[str, str] = field(default_factory=dict, repr=False)
     weaknesses: tuple[Weakness, ...] = ()
     operator_keys: Mapping[str, Path] = field(default_factory=dict)
