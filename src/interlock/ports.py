@@ -290,3 +290,39 @@ class KeyRing(Protocol):
     async def records(self) -> tuple[KeyRecord, ...]: ...
 
     async def revoke(self, key_id: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskNote:
+    """What is noted of a task beside its action. `version` 0: nothing is, and `content` is empty.
+
+    `now`: ms, by the store's clock, when it was read.
+    """
+
+    version: int
+    content: bytes = field(repr=False)
+    now: int
+
+
+class TaskNotes(Protocol):
+    """Small durable notes on tasks that agents poll; nobody without a key can write a valid one.
+
+    Raises StoreUnavailable from every method when the store does not answer in time.
+    """
+
+    async def get(self, agent_id: str, task: str) -> TaskNote:
+        """Return the note on *task*.
+
+        Raises:
+            StoreUnavailable: also where it is not what Interlock wrote for this agent and task.
+        """
+
+    async def put(
+        self, agent_id: str, task: str, content: bytes, *, version: int, keep_ms: int
+    ) -> bool:
+        """Write the note that follows *version*; False: somebody else wrote first.
+
+        Raises:
+            CallTooLarge: it is longer than a note may be.
+            QueueFull: this agent has too many notes, or makes the store keep too much.
+        """
