@@ -19,6 +19,7 @@ OK, FAILED, MISUSED = 0, 1, 2
 COMMANDS = {
     "init": ("serve", "init"),
     "serve": ("serve", "serve"),
+    "mcp": ("mcp", "mcp"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "keys": ("keys", "keys"),
@@ -32,7 +33,7 @@ COMMANDS = {
     "grants": ("grants", "grants"),
 }
 SECTIONS = {
-    "Run it": ("init", "serve", "demo", "doctor", "keys"),
+    "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys"),
     "Say what may happen": ("policy",),
     "Decide what waits": ("queue", "show", "approve", "edit", "reject", "respond", "grants"),
 }

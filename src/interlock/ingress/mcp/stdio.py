@@ -1,0 +1,375 @@
+"""A client on pipes, and the messages between it and its server: only judged ones are held.
+
+Every line of the client is read strictly and written anew. What the server says passes as it is,
+but for its lists and greetings, which are amended, and for lines that are not MCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...core.actions import Agent
+from ...core.errors import InterlockError, MalformedMessage, UpstreamError, UpstreamLost
+from ...core.messages import INVALID_REQUEST, Kind, Message, read_message, write_message
+from ...lines import Long
+from ...tasks import Tasks
+from . import sampling
+from .answers import amender
+from .reading import is_judged, sent
+from .results import asker, failure, malformed, refused
+from .session import (
+    CAPABILITIES_KEY,
+    MODERN,
+    NO_CAPABILITIES,
+    VERSION_KEY,
+    Caller,
+    Channel,
+    Document,
+    Holding,
+    Live,
+    Server,
+)
+
+log = logging.getLogger("interlock.mcp")
+
+MOST_OPEN = 1000  #: requests of the client that are not answered yet
+INTERNAL_ERROR, TOO_MANY = -32603, 31429
+CANCELLED = "notifications/cancelled"
+INITIALIZE = "initialize"
+AMENDED = frozenset({"server/discover", "tools/list"})
+
+Id = str | int
+Answered = Callable[[Document | None], Awaitable[None]]
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Pipe(Protocol):
+    """The server's side: see upstream.mcp_stdio.PipedServer."""
+
+    async def ask(self, request: Document, answered: Answered) -> None: ...
+
+    async def say(self, message: Document) -> None: ...
+
+    def busy(self, asked: Id) -> bool: ...
+
+    def withdraw(self, asked: Id) -> None: ...
+
+    def settled(self, asked: Id) -> None: ...
+
+    def heard(self) -> None: ...
+
+
+class Answering(Protocol):
+    """Who judges calls: see calls.Calls."""
+
+    async def answer(
+        self, message: Message, caller: Caller, channel: Channel
+    ) -> Document | Live: ...
+
+    async def cancelled(self, message: Message, caller: Caller) -> bool:
+        """Cancel the held request that a notification names; say whether it was one of ours."""
+
+
+class Amending(Protocol):
+    """Who reads and amends what a server says of itself and of its tools."""
+
+    async def amend(self, message: Message, answer: Document, caller: Caller) -> Document: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What judging needs; there once the gate is up."""
+
+    agent: Agent
+    holding: Holding
+    calls: Answering
+    listing: Amending
+
+
+class ClientChannel:
+    """session.Channel: the client's pipe, which every message can use at any time."""
+
+    streams = True
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    async def keep(self, progress: Document | None) -> None:
+        """Send a progress notification; a pipe knows no comments."""
+        if progress is not None:
+            await self._write(write_message(progress))
+
+
+class Conversation:
+    """One client and one server. `hear` takes what the client says, `deliver` what the server does.
+
+    *judging* is there once the gate is up; what has to be judged waits for it. *session* names
+    this connection, *tell* is given sentences for people.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: Server,
+        session: str,
+        pipe: Pipe,
+        write: Write,
+        judging: asyncio.Future[Judging],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._server = server
+        self._session = session
+        self._pipe = pipe
+        self._write = write
+        self._judging = judging
+        self._tell = tell
+        self._channel = ClientChannel(write)
+        self._tasks = Tasks()
+        self._open: dict[Id, Message] = {}  #: requests that are not answered yet
+        self._dropped: set[Id] = set()  #: those of them that the client has cancelled
+        self._version = ""  #: that `initialize` agreed on
+        self._capabilities: Any = NO_CAPABILITIES
+
+    # the client ----------------------------------------------------------------------------
+
+    async def hear(self, line: bytes | Long) -> None:
+        """Take one line of the client."""
+        if isinstance(line, Long):
+            await self._too_long(line)
+            return
+        try:
+            message = read_message(line)
+        except MalformedMessage as error:
+            await self._malformed(error, line)
+            return
+        try:
+            await self._take(message)
+        except UpstreamError as error:
+            if message.kind is Kind.REQUEST:
+                await self._answer(message, self._gone(message, error))
+
+    async def _take(self, message: Message) -> None:
+        if message.kind is Kind.REQUEST:
+            await self._request(message)
+        elif message.method == CANCELLED:
+            await self._cancel(message)
+        elif is_judged(message, self._server):
+            self._tell(f"`{message.method}` must have an `id`; a notification of it was dropped.")
+        else:
+            if message.kind is Kind.RESPONSE:
+                self._pipe.heard()
+            await self._pipe.say(sent(message))
+
+    async def _request(self, message: Message) -> None:
+        asked = message.id
+        assert asked is not None  # noqa: S101 -- requests have one
+        if asked in self._open or self._pipe.busy(asked):
+            # with this id it would be taken for the answer to the other request
+            text = f"A request with the id {json.dumps(asked)} is under way; give each its own."
+            await self._send(refused(text, None, INVALID_REQUEST))
+            return
+        if len(self._open) >= MOST_OPEN:
+            text = f"{MOST_OPEN} requests are under way; wait for some of them."
+            await self._send(refused(text, asked, TOO_MANY))
+            return
+        if not self._server.sampling:
+            message = sampling.undeclared(message)
+        self._open[asked] = message
+        if message.method == INITIALIZE:
+            declared = message.params.get("capabilities")
+            self._capabilities = declared if isinstance(declared, dict) else NO_CAPABILITIES
+        if is_judged(message, self._server):
+            self._tasks.spawn(self._judge(message), f"judge-{asked}")
+        else:
+            await self._pipe.ask(sent(message), self._to(message))
+
+    def _to(self, message: Message) -> Answered:
+        """Return what is done with the server's answer to a request that passed."""
+
+        async def answered(document: Document | None) -> None:
+            if document is None:
+                await self._answer(message, self._gone(message, None))
+            elif message.method == INITIALIZE:
+                self._agree(document)
+                await self._answer(message, document)
+            elif message.method in AMENDED:
+                self._tasks.spawn(self._amend(message, document), "amend")
+            else:
+                await self._answer(message, document)
+
+        return answered
+
+    def _agree(self, document: Document) -> None:
+        result = document.get("result")
+        if isinstance(result, dict):
+            version = result.get("protocolVersion")
+            self._version = version if isinstance(version, str) else ""
+
+    def _gone(self, message: Message, error: UpstreamError | None) -> Document:
+        why = error.detail if error else "The server ended before it answered."
+        return refused(why, message.id, INTERNAL_ERROR)
+
+    async def _cancel(self, message: Message) -> None:
+        """A client takes a request back: a held one is cancelled here, others at the server."""
+        asked = message.params.get("requestId")
+        request = self._open.get(asked) if isinstance(asked, str | int) else None
+        if request is None or asked is None:
+            await self._pipe.say(sent(message))
+            return
+        if not is_judged(request, self._server):
+            await self._pipe.say(sent(message))
+            self._pipe.withdraw(asked)
+            self._open.pop(asked, None)
+            return
+        self._dropped.add(asked)
+        sent_already = self._pipe.busy(asked)
+        self._pipe.withdraw(asked)
+        if sent_already:
+            await self._pipe.say(sent(message))
+        elif self._judging.done():
+            await self._take_back(message)
+
+    async def _take_back(self, message: Message) -> None:
+        try:
+            judging = await self._judging
+            await judging.calls.cancelled(message, self._caller(message, judging))
+        except InterlockError as error:
+            self._tell(f"A cancelled call could not be taken back: {error.detail}")
+
+    # judging -------------------------------------------------------------------------------
+
+    def _caller(self, message: Message, judging: Judging) -> Caller:
+        version = message.meta.get(VERSION_KEY)
+        version = version if isinstance(version, str) else self._version
+        declared = self._capabilities
+        if version >= MODERN:
+            declared = message.meta.get(CAPABILITIES_KEY)
+        return Caller(
+            agent=judging.agent,
+            server=self._server,
+            holding=judging.holding,
+            version=version,
+            session=self._session,
+            capabilities=declared if isinstance(declared, dict) else NO_CAPABILITIES,
+        )
+
+    async def _judge(self, message: Message) -> None:
+        try:
+            document = await self._judged(message)
+        except MalformedMessage as error:
+            document = malformed(error, message.id)
+        except Exception as error:  # outermost: whatever it is, the client is not left waiting
+            if not isinstance(error, InterlockError):
+                log.exception("a call could not be judged")
+            text = "Interlock could not judge this call; see its log. Nothing is known to have run."
+            document = refused(text, message.id, INTERNAL_ERROR)
+        await self._answer(message, document)
+
+    async def _judged(self, message: Message) -> Document:
+        judging = await asyncio.shield(self._judging)
+        if message.id in self._dropped:  # cancelled before anybody was asked
+            return refused("The client cancelled this call. It was not sent.", message.id)
+        caller = self._caller(message, judging)
+        answer = await judging.calls.answer(message, caller, self._channel)
+        if not isinstance(answer, Live):
+            return answer
+        to = asker(message, caller)
+        try:
+            async with answer.relay as relay:
+                body = b"".join([chunk async for chunk in relay.chunks()])
+            document = json.loads(body)
+        except UpstreamLost as error:
+            return failure(error, to, answer.action)
+        change = amender(answer, message.id, to.progress, tell_edits=to.tell_edits)
+        return document if change is None else change(document)
+
+    async def _amend(self, message: Message, document: Document) -> None:
+        try:
+            judging = await asyncio.shield(self._judging)
+            caller = self._caller(message, judging)
+            document = await judging.listing.amend(message, document, caller)
+        except InterlockError as error:  # what is not known is not accepted: calls will be held
+            self._tell(f"What the server says of its tools was not kept: {error.detail}")
+        except Exception:  # outermost: the client is not left waiting
+            log.exception("an answer of the server could not be read")
+        await self._answer(message, document)
+
+    # the server ----------------------------------------------------------------------------
+
+    async def deliver(self, document: Document) -> None:
+        """Pass on what the server says unasked."""
+        if self._server.sampling or not sampling.is_asked(document):
+            await self._send(document)
+        elif "id" in document:
+            with suppress(UpstreamError):  # it has gone; so has its question
+                await self._pipe.say(sampling.refusal(document))
+
+    # the way back --------------------------------------------------------------------------
+
+    async def _answer(self, message: Message, document: Document) -> None:
+        asked = message.id
+        assert asked is not None  # noqa: S101 -- requests have one
+        self._open.pop(asked, None)
+        self._pipe.settled(asked)
+        if not self._server.sampling:
+            document = sampling.without_rounds(document)
+        dropped = asked in self._dropped
+        self._dropped.discard(asked)
+        if not dropped:
+            await self._send(document)
+
+    async def _send(self, document: Document) -> None:
+        await self._write(write_message(document))
+
+    async def _malformed(self, error: MalformedMessage, line: bytes) -> None:
+        """Answer what cannot be taken, where it can be told who waits."""
+        given, waits = _addressed(line)
+        if waits and given not in self._open:
+            await self._send(malformed(error, given))
+        else:
+            self._tell(f"A message of the client was dropped: {error.detail}")
+
+    async def _too_long(self, line: Long) -> None:
+        text = (
+            f"This message has {line.size} bytes; more than {self._server.max_body} are not taken"
+            " (`agents.max_body`)."
+        )
+        found = _addressed_edges(line)
+        await self._send(refused(text, found, INVALID_REQUEST))
+
+    async def settle(self, seconds: float) -> int:
+        """Wait until every request is answered that is judged; return how many are not."""
+        return await self._tasks.drain(seconds)
+
+
+def _addressed(line: bytes) -> tuple[Id | None, bool]:
+    """Return the id of a message that is not valid, and whether anybody waits for an answer."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, True
+    if not isinstance(document, dict):
+        return None, True
+    given = document.get("id")
+    usable = isinstance(given, str | int) and not isinstance(given, bool)
+    is_response = "method" not in document and ("result" in document or "error" in document)
+    return (given if usable else None), "id" in document and not is_response
+
+
+def _addressed_edges(line: Long) -> Id | None:
+    """Return the id that stands at the beginning of a message that was too long to keep."""
+    head = line.head.decode("utf-8", "replace")
+    at = head.find('"id"')
+    if at < 0 or at > head.find('"params"') >= 0:
+        return None
+    try:
+        given, _ = json.JSONDecoder().raw_decode(head[at + 4 :].lstrip(" :"))
+    except ValueError:
+        return None
+    return given if isinstance(given, str | int) and not isinstance(given, bool) else None
