@@ -137,8 +137,8 @@ def test_what_no_call_can_reach_and_what_no_entry_describes_is_said() -> None:
 
     found = weak_ground(config, SOLID, replace(policy, tools=tools), ground=GOOD)
 
-    assert names(found) == {"mcp", "no-upstream", "no-tools"}
-    assert any("MCP servers (mail)" in weakness.what for weakness in found)
+    assert names(found) == {"no-server", "no-upstream", "no-tools"}
+    assert any("not configured: mail" in weakness.what for weakness in found)
     assert any("not configured: a." in weakness.what for weakness in found)
     assert any("configured upstream: b." in weakness.what for weakness in found)
 

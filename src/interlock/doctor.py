@@ -20,7 +20,7 @@ from .core.identity import KeyRecord, Kind
 from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
 from .ports import Durability
-from .settings import Config, Node
+from .settings import Config, ServerSettings, UpstreamSettings
 from .settings_types import Address, Hidden
 
 OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
@@ -212,26 +212,35 @@ def _listeners(config: Config) -> Iterator[Weakness]:
 
 
 def _upstreams(config: Config) -> Iterator[Weakness]:
-    for name, upstream in config.upstreams.items():
-        url = urlsplit(upstream.url)
+    places: list[tuple[str, str, UpstreamSettings | ServerSettings]] = []
+    places += [("upstream", name, each) for name, each in config.upstreams.items()]
+    places += [("server", name, each) for name, each in config.servers.items()]
+    for kind, name, place in places:
+        url = urlsplit(place.url or "")
         near = Address(url.hostname or "", 0).loopback
-        if upstream.credentials is not None and url.scheme == "http" and not near:
+        if place.credentials is not None and url.scheme == "http" and not near:
             yield Weakness(
                 name="plain-upstream",
-                what=f"The credential of upstream `{name}` goes out unencrypted.",
-                cure=f"Use https:// in `upstreams.{name}.url`.",
+                what=f"The credential of {kind} `{name}` goes out unencrypted.",
+                cure=f"Use https:// in `{kind}s.{name}.url`.",
             )
 
 
 def _catalogue(config: Config, policy: PolicySet) -> Iterator[Weakness]:
     matches = [tool.match for tool in policy.tools.values()]
     servers = {match.server for match in matches if isinstance(match, McpMatch)}
-    if servers:
+    if missing := servers - set(config.servers):
         yield Weakness(
-            name="mcp",
-            what=f"Policy has tools of MCP servers ({_some(servers)}); this version judges and"
-            " tests them, but no MCP client can call them through it yet.",
-            cure="Guard their HTTP APIs, or keep the entries for the version that listens.",
+            name="no-server",
+            what=f"Policy has tools of MCP servers that are not configured: {_some(missing)}.",
+            cure="Add them under `servers`, or mend the name: no call can reach these tools.",
+        )
+    if bare := set(config.servers) - servers:
+        yield Weakness(
+            name="no-server-tools",
+            what=f"Policy has no tool of the MCP servers: {_some(bare)}.",
+            cure="Start with `interlock policy draft --from-mcp URL|COMMAND`: until then, all of"
+            " their calls wait for people.",
         )
     named = {match.upstream for match in matches if isinstance(match, HttpMatch)}
     if missing := named - set(config.upstreams):

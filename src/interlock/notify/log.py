@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..core.actions import Action
+from ..core.actions import Action, ToolCall
 from ..core.decisions import Decision, Escalation
 from ..core.masking import Masks
 from ..core.redaction import visible_text
@@ -27,10 +27,7 @@ class Notifier:
 def told(action: Action, decision: Decision, why: Notice, url: str) -> str:
     """Return the line that tells people of *action*. It holds none of its arguments."""
     masks = Masks(decision.arguments, decision.sources, decision.redacted)
-    # of a call in no entry there is nothing better to say than its path
-    path = masks.target(action.call.path)
-    called = decision.tool or f"{action.call.method} {'(hidden)' if path is None else path}"
-    what = visible_text(called)
+    what = visible_text(decision.tool or _called(action.call, masks))
     stake = f"{decision.stake.word} stake, {decision.reversibility.word}"
     votes = "" if decision.quorum == 1 else f" by {decision.quorum} people"
     link = f"{url}/review/{action.id}"
@@ -47,6 +44,13 @@ def told(action: Action, decision: Decision, why: Notice, url: str) -> str:
         case Notice.ESCALATED:
             more = "; ".join(_later(later) for later in decision.escalate)
             return f"{what} still waits, and more people may decide ({stake}; {more}): {link}"
+
+
+def _called(call: ToolCall, masks: Masks) -> str:
+    if call.mcp is not None:
+        return f"{masks.text(call.mcp.name)} of {call.upstream}"
+    path = masks.target(call.path)
+    return f"{call.method} {'(hidden)' if path is None else path}"
 
 
 def _later(later: Escalation) -> str:
