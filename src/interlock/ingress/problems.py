@@ -154,7 +154,7 @@ def _visible(text: str) -> str:
     return re.sub(r"[^\x21-\x7e]", "-", text)
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
     """Quote what a person or a policy said, so that the model sees where it ends."""
     return json.dumps(text, ensure_ascii=False) if text.strip() else "no reason given"
 
@@ -165,7 +165,7 @@ def _denied(action: Action, statuses: Statuses) -> Notice:
         status=statuses.denied,
         title="Refused by policy",
         detail=(
-            f"NOT EXECUTED. Policy refused this call: {_said(action.cause)}. "
+            f"NOT EXECUTED. Policy refused this call: {said(action.cause)}. "
             "Do not repeat it in this or another form; choose an allowed way, or tell the user."
         ),
     )
@@ -177,7 +177,7 @@ def _rejected(action: Action, statuses: Statuses) -> Notice:
         status=statuses.denied,
         title="Rejected by a person",
         detail=(
-            f"NOT EXECUTED. A person reviewed this call and rejected it: {_said(action.cause)}. "
+            f"NOT EXECUTED. A person reviewed this call and rejected it: {said(action.cause)}. "
             "Do not repeat it unless the user asks for it; take the reason into account."
         ),
     )
@@ -201,7 +201,7 @@ def _cancelled(action: Action, statuses: Statuses) -> Notice:
         status=statuses.denied,
         title="Cancelled",
         detail=f"NOT EXECUTED. This call was cancelled and will not be executed: "
-        f"{_said(action.cause)}.",
+        f"{said(action.cause)}.",
     )
 
 
@@ -226,7 +226,7 @@ def _resolved(action: Action, statuses: Statuses) -> Notice:
         title="Outcome settled by a person",
         detail=(
             "The answer of this call was lost; a person found out what became of it: "
-            f"{_said(action.cause)}. Do not repeat it unless the user asks for it."
+            f"{said(action.cause)}. Do not repeat it unless the user asks for it."
         ),
         members={"executed": "unknown"},
     )

@@ -120,7 +120,7 @@ def parse_call(request: RawRequest, settings: Settings, *, agent: Agent, upstrea
     target = request.target if request.target.startswith("/") else _rooted(request.target)
     path, query = parse_target(target)
     region, service = _signing_scope(request.fields, query, settings)
-    headers = _forwarded(request.headers, settings)
+    headers = forwarded(request.headers, settings)
     return seal(
         ToolCall(
             agent=agent,
@@ -134,7 +134,7 @@ def parse_call(request: RawRequest, settings: Settings, *, agent: Agent, upstrea
             path=path,
             query=query,
             content=_content(request),
-            context=_context(request.fields),
+            context=stated(request.fields),
         )
     )
 
@@ -214,7 +214,12 @@ def passes(name: str, settings: Settings) -> bool:
     )
 
 
-def _forwarded(headers: Headers, settings: Settings) -> Headers:
+def forwarded(headers: Headers, settings: Settings) -> Headers:
+    """Return those of *headers* that reach the upstream, as received.
+
+    Raises:
+        MalformedCall: one that may be there only once is there again, or is not UTF-8.
+    """
     chosen = tuple(h for h in headers if passes(h[0], settings) and not _is_ours(*h, settings))
     seen: set[str] = set()
     for name, value in chosen:
@@ -256,7 +261,8 @@ def _content(request: RawRequest) -> Content:
     )
 
 
-def _context(fields: Fields) -> Context:
+def stated(fields: Fields) -> Context:
+    """Return what the `Interlock-*` headers say of a call. Raises MalformedCall."""
     session = _claim(fields, "Interlock-Session", 200)
     if session and not _SESSION.fullmatch(session):
         raise MalformedCall("`Interlock-Session` must be 1 to 200 visible ASCII characters.")

@@ -1,0 +1,131 @@
+"""Lists the tools of a server before the first of them is judged: what it says of them is judged.
+
+A client may call a tool that it knows from an earlier run, so that no listing of its own has
+passed here. The listing goes over the caller's own connection, bounded in pages, bytes and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.actions import McpTool, ToolCall
+from ...core.errors import MalformedCall, StoreUnavailable, UpstreamError
+from ...core.messages import Message, write_message
+from ...ports import Definitions, Exchange
+from ...tasks import Tasks
+from .answers import response_in
+from .reading import headers_for
+from .session import CAPABILITIES_KEY, VERSION_KEY, Caller
+
+LIST = "tools/list"
+PAGES = 50
+BYTES = 8 * 2**20  #: of one page
+SECONDS = 10.0  #: for all pages
+PAUSE = 5.0  #: seconds after a listing that failed, before the next one is tried
+
+_CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
+_SPOKEN = (VERSION_KEY, CAPABILITIES_KEY, _CLIENT_INFO)
+
+
+class Learner:
+    """Makes sure that a server has been listed; callers that come together share one listing."""
+
+    def __init__(self, definitions: Definitions, running: Tasks) -> None:
+        self._definitions = definitions
+        self._running = running
+        self._listing: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, float] = {}  #: when, by this loop's clock
+        self._ids = itertools.count(1)
+
+    async def learn(self, message: Message, caller: Caller) -> None:
+        """Return once the server of *caller* was listed, or that has failed."""
+        name = caller.server.name
+        if self._definitions.known(name) or self._failed_lately(name):
+            return
+        listing = self._listing.get(name)
+        if listing is None:
+            listing = self._running.spawn(self._list(message, caller), f"list-{name}")
+            self._listing[name] = listing
+            listing.add_done_callback(lambda _: self._listing.pop(name, None))
+        await asyncio.shield(listing)
+
+    def _failed_lately(self, name: str) -> bool:
+        failed = self._failed.get(name)
+        return failed is not None and asyncio.get_running_loop().time() - failed < PAUSE
+
+    async def _list(self, message: Message, caller: Caller) -> None:
+        try:
+            async with asyncio.timeout(SECONDS):
+                tools = await self._all_pages(message, caller)
+                if tools is not None:
+                    await self._definitions.listed(caller.server.name, tools, whole=True)
+                    return
+        except (TimeoutError, UpstreamError, StoreUnavailable, MalformedCall):
+            pass  # what was not listed is not accepted, so that a person decides
+        self._failed[caller.server.name] = asyncio.get_running_loop().time()
+
+    async def _all_pages(self, message: Message, caller: Caller) -> list[Mapping[str, Any]] | None:
+        tools: list[Mapping[str, Any]] = []
+        cursor: str | None = None
+        for _ in range(PAGES):
+            page = await self._page(message, caller, cursor)
+            listed = page.get("tools") if page is not None else None
+            if page is None or not isinstance(listed, list):
+                return None
+            tools += [tool for tool in listed if isinstance(tool, dict)]
+            cursor = page.get("nextCursor")
+            if not isinstance(cursor, str):
+                return tools
+        return None
+
+    async def _page(
+        self, message: Message, caller: Caller, cursor: str | None
+    ) -> Mapping[str, Any] | None:
+        given = f"interlock-list-{next(self._ids)}"
+        params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
+        said = {name: message.meta[name] for name in _SPOKEN if name in message.meta}
+        if said:
+            params["_meta"] = said
+        document = {"jsonrpc": "2.0", "id": given, "method": LIST, "params": params}
+        carrier = ToolCall(
+            agent=caller.agent,
+            upstream=caller.server.name,
+            method="POST",
+            target="/",
+            headers=_headers(caller),
+            body=write_message(document),
+            mcp=McpTool(name="", session=caller.session),
+        )
+        exchange = await caller.server.upstream.pass_on(carrier)
+        response = await _response(exchange, given)
+        result = response.get("result") if response is not None else None
+        return result if isinstance(result, dict) else None
+
+
+def _headers(caller: Caller) -> tuple[tuple[str, str], ...]:
+    """Return the caller's headers, saying of this message what they said of its own."""
+    kept: list[tuple[str, str]] = []
+    for name, value in headers_for(caller):
+        if name.lower() == "mcp-method":
+            kept.append((name, LIST))
+        elif name.lower() != "mcp-name" and not name.lower().startswith("mcp-param-"):
+            kept.append((name, value))
+    return tuple(kept)
+
+
+async def _response(exchange: Exchange, given: str) -> Mapping[str, Any] | None:
+    """Read until the response is there: a stream of events may stay open after it."""
+    body = bytearray()
+    try:
+        async for chunk in exchange.chunks():
+            body += chunk
+            if len(body) > BYTES:
+                return None
+            if chunk.endswith((b"\n", b"\r")) and (found := response_in(bytes(body), given)):
+                return found
+        return response_in(bytes(body), given)
+    finally:
+        await exchange.close()
