@@ -20,7 +20,7 @@ from .core.identity import KeyRecord, Kind
 from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
 from .ports import Durability
-from .settings import Config, ServerSettings, UpstreamSettings
+from .settings import Config, Node, ServerSettings, UpstreamSettings
 from .settings_types import Address, Hidden
 
 OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
