@@ -27,7 +27,9 @@ from interlock.core.rules import Facet, Levels, LevelSpec, PolicySet, Rule, Tool
 from interlock.gate import Gate
 from interlock.observe.metrics import Metrics
 from interlock.policies.load import read_policies
+from interlock.policies.schemas import compile_schema
 from interlock.ports import Upstream
+from interlock.store.definitions import StoredDefinitions
 from interlock.store.keyring import RedisKeyRing
 from interlock.store.redis import RedisStore
 
@@ -294,6 +296,7 @@ class World:
     clock: FixedClock
     server: TestServer
     metrics: Metrics
+    definitions: StoredDefinitions
     made: dict[Kind, str] = field(default_factory=dict)
     sessions: list[ClientSession] = field(default_factory=list)
 
@@ -364,6 +367,13 @@ async def a_world(
         seal_key=b"s" * 32,
     )
     keys = RedisKeyRing(store.client, pepper=b"p" * 32, clock=clock, prefix=prefix)
+    definitions = StoredDefinitions(
+        store.client,
+        key=b"d" * 32,
+        first_use=frozenset({"files"}),
+        compile_schema=lambda schema: compile_schema(schema, frozenset()),
+        prefix=prefix,
+    )
     app = web.Application()
     server = TestServer(app, host="127.0.0.1")
     deps = ApiDeps(
@@ -380,6 +390,7 @@ async def a_world(
         revealed=metrics.revealed,
         shadowed=metrics.shadowed,
         policy_files=lambda: ("policies/careful.yaml",),
+        definitions=definitions,
     )
     add_api(app, deps)
     add_page(app, deps)
@@ -394,6 +405,7 @@ async def a_world(
             clock=clock,
             server=server,
             metrics=metrics,
+            definitions=definitions,
         )
     finally:
         await gate.close(5)

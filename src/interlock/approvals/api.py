@@ -21,7 +21,7 @@ from ..core.errors import (
 from ..core.identity import Kind
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import granting, judged, listing, models, openapi, showing, views
+from . import definitions, granting, judged, listing, models, openapi, showing, views
 from . import policy as policy_routes
 from .access import VISITOR, Route, Visitor, add_routes, check_token, refuse
 from .bodies import answer, read, version_seen
@@ -305,6 +305,7 @@ ROUTES = (
         kinds=frozenset({Kind.APPROVER}),
     ),
     *granting.ROUTES,
+    *definitions.ROUTES,
     *policy_routes.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),

@@ -12,7 +12,9 @@ from aiohttp import web
 
 from ..core.actions import Action, Review, ToolCall
 from ..core.decisions import Decision
+from ..core.errors import NotFound
 from ..core.facts import Grant
+from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..granting import GrantAsked
 from ..ports import KeyRing, PolicyState, Store
@@ -52,6 +54,30 @@ class Gate(Protocol):
     async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action: ...
 
 
+class Definitions(Protocol):
+    """What people see and accept of MCP servers' tools; `interlock.store.definitions` has it."""
+
+    def records(self) -> tuple[ToolRecord, ...]:
+        """Return every tool, what waits first."""
+
+    def waiting(self) -> int: ...
+
+    async def accept(self, server: str, tool: str, hash: str, by: str) -> ToolRecord: ...
+
+
+class NoDefinitions:
+    """There is no MCP server."""
+
+    def records(self) -> tuple[ToolRecord, ...]:
+        return ()
+
+    def waiting(self) -> int:
+        return 0
+
+    async def accept(self, server: str, tool: str, hash: str, by: str) -> ToolRecord:
+        raise NotFound("There is no MCP server here.")
+
+
 def _nothing() -> None:
     return None
 
@@ -71,7 +97,8 @@ class ApiDeps:
     it the live page polls. `poll_seconds`: how often changes that nobody announced are looked
     for. `revealed` counts that hidden values were shown; `shadowed` says, by rule and level asked
     for, how often shadow mode fired, and for more than was given; `policy_files` names the files
-    that the policy is read from.
+    that the policy is read from. `definitions`: of MCP servers' tools; `definition_accepted`
+    counts that a person accepted one.
     """
 
     gate: Gate
@@ -88,6 +115,8 @@ class ApiDeps:
     revealed: Callable[[], None] = _nothing
     shadowed: Callable[[], Mapping[tuple[str, str], tuple[int, int]]] = dict
     policy_files: Callable[[], Sequence[str]] = tuple
+    definitions: Definitions = field(default_factory=NoDefinitions)
+    definition_accepted: Callable[[], None] = _nothing
 
     @property
     def secure(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from . import models, models_policy
+from . import models, models_definitions, models_policy
 
 _REF = "#/components/schemas/{model}"
 _REFUSALS = {
@@ -68,6 +68,17 @@ _CSRF = {
     "schema": {"type": "string"},
     "description": "`csrf` of the item or list; needed from a session, not with a key",
 }
+_OF_TOOL = tuple(
+    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    for name in ("server", "tool")
+)
+_DEFINITIONS = (
+    _query("server", {"type": "string"}, "only this server's"),
+    _query("tool", {"type": "string"}, "only the tool of this name"),
+    _query("state", {"enum": ["waiting", "accepted"]}, "only what waits, or what is accepted"),
+    _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
+    _query("offset", {"type": "integer", "minimum": 0, "default": 0}, "`next` of the page before"),
+)
 _CURSOR = "^[0-9]{1,20}-[0-9A-Za-z_-]{1,64}$"
 _LIST = (
     _query("state", {"type": "string", "default": "held"}, "a state, or `recent`: decided lately"),
@@ -158,6 +169,25 @@ OPERATIONS = (
         answers=models_policy.GrantView,
         parameters=(_IN_PATH, _CSRF),
         refusals=(401, 403, 404, 421, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/definitions",
+        name="listDefinitions",
+        summary="What MCP servers say of their tools: what waits to be accepted first",
+        answers=models_definitions.DefinitionList,
+        parameters=_DEFINITIONS,
+        refusals=(400, 401, 403, 421, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/definitions/{server}/{tool}/accept",
+        name="acceptDefinition",
+        summary="Accept what a server says of a tool, as it was looked at",
+        answers=models_definitions.DefinitionView,
+        takes=models_definitions.AcceptRequest,
+        parameters=(*_OF_TOOL, _CSRF),
+        refusals=(400, 401, 403, 404, 409, 412, 415, 421, 422, 503),
     ),
     Operation(
         method="GET",

@@ -10,7 +10,7 @@ from aiohttp import web
 from ..core.errors import InterlockError, NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from . import api, granting, policy, rendering, showing
+from . import api, definitions_page, granting, policy, rendering, showing
 from .access import (
     REFUSE_PAGE,
     VISITOR,
@@ -95,6 +95,7 @@ def _common(request: web.Request) -> dict[str, Any]:
         "who": visitor.principal.id if visitor else "",
         "leave": session.token(SIGNING_OUT) if session else "",
         "state": request.app[DEPS].gate.policy_state if visitor else None,
+        "tools_waiting": request.app[DEPS].definitions.waiting() if visitor else 0,
     }
 
 
@@ -158,6 +159,10 @@ async def _item_page(request: web.Request, shown: Item) -> web.Response:
 
 async def grants(request: web.Request) -> web.Response:
     return _html("grants.html", grants=await granting.listed(request), **_common(request))
+
+
+async def tools(request: web.Request) -> web.Response:
+    return _html("tools.html", page=await definitions_page.shown(request), **_common(request))
 
 
 async def rules(request: web.Request) -> web.Response:
@@ -244,6 +249,7 @@ ROUTES = (
         page=True,
     ),
     Route(method="GET", path="/grants", handler=grants, kinds=PEOPLE, page=True),
+    Route(method="GET", path="/tools", handler=tools, kinds=PEOPLE, page=True),
     Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
     Route(method="GET", path="/sign-in", handler=sign_in, kinds=None, page=True),
     Route(method="POST", path="/sign-in", handler=signed_in, kinds=None, page=True),

@@ -23,6 +23,7 @@ STATIC = {
     "item.js": "text/javascript",
     "edit.js": "text/javascript",
     "grants.js": "text/javascript",
+    "tools.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 # kept the same in static/common.js: a line feed, a tab, other tokens in a row, spaces in a row
