@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from interlock.config import Override, load_config
 from interlock.core.errors import InvalidDocument
-from interlock.settings import Config
+from interlock.ingress.mcp.presets import PRESETS
+from interlock.settings import Config, Preset
 from interlock.settings_types import Address, Hidden, duration, size
 
 NOTHING: dict[str, str] = {}
@@ -287,3 +289,44 @@ def test_names_of_this_machine_and_of_others() -> None:
     assert Address("127.0.0.1", 1).loopback and Address("localhost", 1).loopback
     assert Address("::1", 1).loopback and str(Address("::1", 1)) == "[::1]:1"
     assert not Address("0.0.0.0", 1).loopback and not Address("example.com", 1).loopback
+
+
+def test_mcp_servers_and_their_clients_read_as_they_say(tmp_path: Path) -> None:
+    config = read(
+        tmp_path,
+        """
+servers:
+  github: {url: https://api.example.com/mcp/, gates: [resources/read], definitions: ask}
+  files: {}
+mcp:
+  default: {hold: 10s}
+  agents: {coder: {preset: claude-code, errors: true}}
+""",
+    )
+    github, files = config.servers["github"], config.servers["files"]
+    assert github.url == "https://api.example.com/mcp/"  # the slash is part of an endpoint
+    assert (github.gates, github.definitions) == (("resources/read",), "ask")
+    assert files.url is None
+    assert config.mcp.of("coder").preset == "claude-code"
+    assert config.mcp.of("anybody").hold == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("servers: {a: {url: http://127.0.0.1/mcp}}", "allow_private: true"),
+        ("servers: {a: {transport: sse}}", "give `url`"),
+        ("servers: {a: {}}\nupstreams: {a: {url: https://a.example}}", "give one another name"),
+        ("mcp: {default: {preset: chatgpt}}", "claude-code"),
+        ("servers: {a: {url: https://a.example/mcp, gates: [tools/list]}}", "resources/read"),
+    ],
+)
+def test_a_server_that_cannot_be_is_told_with_its_cure(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    assert said in problems(tmp_path, text)[0]
+
+
+def test_every_preset_of_a_client_is_known_to_those_who_answer_it() -> None:
+    """Fault caught: a preset that configuration takes, and that no client is answered by."""
+    assert set(typing.get_args(Preset)) == set(PRESETS)

@@ -26,7 +26,7 @@ from .doctor import refuse, weak_ground
 from .gate import Gate
 from .health import Health, add_health
 from .ingress.http import AgentsListener, Route, server
-from .ingress.mcp.amending import Amendments
+from .ingress.mcp.amending import Listings
 from .ingress.mcp.calls import Calls
 from .ingress.mcp.endpoint import McpEndpoint
 from .ingress.outcomes import Answers
@@ -44,7 +44,7 @@ from .reload import PolicyWatch
 from .running import Running
 from .sending import Timing
 from .servers import definitions_of, holding_of, server_of
-from .settings import Config, ServerSettings, UpstreamSettings
+from .settings import Config, Credentials, ServerSettings, UpstreamSettings
 from .settings_types import Address
 from .store.definitions import StoredDefinitions
 from .store.embedded import EmbeddedStore
@@ -275,7 +275,7 @@ def _credential(settings: UpstreamSettings | ServerSettings) -> Credential:
     if given.basic is not None:
         password = Secret(given.basic.password.reveal())
         return BasicCredential(username=given.basic.user, password=password)
-    if given.aws_sigv4 is not None:
+    if isinstance(given, Credentials) and given.aws_sigv4 is not None:
         aws = given.aws_sigv4
         return AwsCredential(
             access_key_id=aws.access_key_id.reveal(),
@@ -309,7 +309,7 @@ def _mcp(
         servers=servers,
         calls=calls,
         definitions=definitions,
-        listing=Amendments(gate, definitions, tasks=False),
+        listing=Listings(gate, definitions, calls.learner),
         holding=holding_of(config),
         read_on=gate.read_on,
         refused=metrics.refused,

@@ -211,15 +211,12 @@ class AwsCredential(Node):
     )
 
 
-class Credentials(Node):
-    """What Interlock shows the upstream; exactly one kind. Agents need none of it."""
+class ServerCredentials(Node):
+    """What Interlock shows the server; exactly one kind. Agents need none of it."""
 
     header: HeaderCredential | None = Field(default=None, description="One header.")
     bearer: Secret | None = Field(default=None, description="`Authorization: Bearer ...`.")
     basic: BasicCredential | None = Field(default=None, description="`Authorization: Basic ...`.")
-    aws_sigv4: AwsCredential | None = Field(
-        default=None, description="Each request is signed anew with AWS Signature 4."
-    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -228,6 +225,14 @@ class Credentials(Node):
             given = " and ".join(kinds) or "none"
             raise ValueError(f"give exactly one kind of credential, not {given}")
         return self
+
+
+class Credentials(ServerCredentials):
+    """What Interlock shows the upstream; exactly one kind. Agents need none of it."""
+
+    aws_sigv4: AwsCredential | None = Field(
+        default=None, description="Each request is signed anew with AWS Signature 4."
+    )
 
 
 class Refused(Node):
@@ -367,7 +372,7 @@ class ServerSettings(Node):
     forward_headers: tuple[HeaderName, ...] = Field(
         default=(), description="Headers of the client that pass, besides those of MCP."
     )
-    credentials: Credentials | None = Field(
+    credentials: ServerCredentials | None = Field(
         default=None, description="What Interlock adds to each request to be let in."
     )
     allow_private: bool = Field(
@@ -411,8 +416,6 @@ class ServerSettings(Node):
                 f"{self.url} is a private or loopback address: add `allow_private: true` if the "
                 f"server really is there"
             )
-        if self.credentials is not None and self.credentials.aws_sigv4 is not None:
-            raise ValueError("MCP servers take no requests signed for AWS: give another credential")
         if self.url is None and (self.credentials is not None or self.transport == "sse"):
             raise ValueError("a server without `url` is started as a command: give `url`")
         return self

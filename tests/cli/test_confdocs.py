@@ -25,7 +25,7 @@ def test_every_setting_is_explained() -> None:
 def test_the_example_on_the_page_is_valid(tmp_path: Path) -> None:
     example = document().split("```yaml\n")[1].split("```")[0]
     (tmp_path / "interlock.yaml").write_text(example)
-    config = load_config(tmp_path / "interlock.yaml", {"BANK_TOKEN": "t"})
+    config = load_config(tmp_path / "interlock.yaml", {"BANK_TOKEN": "t", "GITHUB_TOKEN": "g"})
     assert config.upstreams["bank"].hold == 10
 
 

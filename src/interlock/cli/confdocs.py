@@ -48,6 +48,11 @@ upstreams:
     url: https://api.bank.example/v1
     credentials: {bearer: {from_env: BANK_TOKEN}}
     hold: 10s
+servers:
+  github:
+    url: https://api.githubcopilot.com/mcp/
+    credentials: {bearer: {from_env: GITHUB_TOKEN}}
+  files: {}                 # started by `interlock mcp --server files -- COMMAND`
 ```
 """
 
@@ -127,7 +132,9 @@ def _word(annotation: Any, field: FieldInfo | None = None) -> str:
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(f"`{each}`" for each in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
-        return f"list of {_word(typing.get_args(annotation)[0])}s".replace("texts", "names")
+        inner = _word(typing.get_args(annotation)[0])
+        plural = inner if inner.startswith("`") else f"{inner}s"
+        return f"list of {plural}".replace("texts", "names")
     choices = [each for each in typing.get_args(annotation) if each is not type(None)]
     if choices:
         return _word(choices[0], field)
