@@ -31,11 +31,21 @@ COMMANDS = {
     "reject": ("review", "reject"),
     "respond": ("review", "respond"),
     "grants": ("grants", "grants"),
+    "tools": ("definitions", "tools"),
 }
 SECTIONS = {
     "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys"),
     "Say what may happen": ("policy",),
-    "Decide what waits": ("queue", "show", "approve", "edit", "reject", "respond", "grants"),
+    "Decide what waits": (
+        "queue",
+        "show",
+        "approve",
+        "edit",
+        "reject",
+        "respond",
+        "grants",
+        "tools",
+    ),
 }
 
 
