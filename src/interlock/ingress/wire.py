@@ -120,7 +120,7 @@ def parse_call(request: RawRequest, settings: Settings, *, agent: Agent, upstrea
     target = request.target if request.target.startswith("/") else _rooted(request.target)
     path, query = parse_target(target)
     region, service = _signing_scope(request.fields, query, settings)
-    headers = forwarded(request.headers, settings)
+    headers = _forwarded(request.headers, settings)
     return seal(
         ToolCall(
             agent=agent,
@@ -214,12 +214,7 @@ def passes(name: str, settings: Settings) -> bool:
     )
 
 
-def forwarded(headers: Headers, settings: Settings) -> Headers:
-    """Return those of *headers* that reach the upstream, as received.
-
-    Raises:
-        MalformedCall: one that may be there only once is there again, or is not UTF-8.
-    """
+def _forwarded(headers: Headers, settings: Settings) -> Headers:
     chosen = tuple(h for h in headers if passes(h[0], settings) and not _is_ours(*h, settings))
     seen: set[str] = set()
     for name, value in chosen:

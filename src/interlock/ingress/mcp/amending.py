@@ -1,52 +1,56 @@
-"""Reads what a server says of itself and of its tools, and amends it for its client."""
+"""Reads what a server says of itself and of its tools, and amends it on the way to the client."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from contextlib import suppress
 
 from ...core.errors import StoreUnavailable
 from ...core.messages import Message
 from ...gate import Gate
 from ...ports import Definitions
-from . import listing
+from .learning import LIST, Learner
+from .listing import discovered, listed
 from .session import Caller, Document
 
-log = logging.getLogger("interlock.agents")
+DISCOVER = "server/discover"
 
 
-class Amendments:
-    """Takes note of every listing that passes, before its client gets it.
+class Listings:
+    """Takes note of what servers list before clients see it. *tasks*: we serve that extension."""
 
-    *tasks*: whether the tasks extension is served here.
-    """
-
-    def __init__(self, gate: Gate, definitions: Definitions, *, tasks: bool) -> None:
+    def __init__(
+        self, gate: Gate, definitions: Definitions, learner: Learner, *, tasks: bool = False
+    ) -> None:
         self._gate = gate
         self._definitions = definitions
+        self._learner = learner
         self._tasks = tasks
 
     async def amend(self, message: Message, answer: Document, caller: Caller) -> Document:
-        """Return *answer*, the response to *message*, as the client gets it."""
+        """Return the response *answer* to *message* as *caller* gets it.
+
+        The same object where nothing changes. What could not be kept is not accepted, so that
+        calls of it will be held.
+        """
         result = answer.get("result")
-        if not isinstance(result, Mapping):
+        if not isinstance(result, dict):
             return answer
-        if message.method == "tools/list":
+        if message.method == LIST:
             await self._note(message, result, caller)
-            amended = listing.listed(result, caller, self._gate.policy, self._definitions)
-        elif message.method == "server/discover":
-            amended = listing.discovered(result, caller, tasks=self._tasks)
+            amended = listed(result, caller, self._gate.policy, self._definitions)
+        elif message.method == DISCOVER:
+            amended = discovered(result, caller, tasks=self._tasks)
         else:
-            amended = result
+            return answer
         return answer if amended is result else {**answer, "result": amended}
 
-    async def _note(self, message: Message, result: Mapping[str, object], caller: Caller) -> None:
+    async def _note(self, message: Message, result: Document, caller: Caller) -> None:
         tools = result.get("tools")
         if not isinstance(tools, list):
             return
-        found = [tool for tool in tools if isinstance(tool, Mapping)]
         whole = message.params.get("cursor") is None and result.get("nextCursor") is None
-        try:
-            await self._definitions.listed(caller.server.name, found, whole=whole)
-        except StoreUnavailable as error:  # what is not kept is not accepted
-            log.warning("a listing of %s was not kept: %s", caller.server.name, error.detail)
+        if not whole:  # one page is no first listing: read them all before any is judged
+            await self._learner.learn(message, caller)
+        entries = [tool for tool in tools if isinstance(tool, dict)]
+        with suppress(StoreUnavailable):
+            await self._definitions.listed(caller.server.name, entries, whole=whole)

@@ -62,7 +62,7 @@ class Calls:
         self._clock = clock
         self._tasks = tasks
         self._running = Tasks()
-        self._learner = Learner(definitions, self._running)
+        self.learner = Learner(definitions, self._running)
         self._waiting = Waiting(gate, self._running)
 
     async def answer(self, message: Message, caller: Caller, channel: Channel) -> Document | Live:
@@ -79,11 +79,10 @@ class Calls:
         if own is not None:
             return await self._own(own, message, caller, channel)
         definition = await self._definition(message, caller)
-        to = results.asker(message, caller, schema=self._shown_schema(definition, caller))
         try:
-            return await self._judged(message, caller, channel, definition, to)
+            return await self._judged(message, caller, channel, definition)
         except (QueueFull, StoreUnavailable, UpstreamError) as error:
-            return results.failure(error, to)
+            return results.failure(error, self._asker(message, caller, definition))
 
     async def close(self, seconds: float) -> int:
         """Finish what runs in the background; return how many did not finish."""
@@ -93,39 +92,42 @@ class Calls:
         name = message.params.get("name")
         if message.method != TOOLS_CALL or not isinstance(name, str):
             return None
-        await self._learner.learn(message, caller)
+        await self.learner.learn(message, caller)
         return self._definitions.current(caller.server.name, name)
 
-    def _shown_schema(self, definition: Definition | None, caller: Caller) -> bool:
+    def _asker(self, message: Message, caller: Caller, definition: Definition | None) -> Asker:
+        shown = definition is not None and self._shown_schema(definition, caller)
+        return results.asker(message, caller, schema=shown)
+
+    def _shown_schema(self, definition: Definition, caller: Caller) -> bool:
         """Say whether the client may know an outputSchema that a refusal does not fit."""
-        if definition is None or "outputSchema" not in definition.document:
+        if "outputSchema" not in definition.document:
             return False
-        foreseen = definition.accepted and may_be_refused(
-            self._gate.policy, caller.server.name, definition.document
-        )
+        policy, server = self._gate.policy, caller.server.name
+        foreseen = definition.accepted and may_be_refused(policy, server, definition.document)
         return not foreseen
 
     # the ladder ----------------------------------------------------------------------------
 
     async def _judged(
-        self,
-        message: Message,
-        caller: Caller,
-        channel: Channel,
-        definition: Definition | None,
-        to: Asker,
+        self, message: Message, caller: Caller, channel: Channel, definition: Definition | None
     ) -> Document | Live:
-        number = 0
+        number, action = 0, None
         if rounds.is_ours(message.params.get(rounds.STATE)):
             call, number, action = await self._returned(message, caller, definition)
-            if action is not None and action.state not in PENDING:
-                return results.outcome(action, to)
         else:
             call = read_call(message, caller, definition)
-        submission = await self._gate.submit(call)
-        action = submission.action
-        if action.state not in PENDING or submission.relay or submission.failure:
-            return _at_once(submission, to)
+        if action is None or action.state in PENDING:
+            submission = await self._gate.submit(call)
+            action = submission.action
+            if submission.relay is not None:
+                return Live(relay=submission.relay, action=action)
+            if submission.failure is not None:
+                to = self._asker(message, caller, definition)
+                return results.failure(submission.failure, to, action)
+        to = self._asker(message, caller, definition)
+        if action.state not in PENDING:
+            return results.outcome(action, to)
         task = await self._task(action, message, caller)
         if task is not None:
             return task
@@ -291,14 +293,6 @@ def declares_tasks(caller: Caller) -> bool:
     """Say whether the client takes tasks in place of results."""
     extensions = caller.capabilities.get("extensions")
     return caller.modern and isinstance(extensions, dict) and TASKS in extensions
-
-
-def _at_once(submission: Submission, to: Asker) -> Document | Live:
-    if submission.relay is not None:
-        return _live(submission, to)
-    if submission.failure is not None:
-        return results.failure(submission.failure, to, submission.action)
-    return results.outcome(submission.action, to)
 
 
 def _live(submission: Submission, to: Asker) -> Live:

@@ -17,7 +17,7 @@ from ...core.messages import Message, write_message
 from ...ports import Definitions, Exchange
 from ...tasks import Tasks
 from .answers import response_in
-from .reading import headers_for
+from .headers import METHOD, NAME, PARAM, forwarded
 from .session import CAPABILITIES_KEY, VERSION_KEY, Caller
 
 LIST = "tools/list"
@@ -108,10 +108,10 @@ class Learner:
 def _headers(caller: Caller) -> tuple[tuple[str, str], ...]:
     """Return the caller's headers, saying of this message what they said of its own."""
     kept: list[tuple[str, str]] = []
-    for name, value in headers_for(caller):
-        if name.lower() == "mcp-method":
+    for name, value in forwarded(caller.headers, caller.server, modern=caller.modern):
+        if name.lower() == METHOD:
             kept.append((name, LIST))
-        elif name.lower() != "mcp-name" and not name.lower().startswith("mcp-param-"):
+        elif name.lower() != NAME and not name.lower().startswith(PARAM):
             kept.append((name, value))
     return tuple(kept)
 

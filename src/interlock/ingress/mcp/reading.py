@@ -17,7 +17,6 @@ from ...core.digest import seal
 from ...core.errors import MalformedCall, MalformedMessage
 from ...core.messages import (
     INVALID_PARAMS,
-    JSON_TYPE,
     TOOLS_CALL,
     Kind,
     Message,
@@ -25,13 +24,12 @@ from ...core.messages import (
     write_message,
 )
 from ...ports import Definition
-from ..wire import Fields, Settings, forwarded, stated
+from ..wire import Fields, stated
+from .headers import fields_of, forwarded
 from .session import Caller, Server
 
 OURS = "dev.interlock/"
 INVOCATION = "io.modelcontextprotocol/aiInvocation"
-MCP_HEADERS = frozenset({"accept", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-*"})
-"""Headers of a client that always pass; its session goes another way."""
 
 _HINTS = frozenset({"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"})
 _LONGEST = {"reason": 2000, "session": 200, "task": 8000}  #: characters, as of the headers
@@ -59,21 +57,17 @@ def read_call(message: Message, caller: Caller, definition: Definition | None) -
     if message.kind is not Kind.REQUEST:
         raise MalformedMessage(f"`{message.method}` must have an `id`: it is answered.")
     tool = _tool(message, caller, definition)
-    fields: dict[str, list[str]] = {}
-    for name, value in caller.headers:
-        fields.setdefault(name.lower(), []).append(value)
-    context = _context(message.meta, fields)
     return seal(
         ToolCall(
             agent=caller.agent,
             upstream=caller.server.name,
             method=message.method,
             target="/",
-            headers=headers_for(caller),
+            headers=forwarded(caller.headers, caller.server, modern=caller.modern),
             body=write_message(sent(message)),
             path="/",
             content=content_of(message),
-            context=context,
+            context=_context(message.meta, fields_of(caller.headers)),
             mcp=tool,
         )
     )
@@ -107,19 +101,6 @@ def hints(tool: Mapping[str, Any]) -> dict[str, bool]:
     if not isinstance(given, Mapping):
         return {}
     return {name: given[name] for name in _HINTS & given.keys() if isinstance(given[name], bool)}
-
-
-def headers_for(caller: Caller) -> tuple[tuple[str, str], ...]:
-    """Return the headers with which a message of *caller* goes to its server.
-
-    Raises:
-        MalformedCall: one that may be there only once is there again.
-    """
-    passing = Settings(
-        forward=caller.server.forward | MCP_HEADERS,
-        reserved=caller.server.reserved | {"content-type", "mcp-session-id"},
-    )
-    return (("Content-Type", JSON_TYPE), *forwarded(caller.headers, passing))
 
 
 def sent(message: Message) -> dict[str, Any]:
