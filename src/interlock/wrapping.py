@@ -13,12 +13,13 @@ import os
 import secrets
 import signal
 import stat
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from .aside import Aside
+from .core.errors import UpstreamUnreachable
 from .ingress.mcp.session import Server
 from .ingress.mcp.stdio import Conversation, Judging
 from .lines import CHUNK, lines
@@ -32,10 +33,10 @@ log = logging.getLogger("interlock.mcp")
 IMPORTING = 120.0  #: seconds that reading our own program may take
 ANSWERING = 1.0  #: seconds that answers under way get, once the client has no more to say
 PATIENCE = (2.0, 2.0)  #: seconds before the child is asked to end, and before it is killed
+GATE_SECONDS = 15.0  #: for the gate to finish its records and leave the store
 INSIST = 5.0  #: seconds after SIGTERM was passed on
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Ending = Coroutine[Any, Any, Any]
 Guarding = Callable[["Guarded"], AbstractAsyncContextManager[Judging]]
 
 
@@ -150,22 +151,27 @@ class _Wrapper:
     async def _end(self, server: asyncio.Task[None], gate: asyncio.Task[None]) -> int:
         """Let what is under way be answered, then end the child, then the gate."""
         if not server.done():
-            await self._unless_failed(gate, self._conversation.settle(ANSWERING))
+            if self._conversation.waiting:  # for the gate, to be judged
+                await asyncio.wait((gate, self._judging), return_when=asyncio.FIRST_COMPLETED)
+            await self._settled(gate)
         code = await self._child.stop(PATIENCE)
-        await stopped([server]) if not await _within(server, ANSWERING) else None
-        self._closing.set()
-        await self._conversation.settle(ANSWERING)
-        await self._unless_failed(gate, _within(gate, None))
+        if not await _within(server, ANSWERING):
+            await stopped([server])  # others hold the pipe of a child that has ended
+        if self._judging.done():
+            self._closing.set()
+            await _within(gate, GATE_SECONDS)
+        else:
+            await stopped([gate])
+            self._judging.set_exception(UpstreamUnreachable("The server ended; nothing was sent."))
+            self._judging.exception()  # maybe nobody waits for it
+        await self._settled(gate)
         await self._out.close()
         return code
 
-    async def _unless_failed(
-        self, gate: asyncio.Task[None], work: Coroutine[Any, Any, Any]
-    ) -> None:
-        doing = self._tasks.spawn(work, "ending")
-        await asyncio.wait((gate, doing), return_when=asyncio.FIRST_COMPLETED)
-        await stopped([doing])
-        if gate.done():
+    async def _settled(self, gate: asyncio.Task[None]) -> None:
+        """Wait until what can be answered is. Raises what the gate failed with."""
+        await self._conversation.settle(ANSWERING)
+        if gate.done() and not gate.cancelled():
             await gate
 
     async def _guard(self, guarded: Guarded) -> None:
@@ -267,7 +273,7 @@ class _Outlet:
 
 
 @contextlib.asynccontextmanager
-async def _opened_input() -> Any:
+async def _opened_input() -> AsyncIterator[Callable[[int], Awaitable[bytes]]]:
     """Yield how to read standard input, which may be a pipe, a terminal or a file."""
     loop = asyncio.get_running_loop()
     if not _is_stream(0):
@@ -288,5 +294,6 @@ async def _opened_input() -> Any:
 
 
 def _is_stream(fd: int) -> bool:
+    """Say whether it can be waited for: /dev/null and files are always ready."""
     mode = os.fstat(fd).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)

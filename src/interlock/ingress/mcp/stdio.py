@@ -265,9 +265,11 @@ class Conversation:
         except MalformedMessage as error:
             document = malformed(error, message.id)
         except Exception as error:  # outermost: whatever it is, the client is not left waiting
-            if not isinstance(error, InterlockError):
+            text = "Interlock failed while it judged this call; what became of it is in its log."
+            if isinstance(error, InterlockError):
+                text = error.detail
+            else:
                 log.exception("a call could not be judged")
-            text = "Interlock could not judge this call; see its log. Nothing is known to have run."
             document = refused(text, message.id, INTERNAL_ERROR)
         await self._answer(message, document)
 
@@ -342,6 +344,11 @@ class Conversation:
         )
         found = _addressed_edges(line)
         await self._send(refused(text, found, INVALID_REQUEST))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether answers of ours are under way."""
+        return len(self._tasks) > 0
 
     async def settle(self, seconds: float) -> int:
         """Wait until every request is answered that is judged; return how many are not."""
