@@ -129,7 +129,11 @@ class McpEndpoint:
             return await self._handled(await self._admitted(request, admission))
         except InterlockError as error:
             return self._refusal(error, None)
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
+            if request.transport is not None and not request.transport.is_closing():
+                raise
+            return web.Response()  # the client has left, as it may: nobody reads this
+        except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("refused a request of MCP because of an unexpected error")

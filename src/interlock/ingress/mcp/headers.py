@@ -51,10 +51,9 @@ def fields_of(headers: Headers) -> dict[str, list[str]]:
 def version_of(message: Message | None, fields: Fields) -> str:
     """Return the protocol version that a request says it is of; empty where it says none."""
     told = message.meta.get(VERSION_KEY) if message is not None else None
-    for version in (told, *fields.get(VERSION, ())):
-        if isinstance(version, str) and _DATED.fullmatch(version):
-            return version
-    return ""
+    if isinstance(told, str):
+        return told
+    return next((version for version in fields.get(VERSION, ()) if _DATED.fullmatch(version)), "")
 
 
 def session_of(fields: Fields) -> str:
@@ -77,10 +76,10 @@ def check(message: Message, fields: Fields) -> None:
     Raises:
         MalformedMessage: they say something else; `code` is that of HeaderMismatch.
     """
-    said = fields.get(VERSION, [])
-    told = message.meta.get(VERSION_KEY)
-    if not any(_modern(version) for version in (told, *said)):
-        return  # of an older version: these headers mean nothing
+    said, told = fields.get(VERSION, []), message.meta.get(VERSION_KEY)
+    older = told is None or _is_older(told)
+    if older and not any(_DATED.fullmatch(each) and each >= MODERN for each in said):
+        return  # in its version these headers mean nothing
     for name in (VERSION, METHOD, NAME):
         if len(fields.get(name, ())) > 1:
             raise _mismatch(f"`{_spelt(name)}` is there more than once")
@@ -93,8 +92,8 @@ def check(message: Message, fields: Fields) -> None:
         _check_name(message, fields.get(NAME, []))
 
 
-def _modern(version: object) -> bool:
-    return isinstance(version, str) and bool(_DATED.fullmatch(version)) and version >= MODERN
+def _is_older(version: object) -> bool:
+    return isinstance(version, str) and bool(_DATED.fullmatch(version)) and version < MODERN
 
 
 def _check_method(message: Message, said: list[str]) -> None:

@@ -150,10 +150,6 @@ async def pass_changed(
     return await reply.say(document, answer.status, without_body(answer))
 
 
-def _saying(event: Event, before: Document, after: Document) -> Event:
-    return event if after is before else event.saying(write_message(after))
-
-
 def _is_message(body: bytes) -> bool:
     try:
         read_message(body)
@@ -171,15 +167,15 @@ async def _pass_events(
     lost = UpstreamLost(_ENDED)
     try:
         async for event in _events(answer, reader):
-            document = _message_in(event)
-            if document is None:
+            given = _messages_in(event)
+            responded = responded or any("method" not in each for each in given)
+            changed = [await change(each) for each in given]
+            if all(a is b for a, b in zip(given, changed, strict=True)):
                 await reply.pipe(written(event))
                 continue
-            changed = await change(document)
-            responded = responded or "method" not in document
-            if changed is not None:
-                same = changed is document
-                await reply.write(written(event if same else event.saying(write_message(changed))))
+            for each in changed:
+                if each is not None:
+                    await reply.pipe(written(event.saying(write_message(each))))
     except UpstreamLost as broken:
         lost = broken
         if told is None or responded or reader.resumable:
@@ -195,16 +191,16 @@ async def _events(answer: Coming, reader: Reader) -> AsyncIterator[Event]:
             yield event
 
 
-def _message_in(event: Event) -> Document | None:
-    """Return the message that an event carries; None where it carries none that can be read."""
+def _messages_in(event: Event) -> list[Document]:
+    """Return the messages that an event carries: one, or in 2025-03-26 several."""
     data = event.data
     if data is None or event.name != b"message":
-        return None
+        return []
     try:
-        document = json.loads(data)
+        said = json.loads(data)
     except (ValueError, RecursionError):
-        return None  # what we cannot read, the client cannot: it says so itself
-    return document if isinstance(document, dict) else None
+        return []  # what we cannot read, the client cannot: it says so itself
+    return [each for each in (said if isinstance(said, list) else [said]) if isinstance(each, dict)]
 
 
 def _read(body: bytes) -> Message:
