@@ -121,6 +121,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             stack.push_async_callback(close)
         definitions = definitions_of(config, store, keys)
         await definitions.refresh()
+        metrics.count_waiting_definitions(definitions.waiting)
         gate = Gate(
             policy=policy,
             store=store,
@@ -388,6 +389,7 @@ async def _people(
         url=config.people_url,
         upstreams=_addresses(config),
         definitions=definitions,
+        definition_accepted=metrics.definition_accepted,
         hosts=frozenset(host.lower() for host in config.people.hosts),
         listen=store.listen,
         revealed=metrics.revealed,

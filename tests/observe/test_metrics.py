@@ -157,3 +157,12 @@ def test_reveals_are_counted() -> None:
     metrics = Metrics()
     metrics.revealed()
     assert b"interlock_reveals_total 1.0" in metrics.render()
+
+
+def test_definitions_that_wait_and_that_were_accepted_are_counted() -> None:
+    metrics, waiting = Metrics(), [3]
+    metrics.count_waiting_definitions(lambda: len(waiting))
+    metrics.definition_accepted()
+    text = metrics.render()
+    assert b"interlock_definitions_waiting 1.0" in text
+    assert b"interlock_definitions_accepted_total 1.0" in text

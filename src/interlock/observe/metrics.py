@@ -6,7 +6,7 @@ of an agent: tools are catalogue ids or `unknown`, upstreams are configured name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -114,6 +114,16 @@ class Metrics:
             "interlock_unknown_open", "Unknown outcomes that nobody settled", registry=registry
         )
         self._up = Gauge("interlock_store_up", "1 where the store answers", registry=registry)
+        self._definitions = Gauge(
+            "interlock_definitions_waiting",
+            "Tools of MCP servers that are new or changed, and that nobody accepted",
+            registry=registry,
+        )
+        self._accepted = Counter(
+            "interlock_definitions_accepted",
+            "Definitions of MCP tools that people accepted",
+            registry=registry,
+        )
         self._policy = Info("interlock_policy", "The policy in force", registry=registry)
         self._reloads = Counter(
             "interlock_policy_reloads",
@@ -202,6 +212,13 @@ class Metrics:
 
     def revealed(self) -> None:
         self._reveals.inc()
+
+    def definition_accepted(self) -> None:
+        self._accepted.inc()
+
+    def count_waiting_definitions(self, waiting: Callable[[], int]) -> None:
+        """Have the gauge of tools that wait say what *waiting* says whenever it is read."""
+        self._definitions.set_function(waiting)
 
     def shadowed(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return, by rule and level asked for, how often: at all, and for more than was given."""
