@@ -53,12 +53,20 @@ def surely_denied(
     entry = _entry(policy, call)
     if entry is None:
         return policy.unknown_tool.level is Level.DENY or _always(policy.unknown_rules)
-    if entry.shadow:
-        return _always(entry.rules)
+    known = claims.accepted(call, entry)
+    if not known and policy.unknown_tool.level is Level.DENY:
+        return True
+    if _always(entry.rules):
+        return True
+    return not (known and entry.shadow) and _best(policy, call, entry) is Level.DENY
+
+
+def _best(policy: PolicySet, call: ToolCall, entry: Tool) -> Level:
+    """Return the least level of any call of *entry*, signals aside."""
     sure = [rule for rule in entry.rules if rule.when is None and not rule.shadow]
     stake = max((*map(_least, entry.facets), *(rule.stake for rule in sure)), default=Stake.LOW)
     raised = (claims.reversibility(call, entry), *(rule.reversibility for rule in sure))
-    return _always(entry.rules) or policy.matrix[max(raised)][stake] is Level.DENY
+    return policy.matrix[max(raised)][stake]
 
 
 def _call(server: str, tool: Mapping[str, Any], accepted: bool) -> ToolCall:
@@ -78,12 +86,9 @@ def _call(server: str, tool: Mapping[str, Any], accepted: bool) -> ToolCall:
 
 
 def _entry(policy: PolicySet, call: ToolCall) -> Tool | None:
-    """Return the entry that judges *call*; None: it counts as unknown."""
+    """Return the entry that names the tool, accepted or not; None: there is none."""
     found = policy.catalogue.find(call)
-    if not isinstance(found, Found):
-        return None
-    entry = policy.tools[found.tool]
-    return entry if claims.accepted(call, entry) else None
+    return policy.tools[found.tool] if isinstance(found, Found) else None
 
 
 def _worst(policy: PolicySet, call: ToolCall) -> Level:
@@ -92,21 +97,31 @@ def _worst(policy: PolicySet, call: ToolCall) -> Level:
     entry = _entry(policy, call)
     if entry is None:
         floor = _floor(policy.unknown_rules, policy.unknown_limits)
-        level = max(floor, policy.unknown_tool.level, Level.NOTIFY)
-        return _remembered(policy, _raised(level, _steps_of_risk(policy)))
-    floor = _floor(entry.rules, entry.limits)
-    if entry.shadow:
-        return floor
-    if entry.invalid is not None:  # arguments that do not fit are denied
+        level = _raised(_unknown(policy, floor), _steps_of_risk(policy))
+    elif not claims.accepted(call, entry):
+        level = _unknown(policy, _worst_known(policy, call, entry))
+    elif entry.shadow:
+        return _floor(entry.rules, entry.limits)
+    elif entry.invalid is not None:  # arguments that do not fit are denied
         return Level.DENY
+    else:
+        level = _worst_known(policy, call, entry)
+    return _remembered(policy, level)
+
+
+def _unknown(policy: PolicySet, level: Level) -> Level:
+    return max(level, policy.unknown_tool.level, Level.NOTIFY)
+
+
+def _worst_known(policy: PolicySet, call: ToolCall, entry: Tool) -> Level:
     rules = [rule for rule in entry.rules if not rule.shadow]
     stake = max((*map(_most, entry.facets), *(rule.stake for rule in rules)), default=Stake.LOW)
-    reversibility = max(claims.reversibility(call, entry), *(r.reversibility for r in rules), 0)
-    level = max(policy.matrix[reversibility][stake], floor)
-    steps = _steps(policy, stake) + _steps_of_risk(policy)
-    if level is Level.ALLOW and reversibility == Reversibility.READ_ONLY:
-        steps = 0
-    return _remembered(policy, _raised(level, steps))
+    raised = (claims.reversibility(call, entry), *(rule.reversibility for rule in rules))
+    reversibility = max(raised)
+    level = max(policy.matrix[reversibility][stake], _floor(entry.rules, entry.limits))
+    if level is Level.ALLOW and reversibility is Reversibility.READ_ONLY:
+        return level  # nothing raises what is allowed and changes nothing
+    return _raised(level, _steps(policy, stake) + _steps_of_risk(policy))
 
 
 def _floor(rules: Iterable[Rule], limits: Iterable[Limit]) -> Level:

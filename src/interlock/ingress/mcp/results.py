@@ -79,6 +79,9 @@ def outcome(action: Action, to: Asker) -> Document:
         found = answers.stored(action)
         if found is not None:
             return answers.readdressed(found, action, to.id, tell_edits=to.tell_edits)
+        if action.answer is None or action.answer.kept:  # an answer, but no result
+            unclear = {CALL: {**call_facts(action), "executed": "unknown"}, DISPOSITION: FAILED}
+            return told(sentence(action), unclear, to)
     return told(sentence(action, waits=to.waits), meta(action), to)
 
 
