@@ -43,6 +43,7 @@ from . import headers as of
 from . import results, sampling
 from .connections import Session, Sessions
 from .exchanging import Amending, Exchanges
+from .legacy import LegacyStreams
 from .reading import is_judged
 from .replying import Reply, whole
 from .session import (
@@ -114,8 +115,10 @@ class McpEndpoint:
         read_on: Callable[[Relay], None],
         refused: Callable[[str], None],
         sessions: Sessions | None = None,
+        legacy: LegacyStreams | None = None,
     ) -> None:
         self._servers = servers
+        self._legacy = legacy
         self._calls = calls
         self._definitions = definitions
         self._holding = holding
@@ -147,6 +150,8 @@ class McpEndpoint:
         headers = headers_of(request)
         agent = await admission.agent(headers)
         named = _PATH.match(request.raw_path)
+        if named is None and self._legacy is not None:
+            named = self._legacy.named(request.raw_path)
         server = self._servers.get(named[1]) if named else None
         if server is None:
             known = ", ".join(sorted(self._servers)) or "none"
@@ -163,6 +168,8 @@ class McpEndpoint:
         )
 
     async def _handled(self, asked: _Request) -> web.StreamResponse:
+        if self._legacy is not None and self._legacy.serves(asked.server):
+            return await self._legacy.handle(asked.http, asked.server, asked.agent, asked.headers)
         if asked.http.method == "POST":
             return await self._post(asked)
         if asked.http.method not in _ALLOWED:

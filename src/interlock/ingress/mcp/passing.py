@@ -167,15 +167,7 @@ async def _pass_events(
     lost = UpstreamLost(_ENDED)
     try:
         async for event in _events(answer, reader):
-            given = _messages_in(event)
-            responded = responded or any("method" not in each for each in given)
-            changed = [await change(each) for each in given]
-            if all(a is b for a, b in zip(given, changed, strict=True)):
-                await reply.pipe(written(event))
-                continue
-            for each in changed:
-                if each is not None:
-                    await reply.pipe(written(event.saying(write_message(each))))
+            responded = await _pipe(reply, event, change) or responded
     except UpstreamLost as broken:
         lost = broken
         if told is None or responded or reader.resumable:
@@ -183,6 +175,19 @@ async def _pass_events(
     if told is None or responded or reader.resumable:
         return await reply.end()
     return await reply.say(told(lost))
+
+
+async def _pipe(reply: Reply, event: Event, change: Change) -> bool:
+    """Write an event as it is changed; return whether it held a response."""
+    given = _messages_in(event)
+    changed = [await change(each) for each in given]
+    if all(a is b for a, b in zip(given, changed, strict=True)):
+        await reply.pipe(written(event))
+    else:
+        for each in changed:
+            if each is not None:
+                await reply.pipe(written(event.saying(write_message(each))))
+    return any("method" not in each for each in given)
 
 
 async def _events(answer: Coming, reader: Reader) -> AsyncIterator[Event]:
