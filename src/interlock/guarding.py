@@ -22,7 +22,7 @@ from .core.events import Event
 from .core.identity import Kind
 from .doctor import refuse, weak_ground
 from .gate import Gate
-from .ingress.mcp.amending import Amendments
+from .ingress.mcp.amending import Listings
 from .ingress.mcp.calls import Calls
 from .ingress.mcp.stdio import Judging
 from .keyfiles import derived_keys, ensure_operator_keys
@@ -111,7 +111,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             agent=agent,
             holding=holding_of(config)(agent.id),
             calls=calls,
-            listing=Amendments(gate, definitions, tasks=False),
+            listing=Listings(gate, definitions, calls.learner),
         )
 
 

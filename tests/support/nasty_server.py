@@ -86,6 +86,11 @@ def ask(message: Message) -> None:
     text(message["id"], json.dumps(hear()))
 
 
+def keep(message: Message) -> None:
+    KEPT.append(message)
+    say({"method": "notifications/kept"})
+
+
 def release(message: Message) -> None:
     for kept in KEPT:
         text(kept["id"], "released")
@@ -122,7 +127,7 @@ TOOLS: dict[str, Callable[[Message], None]] = {
     "flood": flood,
     "progress": progress,
     "ask": ask,
-    "keep": KEPT.append,
+    "keep": keep,
     "release": release,
     "twice": twice,
     "huge": huge,

@@ -28,9 +28,7 @@ class Wrapper(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(
-    cls=Wrapper, invoke_without_command=True, subcommand_metavar="-- COMMAND [ARGS]..."
-)
+@click.group(cls=Wrapper, invoke_without_command=True, subcommand_metavar="-- COMMAND [ARGS]...")
 @click.option("--server", "-s", metavar="NAME", help="The server's name in the configuration.")
 @config_option
 @click.option("--agent", metavar="ID", help="Which agent the client is. Else: see below.")
