@@ -256,6 +256,26 @@ async def test_a_request_that_others_share_takes_nothing_back(talk: Start) -> No
     await asyncio.gather(*both)
 
 
+async def test_an_id_that_two_requests_share_cancels_neither(talk: Start) -> None:
+    client = talk(holding=A_MINUTE)
+    message = client.message(arguments={"path": "a"})
+    other = client.message(arguments={"path": "b"})
+    same = message_of({**other.document, "id": message.id})
+    both = [client.start(client.send(each)) for each in (message, same)]
+    while len(client.calls._waiting._count) < 2:
+        await asyncio.sleep(0.005)
+    notice = message_of(
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+    )
+
+    assert not await client.calls.cancelled(notice, client.caller)
+
+    held = (await client.gate.store.held(None, 10)).actions
+    for action in held:
+        await client.world.says(action, verdict=Verdict.REJECT)
+    assert len(held) == 2 and len(await asyncio.gather(*both)) == 2
+
+
 @pytest.mark.parametrize(("version", "waits"), [("2025-11-25", True), (MODERN, False)])
 async def test_a_lost_connection_ends_the_wait_in_the_modern_era_only(
     talk: Start, version: str, waits: bool

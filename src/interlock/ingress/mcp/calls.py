@@ -246,13 +246,12 @@ class Calls:
     ) -> Document | Live:
         if action.state in PENDING:
             seconds = seconds if channel.streams else min(seconds, SILENT)
-            submission = await self._waiting.follow(action, message, caller, channel, seconds)
+            alone = answers.may_need_asker(action)
+            wait = self._waiting.settle if alone else self._waiting.follow
+            submission = await wait(action, message, caller, channel, seconds)
             action = submission.action
             if submission.relay is not None:
-                if not answers.may_need_asker(action):
-                    return _live(submission, to)
-                self._gate.read_on(submission.relay)
-                action = await self._gate.wait(action, seconds)
+                return _live(submission, to)
             if action.state in PENDING:
                 await self._waiting.told(action)
         return answers.for_own_tool(results.outcome(action, to), action) or results.told(

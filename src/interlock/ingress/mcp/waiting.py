@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from ...core.actions import Action
 from ...core.errors import StateUnavailable, StoreUnavailable
@@ -30,7 +30,7 @@ class Waiting:
     def __init__(self, gate: Gate, running: Tasks) -> None:
         self._gate = gate
         self._running = running
-        self._open: dict[Key, str] = {}  #: request -> action
+        self._open: dict[Key, list[str]] = {}  #: requests of this id -> their actions
         self._count: dict[str, int] = {}  #: action -> requests that wait for it
 
     async def follow(
@@ -41,12 +41,25 @@ class Waiting:
         Raises:
             StateUnavailable: what becomes of it cannot be read.
         """
+        async with self._kept(action, message, caller, channel):
+            return await self._gate.follow(action, seconds)
+
+    async def settle(
+        self, action: Action, message: Message, caller: Caller, channel: Channel, seconds: float
+    ) -> Submission:
+        """Wait for *action* until its answer is recorded. Raises as `follow`."""
+        async with self._kept(action, message, caller, channel):
+            return Submission(action=await self._gate.wait(action, seconds))
+
+    @asynccontextmanager
+    async def _kept(
+        self, action: Action, message: Message, caller: Caller, channel: Channel
+    ) -> AsyncIterator[None]:
+        to = results.asker(message, caller)
         with self._counted(action.id):
-            keeping = self._running.spawn(
-                self._keep(action, results.asker(message, caller), channel), f"keep-{action.id}"
-            )
+            keeping = self._running.spawn(self._keep(action, to, channel), f"keep-{action.id}")
             try:
-                return await self._gate.follow(action, seconds)
+                yield
             except StoreUnavailable as error:  # it may have been decided and sent meanwhile
                 raise StateUnavailable from error
             except asyncio.CancelledError:
@@ -91,18 +104,25 @@ class Waiting:
     def named(self, message: Message, caller: Caller, action: Action) -> Iterator[None]:
         """Within it, the request can be cancelled by its id, which takes the call back."""
         key = _key(message.id, caller)
-        kept = len(self._open) < MOST
-        if kept:
-            self._open[key] = action.id
+        if len(self._open) >= MOST:
+            yield
+            return
+        actions = self._open.setdefault(key, [])
+        actions.append(action.id)
         try:
             yield
         finally:
-            if kept:
-                self._open.pop(key, None)
+            actions.remove(action.id)
+            if not actions:
+                del self._open[key]
 
     def waits_for(self, given: object, caller: Caller) -> str | None:
-        """Return the id of the action for which the request *given* of *caller* waits here."""
-        return self._open.get(_key(given, caller))
+        """Return the id of the action for which the request *given* of *caller* waits here.
+
+        None too where clients without sessions use one id for two: nobody can tell which is meant.
+        """
+        actions = set(self._open.get(_key(given, caller), ()))
+        return actions.pop() if len(actions) == 1 else None
 
     def others_wait(self, action_id: str) -> bool:
         """Say whether more than one request waits for an action here."""
