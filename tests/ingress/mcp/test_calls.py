@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import State, Verdict
+from interlock.core.digest import fingerprint
 from interlock.core.errors import MalformedCall, UpstreamLost, UpstreamUnreachable
 from interlock.core.messages import message_of
 from interlock.ingress.mcp import waiting
+from interlock.ingress.mcp.reading import read_call
+from interlock.ingress.mcp.rounds import Round, issue
 from interlock.ingress.mcp.session import MODERN, Holding
 from interlock.ports import Limits
 from interlock.store.redis import RedisStore
-from tests.ingress.mcp.conversation import Talk, text
+from tests.ingress.mcp.conversation import KEY, Talk, text
 from tests.support.stores import Server, fresh_prefix
 
 A_MINUTE = Holding(seconds=60.0)
@@ -390,6 +393,30 @@ async def test_a_token_that_is_too_old_counts_as_none(talk: Start) -> None:
 
     assert answer["result"]["resultType"] == "input_required" and client.files.ran == []
     await client.held()
+
+
+@pytest.mark.parametrize("continues", [True, False])
+async def test_a_token_of_a_call_that_is_forgotten_runs_nothing_unjudged(
+    talk: Start, continues: bool
+) -> None:
+    client = talk(holding=ROUNDS, version=MODERN)
+    call = read_call(client.message(), client.caller, None)
+    held = Round(
+        action="gone",
+        fingerprint=fingerprint(call),
+        number=1,
+        expires=client.clock.now + 1,
+        continues=continues,
+    )
+    message = client.message(requestState=issue(held, "bot", "files", KEY))
+
+    if continues:
+        with pytest.raises(MalformedCall, match="has lapsed"):
+            await client.send(message)
+    else:
+        assert (await client.send(message))["result"]["resultType"] == "input_required"
+        await client.held()
+    assert client.files.ran == []
 
 
 # own tools ---------------------------------------------------------------------------------

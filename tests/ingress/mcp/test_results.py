@@ -255,6 +255,23 @@ def test_of_an_edited_call_the_model_is_told_first_what_ran() -> None:
     assert result["_meta"]["dev.interlock/edited"]["arguments"] == {"path": "a"}
 
 
+def test_long_arguments_are_told_in_part() -> None:
+    action = an_edit()
+    call = replace(action.call, body=call_envelope("write", {"text": "x" * 9000}))
+
+    result = results.outcome(replace(action, call=call), TO)["result"]
+
+    assert len(result["content"][0]["text"]) < 4500
+    assert len(result["_meta"]["dev.interlock/edited"]["arguments"]["text"]) == 9000
+
+
+def test_what_makes_a_client_come_back_is_valid() -> None:
+    answer = results.come_back(replace(TO, modern=True), "state")
+
+    validate_server_result("tools/call", "2026-07-28", answer["result"])
+    assert "inputRequests" not in answer["result"]
+
+
 def test_an_edit_is_not_told_where_settings_say_so() -> None:
     assert results.outcome(an_edit(), replace(TO, tell_edits=False))["result"] == PLAIN
 

@@ -17,6 +17,7 @@ from ..problems import said
 from .session import VERSION_KEY, Document, Live
 
 EDITED = "dev.interlock/edited"
+_SHOWN = 4000  #: characters of edited arguments that a model is told; `_meta` has them all
 _LINES = re.compile(r"\r\n|\n|\r")
 
 
@@ -150,6 +151,8 @@ def _told_first(result: dict[str, Any], ran: Mapping[str, Any]) -> dict[str, Any
     if not isinstance(content, list):
         return {**result, "_meta": meta}
     words = json.dumps(ran["arguments"], ensure_ascii=False)
+    if len(words) > _SHOWN:
+        words = f"{words[:_SHOWN]}... ({len(words)} characters in all)"
     why = f" Their reason: {said(ran['reason'])}." if ran["reason"].strip() else ""
     text = (
         f"A person changed this call before it ran.{why} Do not send your original call again."

@@ -158,10 +158,10 @@ class Calls:
         action = submission.action
         if submission.relay is not None:
             return _live(submission, to)
-        if action.state in PENDING:
-            await self._waiting.told(action)
         if number < more and action.state in PENDING and not _unsent(action):
             return results.come_back(to, self._token(action, number + 1, caller))
+        if action.state in PENDING:
+            await self._waiting.told(action)
         return results.outcome(action, to)
 
     # rounds --------------------------------------------------------------------------------
