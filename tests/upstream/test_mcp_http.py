@@ -185,7 +185,11 @@ async def test_statuses_of_the_server_are_left_to_whoever_asked(place: Place) ->
         return web.Response(status=404)
 
     place.script = gone
-    assert (await place.upstream().send(a_call())).status == 404
+    upstream = place.upstream()
+    assert (await upstream.pass_on(a_call("GET", b""))).status == 404
+    assert not upstream.forgot("s-1")  # its client is told
+    assert (await upstream.send(a_call())).status == 404
+    assert (upstream.forgot("s-1"), upstream.forgot("s-1")) == (True, False)
 
 
 @pytest.mark.parametrize(

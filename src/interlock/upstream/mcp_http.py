@@ -7,6 +7,7 @@ call waiting. Source: MCP 2025-03-26 to 2026-07-28, "Transports".
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import replace
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -22,6 +23,7 @@ SESSION = "Mcp-Session-Id"
 _OURS = frozenset({"content-type", SESSION.lower()})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _UNREAD = frozenset({307, 308})  # the request is to be sent elsewhere, as it is: it was not taken
+_FORGOTTEN = 10_000  # sessions; the oldest go first
 _BOTH = ("Accept", "application/json, text/event-stream")
 _JSON = ("Content-Type", "application/json")
 
@@ -39,6 +41,7 @@ class McpHttpUpstream:
         self._given = parts.path or "/"
         self._path = ""  #: where the server really is; empty: not found out yet
         self._finding = asyncio.Lock()
+        self._gone: OrderedDict[str, None] = OrderedDict()
         here = replace(settings, url=f"{parts.scheme}://{parts.netloc}")
         self._calls = HttpUpstream(here, resolver=resolver)
         self._streams = HttpUpstream(replace(here, read_s=0), resolver=resolver)  # 0: any silence
@@ -57,7 +60,23 @@ class McpHttpUpstream:
         headers = (*_without(call.headers, _OURS | {"accept"}), _JSON, _BOTH)
         path = self._path or await self._found(call)
         sent = replace(call, method="POST", target=path, headers=_on_session(call, headers))
-        return await self._taken(await self._calls.send(sent))
+        exchange = await self._taken(await self._calls.send(sent))
+        if exchange.status == 404 and call.mcp is not None and call.mcp.session:
+            self._gone[call.mcp.session] = None
+            if len(self._gone) > _FORGOTTEN:
+                self._gone.popitem(last=False)
+        return exchange
+
+    def forgot(self, session: str) -> bool:
+        """Say, once, that the server has ended a session, which its client may not know yet.
+
+        A call that waited for people is sent when its caller may have gone, so that the 404 by
+        which servers say so reaches nobody.
+        """
+        if session not in self._gone:
+            return False
+        del self._gone[session]
+        return True
 
     async def pass_on(self, call: ToolCall) -> HttpExchange:
         """Pass on what runs no tool. Raises as `send`; no silence ends the answer."""

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from interlock.core.messages import Message
 from interlock.ingress.http import AgentsListener, server
+from interlock.ingress.mcp.amending import Listings
 from interlock.ingress.mcp.calls import Calls
 from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.session import Caller, Document, Holding, Server
@@ -43,6 +44,18 @@ tools:
   - id: shop.buy
     description: Buys.
     mcp: {server: shop, tool: buy}
+    args_schema: {type: object}
+    reversibility: irreversible
+    facets: {data: internal}
+  - id: shop.tests
+    description: What the conformance fixture serves.
+    mcp: {server: shop, tool: "test_*"}
+    args_schema: {type: object}
+    reversibility: read_only
+    facets: {data: public}
+  - id: shop.held
+    description: One of them waits.
+    mcp: {server: shop, tool: test_simple_text}
     args_schema: {type: object}
     reversibility: irreversible
     facets: {data: internal}
@@ -158,6 +171,7 @@ class Front:
         self.holding = settings.pop("holding", Holding(seconds=0))
         self._store, self._settings = store, settings
         self._listener = settings.pop("listener", {})
+        self._real = settings.pop("real", "")  #: the URL of a server that is no script
 
     @property
     def sent(self) -> list[str]:
@@ -167,7 +181,7 @@ class Front:
     async def start(self) -> None:
         self._up = web.Server(self._play, handler_cancellation=True)  # type: ignore[arg-type]
         self._up_site = await _listen(self._up)
-        self.url = f"http://127.0.0.1:{_port(self._up_site)}/mcp"
+        self.url = self._real or f"http://127.0.0.1:{_port(self._up_site)}/mcp"
         self.upstream = McpHttpUpstream(HttpSettings(url=self.url, allow_private=True, read_s=5))
         self.world = World(
             self._store,
@@ -176,14 +190,17 @@ class Front:
             definitions=self.definitions,
             ids=RandomIds(),
         )
-        await self.definitions.listed("shop", TOOLS, whole=True)
+        if not self._real:
+            await self.definitions.listed("shop", TOOLS, whole=True)
         self.calls = Calls(self.world.gate, self.definitions, b"k" * 32, NoonClock())
         self.shop = Server(name="shop", upstream=self.upstream, **self._settings)
         self.endpoint = McpEndpoint(
             servers={"shop": self.shop},
             calls=self.calls,
             definitions=self.definitions,
-            listing=self.listing,
+            listing=Listings(self.world.gate, self.definitions, self.calls.learner)
+            if self._real
+            else self.listing,
             holding=lambda agent: self.holding,
             read_on=self.world.gate.read_on,
             refused=self.refused.append,

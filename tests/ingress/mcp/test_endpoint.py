@@ -18,6 +18,7 @@ from tests.ingress.mcp.front import (
     Front,
     call,
     event,
+    events_in,
     modern,
     request,
     result,
@@ -200,6 +201,109 @@ async def test_a_held_call_is_answered_in_its_stream_once_it_is_approved(
     assert (answer[-1] if isinstance(answer, list) else answer) == result(
         {"id": 7}, did="tools/call"
     )
+
+
+async def held(front: Front) -> None:
+    while not (await front._store.held(None, 1)).actions:
+        await asyncio.sleep(0)
+
+
+async def test_a_sign_of_life_begins_the_stream_and_the_answer_ends_it(
+    fronts: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.ingress.mcp.waiting.KEEP", 0.01)
+    front = await fronts(holding=Holding(seconds=30))
+    document = call("buy", 7)
+    document["params"]["_meta"] = {"progressToken": "p"}
+    async with front.open("POST", document) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        first = await answer.content.readuntil(b"\n\n")
+        assert b'"progressToken":"p"' in first
+        await front.approve()
+        assert events_in(await answer.read())[-1] == result({"id": 7}, did="tools/call")
+
+
+async def test_a_session_that_died_while_people_decided_is_told(
+    fronts: Callable[..., Any],
+) -> None:
+    front = await fronts(holding=Holding(seconds=30))
+    front.script = gone
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_approve_once_held(front))
+        waiting = group.create_task(front.post(call("buy", 7), headers=SESSION))
+    assert waiting.result()[0] == 404
+    front.asked.clear()
+    status, _, answer = await front.post(call("buy", 8), headers=SESSION)
+    assert status == 404 and "initialize a new one" in answer["error"]["message"]
+    assert front.asked == []
+
+
+async def test_a_session_that_died_is_told_in_the_stream_where_that_has_begun(
+    fronts: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.ingress.mcp.waiting.KEEP", 0.01)
+    front = await fronts(holding=Holding(seconds=30))
+    front.script = gone
+    async with front.open("POST", call("buy", 7), headers=SESSION) as answer:
+        await answer.content.readuntil(b"\n\n")
+        await front.approve()
+        (told,) = events_in(await answer.read())
+    assert told["id"] == 7 and "HTTP 404" in told["error"]["message"]
+
+
+async def gone(http: web.Request, message: Any) -> web.StreamResponse:
+    return said({"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": "?"}}, 404)
+
+
+async def test_who_asks_again_gets_the_stream_with_its_own_id(
+    fronts: Callable[..., Any],
+) -> None:
+    front = await fronts(holding=Holding(seconds=0))
+    note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}
+
+    async def events(http: web.Request, message: Any) -> web.StreamResponse:
+        return await stream(http, event(note), event(result(message, n=1)))
+
+    front.script = events
+    await front.post(call("buy", 7))
+    front.holding = Holding(seconds=30)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(front.post(call("buy", 8)))
+        while not front.calls._waiting._open:
+            await asyncio.sleep(0)
+        await front.approve()
+    _, _, answer = waiting.result()
+    assert answer == [note, result({"id": 8}, n=1)]
+    assert len(front.asked) == 1
+
+
+async def test_an_older_client_that_leaves_finds_its_answer_when_it_asks_again(
+    fronts: Callable[..., Any],
+) -> None:
+    front = await fronts(holding=Holding(seconds=30))
+    go_on = asyncio.Event()
+
+    async def slow(http: web.Request, message: Any) -> web.StreamResponse:
+        response = await stream(http, b": working\n\n", end=False)
+        await go_on.wait()
+        await response.write(event(result(message, n=1)))
+        return response
+
+    front.script = slow
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_approve_once_held(front))
+        async with front.open("POST", call("buy", 7)) as answer:
+            assert await answer.content.readuntil(b"\n\n") == b": working\n\n"
+            answer.close()
+    go_on.set()
+    _, _, answer = await front.post(call("buy", 8))
+    assert answer == result({"id": 8}, n=1)
+    assert len(front.asked) == 1
+
+
+async def _approve_once_held(front: Front) -> None:
+    await held(front)
+    await front.approve()
 
 
 @pytest.mark.parametrize(

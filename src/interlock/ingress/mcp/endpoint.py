@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -75,6 +75,14 @@ class Answering(Protocol):
 
     async def cancelled(self, message: Message, caller: Caller) -> bool:
         """Take a held request back that a notification names; say whether that is all to do."""
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A server that knows which of its sessions have ended: `upstream.mcp_http`."""
+
+    def forgot(self, session: str) -> bool:
+        """Say, once, that the server has ended a session."""
 
 
 class Status(CallRefused):
@@ -253,9 +261,13 @@ class McpEndpoint:
     def _known(self, asked: _Request, session: str) -> Session | None:
         if not session:
             return None
+        upstream = asked.server.upstream
         known = self._sessions.find(asked.server.name, session)
         if known is not None and known.agent != asked.agent.id:
             raise NotFound("There is no such session of this agent; initialize a new one.")
+        if isinstance(upstream, Forgetful) and upstream.forgot(session):
+            self._sessions.ended(asked.server.name, session)
+            raise NotFound("The server has ended this session; initialize a new one.")
         return known
 
     # refusing ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from ...core.messages import JSON_TYPE, write_message
 from .headers import EVENTS
@@ -55,8 +55,8 @@ class Reply:
         add(response, headers)
         if response.headers.get("Content-Type", "").startswith(EVENTS):
             response.headers.setdefault(*_UNBUFFERED)
-        length = response.headers.get("Content-Length")
-        if length is None and status not in (204, 304):
+        sized = "Content-Length" in response.headers or status in (204, 304)
+        if not sized and self._request.version >= HttpVersion11:
             response.enable_chunked_encoding()
         await response.prepare(self._request)
         self._response = response
