@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -263,6 +263,10 @@ class Talk:
 
     def progressing(self) -> Sequence[float]:
         return [kept["params"]["progress"] for kept in self.line.kept if kept is not None]
+
+
+Start = Callable[..., Talk]
+"""Starts a conversation with what `Talk` takes, beside the store."""
 
 
 def text(document: Document) -> str:
