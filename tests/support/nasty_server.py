@@ -14,7 +14,6 @@ from typing import Any
 
 Message = dict[str, Any]
 KEPT: list[Message] = []  # calls that wait for `release`
-LISTED = ["add", "write", "wipe", "echo", "keep", "release", "silent", "exit"]
 
 
 def raw(text: str) -> None:
@@ -144,7 +143,8 @@ def initialize(message: Message) -> Message:
 
 
 def listing(message: Message) -> Message:
-    return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in LISTED]}
+    names = [*TOOLS, "read", "echo"]
+    return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
 
 
 def other(message: Message) -> Message:
