@@ -158,6 +158,19 @@ async def test_a_server_that_is_not_there_gets_nothing(place: Place) -> None:
             await way(a_call("POST"))
 
 
+async def test_a_server_that_drops_what_it_does_not_know_is_called_all_the_same(
+    place: Place,
+) -> None:
+    async def posts_only(request: web.BaseRequest) -> web.StreamResponse:
+        if request.method != "POST":
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(text="{}")
+
+    place.script = posts_only
+    assert await body_of(await place.upstream().send(a_call())) == b"{}"
+
+
 async def test_silence_ends_a_call_and_no_stream(place: Place) -> None:
     go_on = asyncio.Event()
 

@@ -448,6 +448,21 @@ async def test_headers_that_say_something_else_are_refused(
     assert len(front.asked) == 1
 
 
+async def test_a_client_of_http_1_0_reads_a_stream_to_its_end(front: Front) -> None:
+    async def events(http: web.Request, message: Any) -> web.StreamResponse:
+        return await stream(http, event(result(message)))
+
+    front.script = events
+    body = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+    head = "POST /mcp/shop HTTP/1.0\r\nHost: 127.0.0.1\r\nInterlock-Key: ilk_agent_bot\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    answer = await reader.read()
+    writer.close()
+    assert answer.endswith(b"\r\n\r\n" + event(result({"id": 1})))
+
+
 # bad days ------------------------------------------------------------------------------------
 
 
@@ -537,6 +552,29 @@ async def test_a_server_that_may_not_sample_is_refused_in_the_clients_place(
     refusal = front.asked[-1]
     assert refusal.message["id"] == "s9" and "sampling" in refusal.message["error"]["message"]
     assert refusal.headers["Mcp-Session-Id"] == "s-1"
+
+
+async def test_a_question_to_the_clients_model_among_others_is_taken_out(
+    fronts: Callable[..., Any],
+) -> None:
+    front = await fronts(sampling=False)
+    ask = {"jsonrpc": "2.0", "id": 9, "method": "sampling/createMessage", "params": {}}
+    note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}
+
+    async def batch(http: web.Request, message: Any) -> web.StreamResponse:
+        return await stream(http, event([note, ask]), event(result(message)))
+
+    front.script = batch
+    assert (await front.post(request("ping", 5)))[2] == [note, result({"id": 5})]
+
+    async def rounds(http: web.Request, message: Any) -> web.StreamResponse:
+        inputs = {"a": {"method": "sampling/createMessage", "params": {}}}
+        return said(result(message, resultType="input_required", inputRequests=inputs))
+
+    front.script = rounds
+    document, headers = modern(call("look", 6))
+    _, _, answer = await front.post(document, headers=headers)
+    assert answer["id"] == 6 and "sampling" in answer["error"]["message"]
 
 
 async def test_a_client_declares_no_sampling_to_a_server_that_may_not(
