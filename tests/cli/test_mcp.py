@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.wrapped import configured, decide, person, words, wrapped
+from tests.support.wrapped import PATIENCE, configured, decide, environment, person, words, wrapped
 
 from .conftest import Command
 
@@ -283,3 +286,78 @@ def test_what_cannot_run_is_told(
     assert said.code != 0
     assert told in said.err
     assert said.out == ""
+
+
+async def test_a_call_is_decided_at_a_running_serve_and_sent_here(tmp_path: Path) -> None:
+    config = configured(tmp_path, mcp={"default": {"hold": "0s"}})
+    serve = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "interlock", "serve", "--config", str(config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(tmp_path),
+    )
+    try:
+        assert serve.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            while b"People" not in (line := await serve.stdout.readline()):
+                assert line
+        url = line.split()[-1].decode().removesuffix("/review")
+        at = url.removeprefix("http://")
+        config = configured(tmp_path, people=at, mcp={"default": {"hold": "0s"}})
+        async with wrapped(config) as shim:
+            await shim.initialize()
+            assert (await shim.text("wipe", line=1)).startswith("NOT EXECUTED YET.")
+            async with person(url, tmp_path) as ann:
+                call = await decide(ann, "approve")
+            assert await shim.text("interlock_wait", call=call) == 'wipe {"line": 1}'
+            assert "served by this process" not in shim.said
+    finally:
+        serve.terminate()
+        await serve.wait()
+        await serve.stdout.read()
+
+
+async def test_a_call_whose_client_was_killed_is_sent_when_it_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    config = configured(tmp_path, mcp={"default": {"hold": "0s"}})
+    async with wrapped(config) as one:
+        await one.initialize()
+        assert (await one.text("wipe", line=1)).startswith("NOT EXECUTED YET.")
+        one.process.kill()
+        await one.code()
+    async with wrapped(config) as two:
+        await two.initialize()
+        await two.decide("approve")
+        assert two.written() == []  # its connection has gone: nobody waits for it any more
+        given = await two.call("wipe", line=1)
+        answer = words(await two.until(id=given))
+        while answer.startswith(("NOT EXECUTED YET", "SENT")):
+            answer = await two.text("wipe", line=1)
+        assert answer == 'wipe {"line": 1}'
+        assert two.written() == [{"line": 1}]
+
+
+async def test_a_store_that_dies_lets_nothing_through_and_comes_back(tmp_path: Path) -> None:
+    async with wrapped(configured(tmp_path)) as shim:
+        await shim.initialize()
+        assert await shim.text("write", line=1)
+        pid = int((tmp_path / "data" / "store" / "valkey.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        answer = await shim.text("write", line=2)
+        assert answer.startswith(("NOT EXECUTED", "write"))
+        while not answer.startswith("write"):
+            answer = await shim.text("write", line=2)
+        assert shim.written()[0] == {"line": 1}
+        assert shim.written().count({"line": 2}) == 1
+
+
+async def test_a_policy_that_is_wrong_keeps_it_from_starting(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    (tmp_path / "policy.yaml").write_text("nothing: here")
+    async with wrapped(config) as shim:
+        given = await shim.call("write", line=1)
+        assert "apiVersion" in await shim.rest()
+        assert await shim.code() == 2
+        assert given == 1
+        assert shim.written() == []
