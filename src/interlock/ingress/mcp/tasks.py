@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.actions import Action, State
@@ -179,13 +179,15 @@ class ServedTasks:
             known.agent, known.task, content, version=version, keep_ms=keep_ms
         )
 
-    async def _change(self, known: Known, change: Change) -> Note | None:
-        """Change the note of a task, whoever else does meanwhile; return it as it is then."""
+    async def _change(self, known: Known, change: Change) -> Known | None:
+        """Change the note of a task, whoever else does meanwhile; return the task as it is then."""
         for _ in range(RACES):
             note = known.note or tasks_notes.begun(known.action, known.now)
             after = change(note, known.now)
-            if after is None or await self._write(known, after):
-                return after or known.note
+            if after is None:
+                return known
+            if await self._write(known, after):
+                return replace(known, note=after, version=known.version + 1)
             again = await self._read(known.task, known.first)
             if again is None:
                 return None
@@ -230,9 +232,9 @@ class ServedTasks:
         def change(note: Note, now: int) -> Note | None:
             return tasks_notes.answered(note, responses, key, now)
 
-        note = await self._change(known, change)
-        if note is not None and note.next:
-            self._go_on(known, note)
+        after = await self._change(known, change)
+        if after is not None and after.note is not None and after.note.next:
+            self._go_on(after, after.note)
 
     def _go_on(self, known: Known, note: Note) -> None:
         if note.next not in self._continuing:
@@ -265,7 +267,7 @@ class ServedTasks:
 
         try:
             after = await self._change(known, change)
-            if after is None or after.ended:  # given up meanwhile
+            if after is None or (after.note is not None and after.note.ended):  # given up
                 await self._take_back(action, known.agent)
                 await self._flights.end(action.id)
         finally:

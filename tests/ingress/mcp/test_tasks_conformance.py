@@ -1,0 +1,183 @@
+"""The scenarios of the tasks extension of MCP's own suite, against the tasks that we serve.
+
+Needs the installed suite: `python -m tests.conformance.run` installs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from interlock.core.actions import Agent
+from interlock.core.messages import Message
+from interlock.gate import Submission
+from interlock.ingress.http import AgentsListener, server
+from interlock.ingress.mcp import answers, results
+from interlock.ingress.mcp import tasks_documents as documents
+from interlock.ingress.mcp.amending import Listings
+from interlock.ingress.mcp.calls import Calls
+from interlock.ingress.mcp.endpoint import McpEndpoint
+from interlock.ingress.mcp.headers import NAMED_BY
+from interlock.ingress.mcp.learning import Learner
+from interlock.ingress.mcp.reading import read_call
+from interlock.ingress.mcp.replying import Reply
+from interlock.ingress.mcp.session import Caller, Channel, Document, Holding, Live, Server
+from interlock.ingress.mcp.tasks import ServedTasks
+from interlock.ingress.mcp.tasks_making import takes
+from interlock.policies.load import read_policies
+from interlock.store.redis import RedisStore
+from interlock.store.task_notes import RedisTaskNotes
+from interlock.system import RandomIds, SystemClock
+from interlock.tasks import Tasks
+from interlock.upstream.http import HttpSettings
+from interlock.upstream.mcp_http import McpHttpUpstream
+from tests.conformance import suite
+from tests.conformance.processes import FIXTURE, serving
+from tests.conformance.results import compare, load
+from tests.conformance.run import EXPECTED, tasks
+from tests.ingress.mcp.conversation import Listed
+from tests.ingress.test_http import Keys
+from tests.support.fakes import World
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not suite.is_installed(), reason="the conformance suite is not installed"),
+]
+
+NAME = "everything"
+POLICY = """
+apiVersion: interlock/v1
+kind: Policy
+metadata: {name: all, version: 1, owner: ann@example.com, description: Everything is allowed.}
+matrix: standard
+stake: {data: {public: low}}
+tools:
+  - id: all.tools
+    description: Any of its tools.
+    mcp: {server: everything, tool: "*"}
+    reversibility: read_only
+    facets: {data: public}
+"""
+
+
+class Taking:
+    """Takes calls of clients that declare tasks through them, and all others as ever."""
+
+    def __init__(self, calls: Calls, served: ServedTasks, listed: Listed) -> None:
+        self._calls, self._served, self._listed = calls, served, listed
+
+    async def answer(self, message: Message, caller: Caller, channel: Channel) -> Document | Live:
+        if not takes(message, caller):
+            return await self._calls.answer(message, caller, channel)
+        await self._calls.learner.learn(message, caller)
+        definition = self._listed.current(NAME, str(message.params.get("name")))
+        call = read_call(message, caller, definition)
+        taken = await self._served.submit(call, message, caller)
+        if not isinstance(taken, Submission):
+            return taken
+        to = results.asker(message, caller)
+        if taken.relay is None:
+            held = await self._served.held(taken.action, message, caller)
+            return held or results.outcome(taken.action, to)
+        foreign = answers.is_foreign(taken.action, to.id, to.progress)
+        return Live(relay=taken.relay, action=taken.action, foreign_id=foreign)
+
+    async def cancelled(self, message: Message, caller: Caller) -> bool:
+        return await self._calls.cancelled(message, caller)
+
+
+@dataclass
+class Discovering:
+    """Amends listings as ever, and what a server says of tasks that nobody knows."""
+
+    listings: Listings
+
+    async def amend(self, message: Message, answer: Document, caller: Caller) -> Document:
+        if message.method in documents.METHODS:
+            return documents.foreign(message, answer)
+        return await self.listings.amend(message, answer, caller)
+
+
+class TasksEndpoint(McpEndpoint):
+    """Asks for an answer to `tasks/*` first."""
+
+    served: ServedTasks
+
+    async def _routed(
+        self, reply: Reply, message: Message, caller: Caller, *rest: Any
+    ) -> web.StreamResponse:
+        answer = await self.served.answer(message, caller)
+        if answer is not None:
+            return await reply.say(answer, documents.status_of(answer))
+        if message.method in documents.METHODS:
+            return await self._exchanges.amended(reply, message, caller)
+        return await super()._routed(reply, message, caller, *rest)
+
+
+@asynccontextmanager
+async def through(
+    store: RedisStore, url: str, *, after: float, policy: str = POLICY
+) -> AsyncIterator[tuple[str, World]]:
+    """Serve Interlock before *url*; slow calls are tasks after so many seconds."""
+    listed, ids = Listed(), RandomIds()
+    upstream = McpHttpUpstream(HttpSettings(url=url, allow_private=True))
+    world = World(
+        store,
+        policy=read_policies([("all.yaml", policy)]),
+        upstreams={NAME: upstream},
+        definitions=listed,
+        ids=ids,
+        clock=SystemClock(),
+    )
+    gate, learner = world.gate, Learner(listed, Tasks())
+    notes = RedisTaskNotes(store.client, key=b"k" * 32, prefix=store._prefix[1:-1])
+    served = ServedTasks(gate, notes, listed, ids, after=lambda caller: after)
+    calls = Calls(gate, listed, b"k" * 32, SystemClock())
+    endpoint = TasksEndpoint(
+        servers={NAME: Server(name=NAME, upstream=upstream)},
+        calls=Taking(calls, served, listed),
+        definitions=listed,
+        listing=Discovering(Listings(gate, listed, learner, tasks=True)),
+        holding=lambda agent: Holding(),
+        read_on=gate.read_on,
+        refused=lambda kind: None,
+    )
+    endpoint.served = served
+    listener = AgentsListener(
+        gate,
+        Keys(),
+        {},
+        anonymous=Agent(id="bot", owner="olga"),
+        hosts=frozenset({"127.0.0.1", "localhost"}),
+        refused=lambda kind: None,
+        mcp=endpoint,
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(upstream.close)
+        stack.push_async_callback(gate.close, 2)
+        stack.push_async_callback(served.close, 2)
+        runner = web.ServerRunner(server(listener), shutdown_timeout=1)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/mcp/{NAME}", world
+
+
+@pytest.mark.parametrize("after", [0.1, 0.4])
+async def test_every_check_of_the_tasks_scenarios_passes(
+    store: RedisStore, tmp_path: Path, after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in documents.METHODS:
+        monkeypatch.setitem(NAMED_BY, method, "taskId")
+    with serving(FIXTURE) as direct:
+        async with through(store, direct, after=after) as (url, _):
+            found = await asyncio.to_thread(tasks, url, tmp_path)
+    assert compare(load(EXPECTED / "tasks.json"), found) == ()
