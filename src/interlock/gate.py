@@ -207,7 +207,7 @@ class Gate:
                 break
         stored = written.stored
         if stored.outcome is Put.JOIN:
-            return await self._join(stored.id, call)
+            return await self.join(stored.id, call)
         if stored.outcome is not Put.OK:
             raise refusal(stored)
         action = as_stored(written.after, stored)
@@ -269,8 +269,12 @@ class Gate:
                     pass  # claims are written with the decision; replies are the caller's to read
         return Submission(action=action, relay=relay)
 
-    async def _join(self, action_id: str, again: ToolCall) -> Submission:
-        """Join a call that may have been sent already: a failure to read says nothing about it."""
+    async def join(self, action_id: str, again: ToolCall) -> Submission:
+        """Join a call of the same agent, as *again* asks for it; one that was not sent is tried.
+
+        Raises:
+            StateUnavailable: what became of it cannot be read; it may have been sent already.
+        """
         try:
             return await self._joined(action_id, again)
         except StoreUnavailable as error:

@@ -227,7 +227,11 @@ class Definitions(Protocol):
     """What MCP servers said of their tools, and which of it people accepted."""
 
     def current(self, server: str, tool: str) -> Definition | None:
-        """Return what *server* says of *tool*; None: it was never listed. Answers at once."""
+        """Return what *server* says of *tool*; None: not known. Answers at once.
+
+        A tool that a server does not list, where its first listing was accepted, has an empty
+        hash and counts as accepted: it says nothing that could change.
+        """
 
     def known(self, server: str) -> bool:
         """Say whether *server* was ever listed to its end."""

@@ -52,6 +52,7 @@ class _Server:
     version: int = 0
     met: bool = False  #: tools of it were listed to the end before, so no listing is its first
     heard: bool = False  #: it was listed to its end here, maybe without a tool
+    names: frozenset[str] = frozenset()  #: the tools of the last such listing
     fields: dict[bytes, bytes] = field(default_factory=dict)
     records: dict[str, ToolRecord] = field(default_factory=dict)
     owed: dict[str, Listed] = field(default_factory=dict)  #: listed, and not yet in the store
@@ -90,7 +91,12 @@ class StoredDefinitions:
 
     def current(self, server: str, tool: str) -> Definition | None:
         place = self._servers.get(server)
-        return place.shown.get(tool) if place else None
+        found = place.shown.get(tool) if place else None
+        if found is None and place is not None and server in self._first_use:
+            # by what was heard here: a record may be missing from the store for other reasons
+            if place.heard and tool not in place.names:
+                return _unlisted(server, tool)
+        return found
 
     def known(self, server: str) -> bool:
         place = self._servers.get(server)
@@ -105,7 +111,8 @@ class StoredDefinitions:
         self._show(place)  # before anything else can be asked of it
         async with place.lock:
             await self._pay(place)
-        place.heard = place.heard or whole
+        if whole:
+            place.heard, place.names = True, _names(tools)
 
     # people --------------------------------------------------------------------------------
 
@@ -385,4 +392,18 @@ def _say(record: ToolRecord, by: str) -> None:
         "definition of %s %s accepted by=%s hash=%s",
         *map(visible_line, said),
         record.listed.hash,
+    )
+
+
+def _names(tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(name for each in tools if isinstance(name := each.get("name"), str))
+
+
+def _unlisted(server: str, tool: str) -> Definition:
+    """Return what a server that was listed to its end says of a tool that it does not list.
+
+    It says nothing, so there is nothing to accept: policy judges the tool by its name.
+    """
+    return Definition(
+        server=server, tool=tool, hash="", document={}, accepted=True, invalid=lambda _: ""
     )

@@ -9,6 +9,7 @@ every transport.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from ...core.actions import Action, State, ToolCall
 from ...core.digest import fingerprint
@@ -118,7 +119,8 @@ class Calls:
         else:
             call = read_call(message, caller, definition)
         if action is None or action.state in PENDING:
-            submission = await self._gate.submit(call)
+            submit = self._gate.submit(call) if action is None else self._gate.join(action.id, call)
+            submission = await submit
             action = submission.action
             if submission.relay is not None:
                 return Live(relay=submission.relay, action=action)
@@ -245,6 +247,8 @@ class Calls:
         to: Asker,
     ) -> Document | Live:
         if action.state in PENDING:
+            action = (await self._gate.join(action.id, _asked_here(action.call, caller))).action
+        if action.state in PENDING:
             seconds = seconds if channel.streams else min(seconds, SILENT)
             alone = answers.may_need_asker(action)
             wait = self._waiting.settle if alone else self._waiting.follow
@@ -303,3 +307,8 @@ def _live(submission: Submission, to: Asker) -> Live:
 def _unsent(action: Action) -> bool:
     """Approved, tried, provably not sent: waiting longer changes nothing."""
     return action.state is State.APPROVED and action.fence > 0
+
+
+def _asked_here(call: ToolCall, caller: Caller) -> ToolCall:
+    """Return *call* as its caller would ask for it again on the connection that it has now."""
+    return replace(call, mcp=replace(call.mcp, session=caller.session)) if call.mcp else call
