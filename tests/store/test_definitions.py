@@ -489,3 +489,48 @@ async def test_a_schema_is_compiled_when_it_is_needed_and_once(process: Process)
         found = definitions.current(SERVER, "read")
         assert found is not None and found.invalid({}) == ""
     assert len(compiled) == 1
+
+
+async def test_a_tool_that_a_listed_server_does_not_list_is_judged_by_its_name(
+    process: Process,
+) -> None:
+    definitions = process()
+    await definitions.listed(SERVER, [a_tool("read")], whole=False)
+    assert definitions.current(SERVER, "admin") is None  # there may be more pages
+
+    await definitions.listed(SERVER, [a_tool("read")], whole=True)
+    unlisted = definitions.current(SERVER, "admin")
+
+    assert unlisted is not None and (unlisted.hash, unlisted.accepted) == ("", True)
+
+
+async def test_where_every_tool_has_to_be_accepted_an_unlisted_one_is_not(process: Process) -> None:
+    definitions = process(first_use=frozenset())
+    await definitions.listed(SERVER, [a_tool("read")], whole=True)
+
+    assert definitions.current(SERVER, "admin") is None
+
+
+async def test_a_tool_that_was_listed_anew_is_not_accepted_by_leaving_it_out_again(
+    process: Process,
+) -> None:
+    """Fault caught: a server shows a poisoned tool to the model, then hides it from the gate."""
+    definitions = process()
+    await definitions.listed(SERVER, [a_tool("read")], whole=True)
+    await definitions.listed(SERVER, [a_tool("read"), a_tool("admin")], whole=True)
+    await definitions.listed(SERVER, [a_tool("read")], whole=True)
+
+    waiting = definitions.current(SERVER, "admin")
+
+    assert waiting is not None and not waiting.accepted
+
+
+async def test_another_process_does_not_take_a_missing_record_for_an_unlisted_tool(
+    process: Process,
+) -> None:
+    """Fault caught: who can write to the store takes the record of a waiting tool away."""
+    await process().listed(SERVER, [a_tool("read")], whole=True)
+    other = process()
+    await other.refresh()
+
+    assert other.known(SERVER) and other.current(SERVER, "admin") is None
