@@ -101,6 +101,18 @@ async def test_a_call_that_takes_too_long_is_given_up(client: str, server: real.
     assert server.calls == ["slow"]
 
 
+async def test_a_call_refused_by_http_is_an_error_and_not_silence(
+    client: str, server: real.Running
+) -> None:
+    server.refusing = True
+    told = await drive(client, url=server.url, tool="add", args={"a": 1, "b": 2}, timeout=5)
+    if client in TOLD_ON_TIME_OUT:
+        assert told.told and told.error is None
+    else:
+        assert told.error and told.told is None
+    assert told.listed and not server.calls
+
+
 async def test_a_server_that_is_not_there_is_an_error_of_the_client(client: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

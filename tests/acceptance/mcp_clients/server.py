@@ -16,11 +16,15 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 @dataclass(kw_only=True)
 class Running:
-    """A server that runs, what reached its tools, and what ends the wait of the slow one."""
+    """A server that runs, what reached its tools, and what ends the wait of the slow one.
+
+    `refusing` answers every call with 403 before any tool sees it, as a gateway would.
+    """
 
     url: str = ""
     calls: list[str] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
+    refusing: bool = False
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,10 +62,16 @@ async def over_http() -> AsyncIterator[Running]:
         app = tools(running).streamable_http_app()
 
         async def noting(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                key = dict(scope["headers"]).get(b"interlock-key")
-                running.keys.add(None if key is None else key.decode())
-            await app(scope, receive, send)
+            if scope["type"] != "http":
+                return await app(scope, receive, send)
+            key = dict(scope["headers"]).get(b"interlock-key")
+            running.keys.add(None if key is None else key.decode())
+            first = await receive()
+            if running.refusing and b'"tools/call"' in first.get("body", b""):
+                await send({"type": "http.response.start", "status": 403})
+                return await send({"type": "http.response.body", "body": b"refused"})
+            waiting = [first]
+            return await app(scope, lambda: _next(waiting, receive), send)
 
         config = uvicorn.Config(noting, log_level="critical", ws="none", lifespan="on")
         server = _Server(config)
@@ -72,6 +82,10 @@ async def over_http() -> AsyncIterator[Running]:
             finally:
                 running.release.set()
                 server.should_exit = server.force_exit = True
+
+
+async def _next(waiting: list[Any], receive: Any) -> Any:
+    return waiting.pop() if waiting else await receive()
 
 
 class _Server(uvicorn.Server):

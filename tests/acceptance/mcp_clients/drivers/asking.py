@@ -89,8 +89,10 @@ def drive(clients: Sequence[str], load: Callable[[str], Driver], arguments: list
     except Exception as error:
         broke = described(error)
     if not seen.calls:
-        seen.calls.append(Called(error=broke or "the driver made no call"))
-        broke = None
+        seen.calls.append(Called())
+    if seen.calls[-1].told is None and seen.calls[-1].error is None:
+        # the client broke as a whole, before the call or beneath it
+        seen.calls[-1].error, broke = broke or "the driver was told nothing", None
     last = asdict(seen.calls[-1])
     calls = [asdict(call) for call in seen.calls]
     shown = {
