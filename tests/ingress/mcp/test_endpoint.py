@@ -353,6 +353,21 @@ async def test_a_client_of_2026_that_leaves_takes_its_request_along(front: Front
     await asyncio.wait_for(gone.wait(), 5)
 
 
+async def test_tasks_of_ours_are_served_here_and_others_by_the_server(front: Front) -> None:
+    class Ours:
+        async def answer(self, message: Any, caller: Any) -> Any:
+            if message.params["taskId"] != "ours":
+                return None
+            return {"jsonrpc": "2.0", "id": message.id, "error": {"code": -32602, "message": "?"}}
+
+    front.endpoint._tasks = Ours()
+    for task, status, reached in (("ours", 400, []), ("theirs", 200, ["tasks/get"])):
+        document, headers = modern(request("tasks/get", 1, taskId=task))
+        assert (await front.post(document, headers=headers))[0] == 400  # it must be in a header
+        given, _, _ = await front.post(document, headers=headers | {"Mcp-Name": task})
+        assert (given, front.sent) == (status, reached)
+
+
 # sessions ------------------------------------------------------------------------------------
 
 

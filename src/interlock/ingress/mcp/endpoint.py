@@ -57,6 +57,7 @@ from .session import (
     Live,
     Server,
 )
+from .tasks_documents import status_of
 
 log = logging.getLogger("interlock.agents")
 
@@ -75,6 +76,13 @@ class Answering(Protocol):
 
     async def cancelled(self, message: Message, caller: Caller) -> bool:
         """Take a held request back that a notification names; say whether that is all to do."""
+
+
+class Tasking(Protocol):
+    """Who serves tasks: `tasks.ServedTasks`."""
+
+    async def answer(self, message: Message, caller: Caller) -> Document | None:
+        """Answer what a client asks of its tasks; None: it is for the server."""
 
 
 @runtime_checkable
@@ -108,8 +116,8 @@ class McpEndpoint:
     """Handles every request under `/mcp/`. Any error ends in a refusal, never in a forward.
 
     *listing* amends what a server answers to `initialize`, `server/discover` and `tools/list`.
-    *holding* says how an agent's client is answered. *read_on* reads an answer to
-    its end for the record. *refused* is told the kind of each refusal.
+    *holding* says how an agent's client is answered. *read_on* reads an answer to its end for the
+    record. *tasks* serves tasks, where anybody does. *refused* is told the kind of each refusal.
     """
 
     def __init__(
@@ -122,12 +130,14 @@ class McpEndpoint:
         holding: Callable[[str], Holding],
         read_on: Callable[[Relay], None],
         refused: Callable[[str], None],
+        tasks: Tasking | None = None,
         sessions: Sessions | None = None,
         legacy: LegacyStreams | None = None,
     ) -> None:
         self._servers = servers
         self._legacy = legacy
         self._calls = calls
+        self._tasks = tasks
         self._definitions = definitions
         self._holding = holding
         self._refused = refused
@@ -216,6 +226,10 @@ class McpEndpoint:
             return await self._judged(reply, message, caller, asked.fields)
         if message.kind is Kind.REQUEST and message.method in _AMENDED:
             return await self._exchanges.amended(reply, message, caller)
+        if self._tasks is not None and message.method.startswith("tasks/"):
+            document = await self._tasks.answer(message, caller)
+            if document is not None:
+                return await reply.say(document, status_of(document))
         if message.method == "notifications/cancelled" and await self._calls.cancelled(
             message, caller
         ):

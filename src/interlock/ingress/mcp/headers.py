@@ -24,7 +24,9 @@ HEADER_MISMATCH = -32020
 VERSION, METHOD, NAME = "mcp-protocol-version", "mcp-method", "mcp-name"
 SESSION, LAST_EVENT = "mcp-session-id", "last-event-id"
 PARAM = "mcp-param-"
-NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"} | dict.fromkeys(
+    ("tasks/get", "tasks/update", "tasks/cancel"), "taskId"
+)
 EVENTS = "text/event-stream"
 
 _MIRRORS = frozenset({METHOD, NAME})
