@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from interlock.core.actions import Agent, McpTool, ToolCall
 from interlock.core.errors import UpstreamError, UpstreamLost, UpstreamUnreachable
 from interlock.core.messages import write_message
-from interlock.upstream import mcp_sse, mcp_stream
+from interlock.upstream import mcp_stream
 from interlock.upstream.credentials import BearerCredential, Secret
 from interlock.upstream.http import HttpSettings
 from interlock.upstream.mcp_sse import McpSseUpstream
@@ -363,65 +362,3 @@ async def test_every_request_carries_the_credential(to: Start, server: Scripted)
 
     requests = (*server.gets, *server.posts)
     assert [each.headers["Authorization"] for each in requests] == ["Bearer top", "Bearer top"]
-
-
-# opening --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("endpoint", ["said?session=secret0", "{base}/said?session=secret0"])
-async def test_an_endpoint_may_be_relative_or_whole(
-    to: Start, server: Scripted, endpoint: str
-) -> None:
-    base = server.url.removesuffix("/sse")
-    server.first = f": hello\n\nevent: endpoint\ndata: {endpoint.format(base=base)}\n\n".encode()
-    upstream = to(server.url)
-    await opened(upstream)
-    await upstream.send(a_call())
-
-    assert server.posts[0].raw_path == "/said?session=secret0"
-
-
-@pytest.mark.parametrize(
-    ("first", "words"),
-    [
-        (b"event: endpoint\ndata: http://127.0.0.1:1/x\n\n", "another host"),
-        (b"event: endpoint\ndata: http://user@127.0.0.1/x\n\n", "another host"),
-        (b"event: endpoint\ndata:\n\n", "another host"),
-        (b"event: endpoint\ndata: /a b\n\n", "no address"),
-        (b"event: endpoint\ndata: /\xff\n\n", "no address"),
-        (b"event: endpoint\ndata: /" + b"a" * 5000 + b"\n\n", "no address"),
-        (b"data: /said\n\n", "in time"),
-        (b"event: endpoint\ndata: /said", "in time"),
-    ],
-)
-async def test_a_stream_that_does_not_say_where_messages_go_is_refused(
-    to: Start, server: Scripted, monkeypatch: pytest.MonkeyPatch, first: bytes, words: str
-) -> None:
-    monkeypatch.setattr(mcp_sse, "OPEN_SECONDS", 0.2)
-    server.first = first
-    upstream = to(server.url)
-    with pytest.raises(UpstreamUnreachable, match=words):
-        await opened(upstream)
-    await server.ended[0].wait()
-    assert not upstream.serves(a_call())
-
-
-async def test_what_is_no_stream_is_refused(to: Start, server: Scripted) -> None:
-    upstream = to(server.url.replace("/sse", "/nothing"))
-    server.kind = "text/html"
-    with pytest.raises(UpstreamUnreachable, match=r"HTTP 200 \(text/html\)"):
-        await opened(upstream)
-
-
-async def test_a_client_that_gives_up_while_a_stream_opens_leaves_none(
-    to: Start, server: Scripted
-) -> None:
-    server.first = b": not yet\n\n"
-    opening = asyncio.ensure_future(opened(to(server.url)))
-    while not server.ended:
-        await asyncio.sleep(0)
-    opening.cancel()
-    with suppress(asyncio.CancelledError):
-        await opening
-    await server.ended[0].wait()
-    assert opening.cancelled()

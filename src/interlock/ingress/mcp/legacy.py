@@ -77,6 +77,12 @@ class TooManyStreams(CallRefused):
     status, kind = 429, "too-many-streams"
 
 
+class Closing(CallRefused):
+    """Interlock is shutting down; open the stream again in a moment."""
+
+    status, kind = 503, "shutting-down"
+
+
 class _Calls:
     """Judges what is called on one stream, until its client goes: then nobody waits any more."""
 
@@ -138,6 +144,7 @@ class LegacyStreams:
         self._open: dict[str, _Open] = {}
         self._counted: Counter[str] = Counter()
         self._tasks = Tasks()
+        self._closing = False
 
     def __len__(self) -> int:
         """How many streams are open."""
@@ -151,6 +158,12 @@ class LegacyStreams:
         """Return the parts of *path*, the name of the server first; None: it is none of ours."""
         found = _PATH.match(path)
         return found if found and found[1] in self._openers else None
+
+    def close(self) -> None:
+        """End every stream, once the calls under way on it are answered; open no more."""
+        self._closing = True
+        for each in tuple(self._open.values()):
+            each.stream.leave()
 
     async def handle(
         self, request: web.BaseRequest, server: Server, agent: Agent, headers: of.Headers
@@ -196,6 +209,8 @@ class LegacyStreams:
     async def _counting(
         self, request: web.BaseRequest, server: Server, agent: Agent, headers: of.Headers
     ) -> web.StreamResponse:
+        if self._closing:
+            raise Closing
         if self._counted.total() >= MOST or self._counted[agent.id] >= PER_AGENT:
             raise TooManyStreams
         self._counted[agent.id] += 1

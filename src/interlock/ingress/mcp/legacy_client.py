@@ -6,8 +6,8 @@ import asyncio
 
 from aiohttp import web
 
+from ...core.sse import COMMENT, message_event
 from .headers import EVENTS
-from .sse import COMMENT, message_event
 
 KEEP = 15.0  #: seconds between two signs of life
 PATIENCE = 60.0  #: seconds in which a client must have read what it was sent
