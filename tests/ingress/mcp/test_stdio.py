@@ -213,3 +213,42 @@ async def test_more_requests_than_can_be_kept_are_refused(
         await pipes.call("more", "silent")
         answer = await pipes.hears()
         assert (answer["id"], answer["error"]["code"]) == ("more", stdio.TOO_MANY)
+
+
+async def test_a_call_cancelled_at_once_is_taken_back_and_never_sent(
+    store: RedisStore, tmp_path: Path
+) -> None:
+    async with piped(store, tmp_path) as pipes:
+        pipes.up()
+        await pipes.call(1, "write")
+        await pipes.cancel(1)
+        await pipes.call(2, "echo")
+        assert (await pipes.hears())["id"] == 2
+        async with asyncio.timeout(PATIENCE):
+            while (await store.held(None, 1)).actions or pipes.conversation.waiting:
+                await asyncio.sleep(0)
+        assert pipes.wrote.empty()
+        assert pipes.written() == 0
+
+
+async def test_a_call_that_another_request_waits_for_outlives_a_cancellation(
+    store: RedisStore, tmp_path: Path
+) -> None:
+    async with piped(store, tmp_path) as pipes:
+        pipes.up()
+        await pipes.call("one", "write")
+        action = await held(pipes.world)
+        await pipes.call("two", "write")
+        await both_wait(pipes, action)
+        await pipes.cancel("one")
+        await pipes.call("three", "echo")
+        assert (await pipes.hears())["id"] == "three"
+        await pipes.world.says(action)
+        answer = await pipes.hears()
+        assert (answer["id"], pipes.written()) == ("two", 1)
+
+
+async def both_wait(pipes: Pipes, action: Action) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not pipes.judging.calls._waiting.others_wait(action.id):  # type: ignore[attr-defined]
+            await asyncio.sleep(0)

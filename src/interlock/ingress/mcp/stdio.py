@@ -20,6 +20,7 @@ from ...core.messages import INVALID_REQUEST, Kind, Message, read_message, write
 from ...lines import Long
 from ...tasks import Tasks
 from . import sampling
+from .addressing import addressed, id_at_an_end
 from .answers import amender
 from .reading import is_judged, sent
 from .results import asker, failure, malformed, refused
@@ -39,6 +40,7 @@ from .session import (
 log = logging.getLogger("interlock.mcp")
 
 MOST_OPEN = 1000  #: requests of the client that are not answered yet
+LOOK = 0.05  #: seconds between two looks whether a cancelled call is held by now
 INTERNAL_ERROR, TOO_MANY = -32603, 31429
 CANCELLED = "notifications/cancelled"
 INITIALIZE = "initialize"
@@ -130,6 +132,7 @@ class Conversation:
         self._judging = judging
         self._tell = tell
         self._channel = ClientChannel(write)
+        self._told: set[str] = set()  #: kinds of trouble
         self._tasks = Tasks()
         self._open: dict[Id, Message] = {}  #: requests that are not answered yet
         self._dropped: set[Id] = set()  #: those of them that the client has cancelled
@@ -160,7 +163,10 @@ class Conversation:
         elif message.method == CANCELLED:
             await self._cancel(message)
         elif is_judged(message, self._server):
-            self._tell(f"`{message.method}` must have an `id`; a notification of it was dropped.")
+            self._once(
+                "notification",
+                f"`{message.method}` must have an `id`; a notification of it was dropped.",
+            )
         else:
             if message.kind is Kind.RESPONSE:
                 self._pipe.heard()
@@ -170,9 +176,10 @@ class Conversation:
         asked = message.id
         assert asked is not None  # noqa: S101 -- requests have one
         if asked in self._open or self._pipe.busy(asked):
-            # with this id it would be taken for the answer to the other request
             text = f"A request with the id {json.dumps(asked)} is under way; give each its own."
-            await self._send(refused(text, None, INVALID_REQUEST))
+            # with its id it would be taken for the answer to the other request that waits
+            given = None if asked in self._open else asked
+            await self._send(refused(text, given, INVALID_REQUEST))
             return
         if len(self._open) >= MOST_OPEN:
             text = f"{MOST_OPEN} requests are under way; wait for some of them."
@@ -233,14 +240,20 @@ class Conversation:
         if sent_already:
             await self._pipe.say(sent(message))
         elif self._judging.done():
-            await self._take_back(message)
+            self._tasks.spawn(self._take_back(message, asked), "take-back")
 
-    async def _take_back(self, message: Message) -> None:
+    async def _take_back(self, message: Message, asked: Id) -> None:
+        """Take a call back once it is held, unless it is settled before: it is never sent."""
         try:
             judging = await self._judging
-            await judging.calls.cancelled(message, self._caller(message, judging))
+            caller = self._caller(message, judging)
+            while asked in self._dropped and not self._pipe.busy(asked):
+                if await judging.calls.cancelled(message, caller):
+                    self._pipe.settled(asked)  # others may wait for the same call
+                    return
+                await asyncio.sleep(LOOK)  # it is being judged
         except InterlockError as error:
-            self._tell(f"A cancelled call could not be taken back: {error.detail}")
+            self._once("take-back", f"A cancelled call could not be taken back: {error.detail}")
 
     # judging -------------------------------------------------------------------------------
 
@@ -297,7 +310,7 @@ class Conversation:
             caller = self._caller(message, judging)
             document = await judging.listing.amend(message, document, caller)
         except InterlockError as error:  # what is not known is not accepted: calls will be held
-            self._tell(f"What the server says of its tools was not kept: {error.detail}")
+            self._once("listing", f"What the server says of its tools was not kept: {error.detail}")
         except Exception:  # outermost: the client is not left waiting
             log.exception("an answer of the server could not be read")
         await self._answer(message, document)
@@ -331,19 +344,25 @@ class Conversation:
 
     async def _malformed(self, error: MalformedMessage, line: bytes) -> None:
         """Answer what cannot be taken, where it can be told who waits."""
-        given, waits = _addressed(line)
+        given, waits = addressed(line)
         if waits and given not in self._open:
             await self._send(malformed(error, given))
         else:
-            self._tell(f"A message of the client was dropped: {error.detail}")
+            self._once("malformed", f"A message of the client was dropped: {error.detail}")
 
     async def _too_long(self, line: Long) -> None:
         text = (
             f"This message has {line.size} bytes; more than {self._server.max_body} are not taken"
             " (`agents.max_body`)."
         )
-        found = _addressed_edges(line)
+        found = id_at_an_end(line)
         await self._send(refused(text, found, INVALID_REQUEST))
+
+    def _once(self, kind: str, text: str) -> None:
+        """Tell of the first trouble of a kind: a client may make any number of them."""
+        if kind not in self._told:
+            self._told.add(kind)
+            self._tell(text)
 
     @property
     def waiting(self) -> bool:
@@ -353,30 +372,3 @@ class Conversation:
     async def settle(self, seconds: float) -> int:
         """Wait until every request is answered that is judged; return how many are not."""
         return await self._tasks.drain(seconds)
-
-
-def _addressed(line: bytes) -> tuple[Id | None, bool]:
-    """Return the id of a message that is not valid, and whether anybody waits for an answer."""
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, True
-    if not isinstance(document, dict):
-        return None, True
-    given = document.get("id")
-    usable = isinstance(given, str | int) and not isinstance(given, bool)
-    is_response = "method" not in document and ("result" in document or "error" in document)
-    return (given if usable else None), "id" in document and not is_response
-
-
-def _addressed_edges(line: Long) -> Id | None:
-    """Return the id that stands at the beginning of a message that was too long to keep."""
-    head = line.head.decode("utf-8", "replace")
-    at = head.find('"id"')
-    if at < 0 or at > head.find('"params"') >= 0:
-        return None
-    try:
-        given, _ = json.JSONDecoder().raw_decode(head[at + 4 :].lstrip(" :"))
-    except ValueError:
-        return None
-    return given if isinstance(given, str | int) and not isinstance(given, bool) else None
