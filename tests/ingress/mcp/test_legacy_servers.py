@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from interlock.ingress.mcp import legacy_client
 from interlock.ingress.mcp.session import Holding
 from interlock.store.redis import RedisStore
 from tests.ingress.mcp.front import call, request
@@ -214,3 +216,29 @@ async def test_sampling_is_refused_in_the_clients_place(fronts: Fronts, scripted
     declared, refusal = scripted.got
     assert declared["params"]["capabilities"] == {"roots": {}}
     assert refusal["id"] == 5 and "sampling: refuse" in refusal["error"]["message"]
+
+
+async def test_a_quiet_stream_carries_signs_of_life(
+    fronts: Fronts, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(legacy_client, "KEEP", 0.01)
+    front = await fronts(scripted.url)
+    async with front.stream() as client:
+        assert await client.answer.content.readuntil(b"\n\n") == b": waiting\n\n"
+
+
+async def test_a_client_that_does_not_read_loses_its_stream(
+    fronts: Fronts, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def flood(stream: Any, message: Any) -> None:
+        with suppress(ConnectionError):
+            while True:
+                await say(stream, {"jsonrpc": "2.0", "method": "n", "params": {"a": "x" * 50_000}})
+
+    monkeypatch.setattr(legacy_client, "PATIENCE", 0.05)
+    front = await fronts(scripted.url)
+    scripted.play = flood
+    async with front.stream() as client:
+        await client.post(request("ping", 1))
+        await scripted.ended[0].wait()
+    await front.nobody()

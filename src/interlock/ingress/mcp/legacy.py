@@ -32,7 +32,7 @@ from .stdio import Amending, Answering, Conversation, Judging, Pipe
 
 log = logging.getLogger("interlock.mcp")
 
-MOST, PER_AGENT = 2000, 100  #: streams that are open at once
+MOST, PER_AGENT = 1000, 100  #: streams that are open at once; a server has as many connections
 SETTLE_SECONDS = 1.0  #: in which those who wait are told, once the server has ended the stream
 
 _PATH = re.compile(
