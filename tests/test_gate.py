@@ -348,11 +348,27 @@ async def test_a_caller_that_has_gone_away_can_be_required(store: RedisStore) ->
     world = World(store, policy=a_policy(orphans="refuse"))
     held = await world.held()
 
-    with pytest.raises(IllegalTransition, match="gone away"):
-        await world.says(held)
+    await world.says(held)
+    await world.gate.sweep()
+    assert (await world.now(held)).state is State.APPROVED and world.tool.sent == []
+
+    again = await world.ask()  # its caller comes back
     await store.attend(held.id, 60)
-    assert (await world.says(held)).state is State.APPROVED
+    done = await world.gate.wait(again.action, 60)
+
+    assert done.state is State.ANSWERED and len(world.tool.sent) == 1
     await world.quiet()
+
+
+async def test_an_approved_call_whose_caller_stays_away_lapses_unsent(store: RedisStore) -> None:
+    world = World(store, policy=a_policy(orphans="refuse"))
+    held = await world.held()
+    await world.says(held)
+    await world.forge(held, deadline=1)
+
+    await world.gate.sweep()
+
+    assert (await world.now(held)).state is State.EXPIRED and world.tool.sent == []
 
 
 async def test_a_call_without_its_caller_can_still_be_rejected(store: RedisStore) -> None:

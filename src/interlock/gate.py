@@ -312,8 +312,8 @@ class Gate:
             left = end - loop.time()
             if left <= 0:
                 break
-            if action.call.mcp is not None and action.state is State.APPROVED:
-                self.sender.dispatch_soon(action)  # maybe only this process can send it
+            if action.state is State.APPROVED and _waits_for_us(action):
+                self.sender.dispatch_soon(action)
             until_deadline = (action.deadline - self._clock.now_ms()) / 1000 + 0.005
             patience = min(left, max(until_deadline, 0.05))
             await self.store.changed(action.id, action.version, patience)
@@ -452,6 +452,12 @@ class Gate:
     def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
             raise StoreUnavailable("Interlock is shutting down; nothing was sent. Try again.")
+
+
+def _waits_for_us(action: Action) -> bool:
+    """Whether only this process may be able to send it, or only now that its caller waits."""
+    orphans = action.decision.orphans if action.decision is not None else ""
+    return action.call.mcp is not None or orphans == "refuse"
 
 
 def _stuck(action: Action) -> bool:

@@ -82,7 +82,6 @@ class Reviews:
         self, action: Action, review: Review, decision: Decision, nonce: str
     ) -> Action | None:
         """Write *review* and start the send that it clears; None where it has to be tried again."""
-        await self._refuse_orphan(action, review)
         cleared = review.call if review.call is not None else action.call
         if review.verdict is Verdict.EDIT:
             self._check_must(action, decision)
@@ -151,17 +150,6 @@ class Reviews:
         if must:
             original = self._judge.read(action.original or action.call)
             check_must(must, original.arguments, edited.arguments)
-
-    async def _refuse_orphan(self, action: Action, review: Review) -> None:
-        decision = action.decision
-        if decision is None or decision.orphans != "refuse":
-            return
-        if review.verdict in (Verdict.REJECT, Verdict.RESPOND):
-            return
-        if not (await self._store.attended([action.id]))[0]:
-            raise IllegalTransition(
-                "The caller has gone away, and policy says that this call is not sent without it."
-            )
 
     async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action:
         """Settle an unknown outcome with what a person found out.

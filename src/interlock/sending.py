@@ -83,11 +83,20 @@ class Sender:
             return  # unclaimed: the process that can send it finds it
         until = self.lease_end()
         try:
+            if await self._is_orphan(action):
+                return  # its caller has gone: it is sent once it comes back, as policy says
             claimed = await self.claim(action)
         except StoreUnavailable:
             return  # without a record nothing is sent
         if claimed is not None:
             await self._carry_out(claimed, until)
+
+    async def _is_orphan(self, action: Action) -> bool:
+        """Say whether policy lets a call be sent only while its caller waits, and nobody does."""
+        decision = action.decision
+        if decision is None or decision.orphans != "refuse":
+            return False
+        return not (await self._store.attended([action.id]))[0]
 
     def serves(self, call: ToolCall) -> bool:
         """Say whether this process can send *call*; another one may be able to."""
@@ -291,7 +300,13 @@ class Sender:
         if action.votes:
             self._remember(action)
         try:
-            return await self._upstream(action, until).send(action.call)
+            exchange = await self._upstream(action, until).send(action.call)
+            if action.votes and _session_ended(action.call, exchange):
+                await exchange.close()
+                raise UpstreamUnreachable(
+                    "The server has ended the session of this call; nothing was executed."
+                )
+            return exchange
         except UpstreamUnreachable as error:
             self._sent.pop(action.id, None)
             await self._report(action, NotSent(at=self._clock.now_ms(), cause=error.detail))
@@ -333,3 +348,8 @@ def _on_connection_of(action: Action, again: ToolCall) -> Action:
     if here is None or there is None or here.session == there.session:
         return action
     return evolve(action, call=replace(action.call, mcp=replace(here, session=there.session)))
+
+
+def _session_ended(call: ToolCall, exchange: Exchange) -> bool:
+    """Say whether an MCP server knows the session of *call* no more (MCP, Session Management)."""
+    return call.mcp is not None and call.mcp.session != "" and exchange.status == 404

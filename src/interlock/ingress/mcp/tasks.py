@@ -27,7 +27,7 @@ from ...core.messages import Kind, Message
 from ...gate import Gate
 from ...ports import Definitions, Ids, TaskNotes
 from ...tasks import Tasks
-from . import results, tasks_notes
+from . import results, tasks_notes, tasks_remote
 from . import tasks_documents as documents
 from .calls import declares_tasks
 from .session import Caller, Document
@@ -122,6 +122,8 @@ class ServedTasks:
         known = await self._known(task, caller)
         if known is None:
             return documents.unknown(message)
+        if known.note is not None and known.note.remote and not known.note.ended:
+            return await self._relayed(known, known.note.remote, message, caller)
         if message.method == documents.GET:
             return await self._get(known, message, caller)
         if message.method == documents.CANCEL:
@@ -129,6 +131,20 @@ class ServedTasks:
         elif isinstance(responses, dict):
             await self._update(known, responses, caller)
         return documents.acknowledged(message)
+
+    async def _relayed(
+        self, known: Known, remote: str, message: Message, caller: Caller
+    ) -> Document:
+        """Ask the server for what it made a task of its own."""
+        there = await tasks_remote.asked(message, caller, remote)
+        if message.method == documents.GET and there is not None:
+            return documents.relayed(message, known.task, there)
+        if message.method == documents.GET:
+            return await self._get(known, message, caller)
+        if there is None:
+            text = "The tool's server did not answer; try again."
+            return results.refused(text, message.id, documents.INTERNAL_ERROR)
+        return there
 
     # reading -------------------------------------------------------------------------------
 

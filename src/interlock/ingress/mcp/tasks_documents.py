@@ -70,6 +70,8 @@ def standing(note: Note | None, action: Action, to: Asker) -> Standing:
         return Standing(status="input_required", more={"inputRequests": requests})
     if note is not None and note.next:
         return Standing(status="working", message="The input goes to the tool.")
+    if note is not None and note.remote:
+        return Standing(status="working", message="The tool works on it as a task of its own.")
     if action.state in _AT_WORK:
         return Standing(status="working", message=_AT_WORK[action.state](action))
     if action.state is State.CANCELLED and not action.fence:
@@ -142,7 +144,7 @@ def _task(task: str, note: Note | None, action: Action, now: Standing) -> dict[s
     }
     if now.message:
         said["statusMessage"] = now.message
-    if now.status == "working" and not (note is not None and note.next):
+    if now.status == "working" and action.state in _AT_WORK:
         said["_meta"] = results.meta(action)  # SEP-2643: as long as it waits
     return said
 
@@ -150,6 +152,14 @@ def _task(task: str, note: Note | None, action: Action, now: Standing) -> dict[s
 def _time(ms: int) -> str:
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def relayed(message: Message, task: str, response: Document) -> Document:
+    """Return what a server says of its own task as what we say of ours."""
+    result = response.get("result")
+    if not isinstance(result, Mapping):
+        return {**response, "id": message.id}
+    return _result(message, {**result, "taskId": task})
 
 
 def acknowledged(message: Message) -> Document:

@@ -46,6 +46,7 @@ class Note:
     answers: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     state: Any = None  #: the server's requestState
     next: str = ""
+    remote: str = ""  #: the task that its server answered the call with
     ended: str = ""  #: `cancelled` or `failed`, whatever becomes of the action
     error: str = ""  #: why it failed
 
@@ -96,19 +97,23 @@ def expired(note: Note | None, action: Action, now: int) -> bool:
 
 
 def advanced(note: Note | None, action: Action, key: str, now: int) -> Note | None:
-    """Return the note that follows from an answer that asks for input; None: there is none such.
+    """Return the note that follows from an answer that is not the end; None: there is no such.
 
     *key*: of the call that goes on, where it can go on at once.
     """
-    if note is not None and (note.ended or note.asked or note.next):
+    if note is not None and (note.ended or note.asked or note.next or note.remote):
         return None
     if action.state is not State.ANSWERED:
         return None
     response = answers.stored(action)
     result = response.get("result") if response is not None else None
-    if not isinstance(result, dict) or result.get("resultType") != "input_required":
+    if not isinstance(result, dict):
         return None
-    return _asks(note or begun(action, now), result, key, now)
+    if result.get("resultType") == "task" and isinstance(result.get("taskId"), str):
+        return replace(note or begun(action, now), remote=result["taskId"], changed=now)
+    if result.get("resultType") == "input_required":
+        return _asks(note or begun(action, now), result, key, now)
+    return None
 
 
 def _asks(note: Note, result: Mapping[str, Any], key: str, now: int) -> Note:
