@@ -62,6 +62,8 @@ class Works:
     free: asyncio.Event = field(default_factory=asyncio.Event)
     busy: asyncio.Event = field(default_factory=asyncio.Event)
     closed: int = 0
+    remote: Mapping[str, Any] | None = None
+    passed: list[ToolCall] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.free.set()
@@ -82,7 +84,12 @@ class Works:
         return Said(self, json.dumps(document).encode())
 
     async def pass_on(self, call: ToolCall) -> Said:
-        raise UpstreamUnreachable("nothing is passed on here")
+        """Answer for a task of the server's own; `remote` is how it stands, None: it is down."""
+        self.passed.append(call)
+        if self.remote is None:
+            raise UpstreamUnreachable("It is down.")
+        document = {"jsonrpc": "2.0", "id": json.loads(call.body)["id"], **self.remote}
+        return Said(self, json.dumps(document).encode())
 
     @property
     def params(self) -> list[Any]:
@@ -819,6 +826,52 @@ async def test_input_for_a_tool_that_its_server_changed_meanwhile_is_held(start:
     await answer_all(client, task)
     assert not (await client.held()).call.mcp.accepted  # type: ignore[union-attr]
     assert len(client.works.calls) == 1
+
+
+# tasks of the server inside of ours ---------------------------------------------------------
+
+THEIRS = {"resultType": "task", "taskId": "theirs", "status": "working"}
+
+
+async def test_a_task_that_the_server_makes_of_a_held_call_is_asked_for_there(
+    start: Start,
+) -> None:
+    client = start()
+    client.caller = replace(client.caller, headers=(("Mcp-Name", "ilt_1"), ("Accept", "*/*")))
+    client.works.says = [THEIRS]
+    client.works.remote = {"result": {"resultType": "complete", "taskId": "theirs", "status": "x"}}
+    task = await client.task()
+    await client.approve()
+    assert await client.until(task, "x") == {
+        "resultType": "complete",
+        "taskId": task,
+        "status": "x",
+    }
+    passed = client.works.passed[-1]
+    assert json.loads(passed.body)["params"]["taskId"] == "theirs"
+    assert [each for each in passed.headers if each[0].lower() == "mcp-name"] == [
+        ("Mcp-Name", "theirs")
+    ]
+    client.works.remote = {"result": {"resultType": "complete"}}
+    await client.update(task, {"a": {}})
+    await client.cancel(task)
+    methods = [json.loads(call.body)["method"] for call in client.works.passed[-2:]]
+    assert methods == ["tasks/update", "tasks/cancel"]
+
+
+async def test_a_task_of_a_server_that_is_down_is_still_being_worked_on(start: Start) -> None:
+    client = start()
+    client.works.says = [THEIRS]
+    client.works.remote = {"error": {"code": -32602, "message": "no"}}
+    task = await client.task()
+    await client.approve()
+    async with asyncio.timeout(10):
+        while not client.works.passed:
+            await client.ask("get", taskId=task)
+    assert code(await client.ask("get", taskId=task)) == -32602
+    client.works.remote = None
+    assert (await client.get(task))["status"] == "working"
+    assert code(await client.ask("cancel", taskId=task)) == -32603
 
 
 async def test_a_note_that_somebody_changed_in_the_store_moves_nothing(

@@ -22,9 +22,8 @@ from interlock.ingress.http import AgentsListener, server
 from interlock.ingress.mcp import answers, results
 from interlock.ingress.mcp import tasks_documents as documents
 from interlock.ingress.mcp.amending import Listings
-from interlock.ingress.mcp.calls import Calls
+from interlock.ingress.mcp.calls import Calls, declares_tasks
 from interlock.ingress.mcp.endpoint import McpEndpoint
-from interlock.ingress.mcp.headers import NAMED_BY
 from interlock.ingress.mcp.learning import Learner
 from interlock.ingress.mcp.reading import read_call
 from interlock.ingress.mcp.replying import Reply
@@ -106,17 +105,13 @@ class Discovering:
 
 
 class TasksEndpoint(McpEndpoint):
-    """Asks for an answer to `tasks/*` first."""
-
-    served: ServedTasks
+    """Also amends what a server says of tasks."""
 
     async def _routed(
         self, reply: Reply, message: Message, caller: Caller, *rest: Any
     ) -> web.StreamResponse:
-        answer = await self.served.answer(message, caller)
-        if answer is not None:
-            return await reply.say(answer, documents.status_of(answer))
-        if message.method in documents.METHODS:
+        theirs = not documents.is_ours(message.params.get("taskId"))
+        if message.method in documents.METHODS and theirs and declares_tasks(caller):
             return await self._exchanges.amended(reply, message, caller)
         return await super()._routed(reply, message, caller, *rest)
 
@@ -148,8 +143,8 @@ async def through(
         holding=lambda agent: Holding(),
         read_on=gate.read_on,
         refused=lambda kind: None,
+        tasks=served,
     )
-    endpoint.served = served
     listener = AgentsListener(
         gate,
         Keys(),
@@ -173,10 +168,8 @@ async def through(
 
 @pytest.mark.parametrize("after", [0.1, 0.4])
 async def test_every_check_of_the_tasks_scenarios_passes(
-    store: RedisStore, tmp_path: Path, after: float, monkeypatch: pytest.MonkeyPatch
+    store: RedisStore, tmp_path: Path, after: float
 ) -> None:
-    for method in documents.METHODS:
-        monkeypatch.setitem(NAMED_BY, method, "taskId")
     with serving(FIXTURE) as direct:
         async with through(store, direct, after=after) as (url, _):
             found = await asyncio.to_thread(tasks, url, tmp_path)
