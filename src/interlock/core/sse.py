@@ -82,8 +82,10 @@ class Reader:
         Raises:
             UpstreamLost: an event is larger than is taken here.
         """
-        if self._after_cr and chunk:
-            chunk, self._after_cr = chunk.removeprefix(b"\n"), False
+        if not chunk:
+            return
+        if self._after_cr:
+            chunk = chunk.removeprefix(b"\n")
         self._after_cr = chunk.endswith(b"\r")
         for piece in chunk.splitlines(keepends=True):
             self._size += len(piece)

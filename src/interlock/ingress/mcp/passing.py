@@ -14,10 +14,10 @@ from aiohttp import web
 
 from ...core.errors import MalformedMessage, UpstreamLost
 from ...core.messages import Kind, Message, read_message, write_message
+from ...core.sse import Event, Reader, written
 from .headers import EVENTS
 from .replying import Coming, Reply, media, value, whole
 from .session import Document
-from .sse import Event, Reader, written
 
 ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
 LARGEST = 32 * 2**20  #: bytes of an answer that is read as a whole

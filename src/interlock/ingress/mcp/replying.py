@@ -8,9 +8,9 @@ from typing import Protocol
 from aiohttp import HttpVersion11, web
 
 from ...core.messages import JSON_TYPE, write_message
+from ...core.sse import COMMENT, message_event
 from .headers import EVENTS
 from .session import Document
-from .sse import COMMENT, message_event
 
 _STREAM = {"Content-Type": EVENTS, "Cache-Control": "no-cache, no-transform"}
 _UNBUFFERED = ("X-Accel-Buffering", "no")

@@ -227,18 +227,18 @@ class ServedTasks:
             return
         if note is not None and note.next:
             self._go_on(known, note)
-        elif action.state is State.HELD:
+        elif action.state in (State.HELD, State.APPROVED):
             with suppress(StoreUnavailable):  # at worst its caller counts as gone
                 await self._gate.store.attend(action.id, ATTENDED)
-        elif action.state is State.APPROVED and not self._gate.closing:
-            await self._send(action, known.now)
+            if action.state is State.APPROVED:
+                await self._send(action, known.now)
 
     async def _send(self, action: Action, now: int) -> None:
         """Send what was approved; maybe only this process can, or nobody could before."""
         if not action.fence:
             self._gate.sender.dispatch_soon(action)
-        elif action.votes and now - action.changed > RETRY_MS:
-            await self._gate.sender.retry(action, action.call)
+        elif now - action.changed > RETRY_MS:
+            await self._gate.join(action.id, action.call)
 
     # going on ------------------------------------------------------------------------------
 

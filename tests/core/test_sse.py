@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.core.errors import UpstreamLost
-from interlock.ingress.mcp.sse import Event, Reader, message_event, written
+from interlock.core.sse import Event, Reader, message_event, written
 
 
 def read(*pieces: bytes) -> list[Event]:
