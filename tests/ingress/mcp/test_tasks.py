@@ -43,6 +43,17 @@ SOON = 0.02  #: seconds after which a slow call is a task
 DONE = {"content": [{"type": "text", "text": "done"}], "resultType": "complete"}
 
 
+ORPHANS = """
+  - id: files.send
+    description: Sends a file.
+    mcp: {server: files, tool: send}
+    reversibility: reversible
+    undo: {reason: It can be taken back.}
+    facets: {data: confidential}
+    orphans: refuse
+"""
+
+
 def asks(*names: str, state: str | None = "s-1") -> dict[str, Any]:
     """A result that asks the client for input."""
     request = {"method": "elicitation/create", "params": {"message": "Sure?"}}
@@ -167,7 +178,7 @@ class Client:
 
     async def call(self, tool: str = "write", **arguments: Any) -> Document:
         """Call a tool as `Calls` does for a client that declares tasks."""
-        await self.listed.listed("files", TOOLS, whole=True)
+        await self.listed.listed("files", [*TOOLS, {"name": "send"}], whole=True)
         message = self.message("tools/call", name=tool, arguments=arguments)
         call = read_call(message, self.caller, self.listed.current("files", tool))
         taken = await self.tasks.submit(call, message, self.caller)
@@ -371,6 +382,19 @@ async def test_an_approved_call_that_could_not_be_sent_is_sent_when_its_client_a
     after = await client.until(task, "completed")
     assert after["result"] == DONE
     assert len(client.works.calls) == 2
+
+
+async def test_a_call_that_needs_its_caller_is_sent_once_its_client_polls_again(
+    start: Start, store: RedisStore
+) -> None:
+    client = start()
+    client.gate.policy = policy(ORPHANS)
+    task = await client.task("send")
+    await store.client.delete(f"{store._prefix}:w:{documents.action_of(task)}")
+    await client.approve()
+    await client.world.quiet()
+    assert client.works.calls == []
+    assert (await client.until(task, "completed"))["result"] == DONE
 
 
 # whose task it is ---------------------------------------------------------------------------
