@@ -36,6 +36,7 @@ from interlock.system import RandomIds
 from interlock.tasks import Tasks
 from tests.ingress.mcp.conversation import TOOLS, Listed, policy, text
 from tests.support.fakes import World
+from tests.support.stores import Server as StoreServer
 
 KEY = b"the key of notes, not in the store"
 DECLARED: Mapping[str, Any] = {"extensions": {TASKS: {}}}
@@ -318,6 +319,17 @@ async def test_a_rejected_task_is_completed_with_the_ordinary_refusal(start: Sta
     assert client.works.calls == []
 
 
+async def test_a_task_that_nobody_decided_on_in_time_is_completed_with_the_refusal(
+    start: Start,
+) -> None:
+    client = start()
+    task = await client.task()
+    await client.world.forge(await client.held(), deadline=1)
+    after = await client.until(task, "completed")
+    assert text(after).startswith("NOT EXECUTED") and "_meta" in after["result"]
+    assert client.works.calls == []
+
+
 async def test_an_answer_of_a_person_in_the_tools_place_completes_the_task(start: Start) -> None:
     client = start()
     task = await client.task()
@@ -407,6 +419,26 @@ async def test_any_process_knows_a_task_also_after_a_crash(start: Start) -> None
     await two.approve()
     assert (await one.until(task, "completed"))["result"] == DONE
     assert len(one.works.calls) + len(two.works.calls) == 1
+
+
+async def test_a_task_outlives_the_crash_of_the_store(own_server: StoreServer) -> None:
+    before = RedisStore(own_server.url, prefix="crash")
+    one = Client(before, "one", after=SOON)
+    held, asked = await one.task(), await asking(one, asks("name"))
+    await one.until(asked, "input_required")
+    await before.close()
+    own_server.kill()
+    own_server.start()
+    after = RedisStore(own_server.url, prefix="crash")
+    two = Client(after, "two")
+    try:
+        assert (await two.get(held))["status"] == "working"
+        assert set((await two.get(asked))["inputRequests"]) == {"1.name"}
+    finally:
+        for each in (one, two):
+            await each.tasks.close(10)
+            await each.gate.close(10)
+        await after.close()
 
 
 @pytest.mark.parametrize("method", ["get", "update", "cancel"])
@@ -611,6 +643,47 @@ async def test_a_slow_call_without_a_head_is_closed_as_soon_as_it_has_one(start:
         while not client.works.closed:
             await asyncio.sleep(0.005)
     assert (await client.get(task))["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("events", [False, True])
+async def test_a_call_whose_judgement_takes_long_is_sent_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch, events: bool
+) -> None:
+    client = start(after=SOON)
+    client.works.events = events
+    judge, times = client.gate.judging.judge, itertools.count()
+
+    async def slow_at_first(call: ToolCall, own: str = "") -> Any:
+        if next(times) == 0:
+            await client.works.busy.wait()  # until the same call was sent again, and first
+        return await judge(call, own)
+
+    monkeypatch.setattr(client.gate.judging, "judge", slow_at_first)
+    answer = await client.call("read")
+    if events:  # by then nobody waits for more than its head
+        assert answer["result"]["resultType"] in ("task", "complete")
+    else:
+        assert answer["result"] == DONE
+    await client.tasks.close(10)
+    assert len(client.works.calls) == 1
+
+
+async def test_a_slow_call_that_policy_denies_in_the_end_is_no_task(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = start(after=SOON)
+    judge, go_on = client.gate.judging.judge, asyncio.Event()
+
+    async def slowly(call: ToolCall, own: str = "") -> Any:
+        await go_on.wait()
+        return await judge(call, own)
+
+    monkeypatch.setattr(client.gate.judging, "judge", slowly)
+    answer = client.start(client.call("wipe"))
+    await asyncio.sleep(SOON * 3)
+    go_on.set()
+    assert text(await answer).startswith("NOT EXECUTED")
+    assert client.works.calls == []
 
 
 async def test_a_slow_call_for_which_there_is_no_room_is_answered_as_ever(
