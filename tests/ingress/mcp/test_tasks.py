@@ -839,9 +839,13 @@ async def test_a_tool_that_asks_for_ever_fails_its_task(start: Start) -> None:
         {"resultType": "input_required", "inputRequests": [1]},
         {"resultType": "input_required", "inputRequests": {"a": 1}},
         asks("n" * 600_000),
+        asks("half \ud800"),
+        asks("name", state="half \ud800"),
+        {"content": [float("nan")]},
+        {"content": ["half \ud800"]},
     ],
 )
-async def test_questions_that_cannot_be_passed_on_fail_the_task(start: Start, says: Any) -> None:
+async def test_answers_that_cannot_be_passed_on_fail_the_task(start: Start, says: Any) -> None:
     client = start(after=SOON)
     task = await asking(client, says)
     assert (await client.until(task, "failed"))["error"]["code"] == -32603

@@ -81,6 +81,9 @@ def standing(note: Note | None, action: Action, to: Asker) -> Standing:
 
 def _finished(document: Document) -> Standing:
     error = document.get("error")
+    if not tasks_notes.is_sound(document):
+        text = "EXECUTED. The tool answered, but its answer holds what is no text or number."
+        return _failed({"code": INTERNAL_ERROR, "message": text})
     if isinstance(error, Mapping):
         return _failed(error)
     return Standing(status="completed", more={"result": document["result"]})

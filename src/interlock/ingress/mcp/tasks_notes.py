@@ -121,7 +121,8 @@ def _asks(note: Note, result: Mapping[str, Any], key: str, now: int) -> Note:
     requests, state = result.get("inputRequests") or {}, result.get("requestState")
     if rounds > ROUNDS:
         return failed(note, f"The server asked for input more than {ROUNDS} times.", now)
-    if not isinstance(requests, dict) or not all(isinstance(r, dict) for r in requests.values()):
+    readable = isinstance(requests, dict) and all(isinstance(r, dict) for r in requests.values())
+    if not readable or not is_sound([requests, state]):
         return failed(note, "The server asked for input in a form that cannot be read.", now)
     if not requests and state is None:
         return failed(note, "The server asked for input without saying for which.", now)
@@ -135,6 +136,15 @@ def _asks(note: Note, result: Mapping[str, Any], key: str, now: int) -> Note:
         next="" if asked else key,
         changed=now,
     )
+
+
+def is_sound(value: Any) -> bool:
+    """Say whether what a server sent can be sent on: it is JSON, and all its text is text."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def answered(note: Note, responses: Mapping[str, Any], key: str, now: int) -> Note | None:
