@@ -6,16 +6,12 @@ pipe, and serves the people's page while nobody else does.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import socket
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from .app import TESTED, _links, _notifiers, _open_store, _people, _sweep, _watch
-from .approvals.identity import OneTimeLinks, Sessions
 from .core.actions import Action, Agent, State
 from .core.errors import StoreUnavailable, Unauthenticated
 from .core.events import Event
@@ -25,16 +21,17 @@ from .gate import Gate
 from .ingress.mcp.amending import Listings
 from .ingress.mcp.calls import Calls
 from .ingress.mcp.stdio import Judging
-from .keyfiles import derived_keys, ensure_operator_keys
+from .keyfiles import derived_keys
 from .observe.log import TransitionLog
 from .observe.logging import hide_secrets
 from .observe.metrics import Metrics
+from .parts import TESTED, Parts, definitions_of, notifiers_of, open_store, sweep, watch_policy
+from .people import PeopleListener
 from .ports import KeyRing
 from .sending import Timing
-from .servers import definitions_of, holding_of
-from .settings import Config, ServerSettings
-from .settings_types import Address
-from .store.definitions import StoredDefinitions
+from .servers import holding_of
+from .serving_mcp import served_tasks
+from .settings import ServerSettings
 from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
 from .system import RandomIds, SystemClock
@@ -44,7 +41,6 @@ from .wrapping import Guarded
 
 log = logging.getLogger("interlock")
 
-LOOK = 2.0  #: seconds between two tries to serve the people's page
 MOST_OWN = 10_000  #: held calls of this pipe that are remembered
 GRACE = 5.0  #: seconds that sends and records under way get at the end
 NO_ONE = "Nobody says which agent this is."
@@ -67,7 +63,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
     async with AsyncExitStack() as stack:
         loading = tasks.spawn(load_once_apart(config.policies, config.data / TESTED), "policy")
         stack.push_async_callback(stopped, [loading])
-        store, _ = await _open_store(config, stack)
+        store, _ = await open_store(config, stack)
         store.on_error = metrics.store_failed
         ring = RedisKeyRing(
             store.client, pepper=keys.pepper, clock=clock, prefix=config.store.prefix
@@ -85,7 +81,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             store=store,
             upstreams={server.name: server.upstream},
             definitions=definitions,
-            notifiers=_notifiers(config),
+            notifiers=notifiers_of(config),
             observers=(metrics, TransitionLog(), own),
             clock=clock,
             ids=RandomIds(),
@@ -94,24 +90,32 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         )
         store.on_lapsed = gate.lapsed
         hide_secrets(lambda: gate.policy.redact.detectors)
-        calls = Calls(gate, definitions, keys.rounds, clock)
+        parts = Parts(
+            config=config,
+            gate=gate,
+            store=store,
+            ring=ring,
+            metrics=metrics,
+            definitions=definitions,
+        )
+        served = served_tasks(parts, keys)
+        calls = Calls(gate, definitions, keys.rounds, clock, tasks=served)
+        stack.push_async_callback(served.close, GRACE)
         stack.push_async_callback(calls.close, GRACE)
         stack.push_async_callback(_drain_soon, gate)
         stack.callback(own.wake(gate, store, tasks))
-        people = _People(config, gate, store, ring, metrics, definitions, guarded.tell)
-        watch = _watch(config, gate, loaded, store, ring, metrics)
         for work, name in (
-            (_sweep(gate), "sweep"),
+            (sweep(gate), "sweep"),
             (definitions.run(), "definitions"),
-            (watch.run(), "policy-watch"),
-            (people.run(), "people"),
+            (watch_policy(parts, loaded).run(), "policy-watch"),
+            (PeopleListener(parts).take_over(guarded.tell), "people"),
         ):
             stack.push_async_callback(stopped, [tasks.spawn(work, name)])
         yield Judging(
             agent=agent,
             holding=holding_of(config)(agent.id),
             calls=calls,
-            listing=Listings(gate, definitions, calls.learner),
+            listing=Listings(gate, definitions, calls.learner, tasks=True),
         )
 
 
@@ -179,70 +183,3 @@ class OwnCalls:
                 tasks.spawn(look(action_id), f"look-{action_id}")
 
         return store.listen(moved)
-
-
-class _People:
-    """The people's page, served from here while no other process of this installation does."""
-
-    def __init__(
-        self,
-        config: Config,
-        gate: Gate,
-        store: RedisStore,
-        ring: KeyRing,
-        metrics: Metrics,
-        definitions: StoredDefinitions,
-        tell: Callable[[str], None],
-    ) -> None:
-        self._config, self._gate, self._store = config, gate, store
-        self._definitions = definitions
-        self._ring, self._metrics, self._tell = ring, metrics, tell
-
-    async def run(self) -> None:
-        """Serve it when that is possible, and look again and again while it is not."""
-        told = False
-        while True:
-            if _is_free(self._config.people.listen):
-                try:
-                    await self._serve()
-                except OSError:
-                    pass  # another process was faster
-            elif not told:
-                told = True
-                self._tell(f"People decide at {self._config.people_url}/review.")
-            await asyncio.sleep(LOOK)
-
-    async def _serve(self) -> None:
-        clock = SystemClock()
-        links, sessions = OneTimeLinks(clock), Sessions(clock)
-        async with AsyncExitStack() as stack:
-            people = await _people(
-                self._config,
-                self._gate,
-                self._store,
-                self._ring,
-                links,
-                sessions,
-                self._metrics,
-                stack,
-                self._definitions,
-            )
-            with contextlib.suppress(StoreUnavailable):  # `interlock serve` makes them as well
-                config = self._config
-                await ensure_operator_keys(self._ring, config.people.local, config.data)
-            base = self._config.people.url or f"http://{people}"
-            self._tell(f"People decide at {base}/review, served by this process.")
-            for who, url in _links(self._config, links, people).items():
-                self._tell(f"Sign in {who}: {url} (works once)")
-            await asyncio.Event().wait()
-
-
-def _is_free(at: Address) -> bool:
-    family = socket.AF_INET6 if ":" in at.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((at.host, at.port))
-        except OSError:
-            return False
-    return True

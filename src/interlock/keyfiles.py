@@ -30,6 +30,7 @@ class DerivedKeys:
     seal: bytes = field(repr=False)  #: of the clearances that the gate checks at the send
     definitions: bytes = field(repr=False)  #: of what people accepted of MCP tools
     rounds: bytes = field(repr=False)  #: of the tokens that MCP clients come back with
+    tasks: bytes = field(repr=False)  #: of the notes on tasks of MCP clients
 
 
 def derived_keys(config: Config) -> DerivedKeys:
@@ -48,6 +49,7 @@ def derived_keys(config: Config) -> DerivedKeys:
         seal=hmac.new(secret, b"interlock clearance v1", hashlib.sha256).digest(),
         definitions=hmac.new(secret, b"interlock definitions v1", hashlib.sha256).digest(),
         rounds=hmac.new(secret, b"interlock rounds v1", hashlib.sha256).digest(),
+        tasks=hmac.new(secret, b"interlock tasks v1", hashlib.sha256).digest(),
     )
 
 

@@ -1,4 +1,4 @@
-"""MCP servers as configuration has them: the parts that `serve` and `mcp` build alike."""
+"""MCP servers and their clients, as configuration has them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from dataclasses import replace
 from .ingress.mcp.presets import PRESETS
 from .ingress.mcp.rounds import MOST
 from .ingress.mcp.session import Holding, Server
-from .keyfiles import DerivedKeys
-from .policies.schemas import compile_schema
 from .ports import McpServer
 from .settings import Config, McpClient
-from .store.definitions import StoredDefinitions
-from .store.redis import RedisStore
 
 
 def server_of(config: Config, name: str, upstream: McpServer, reserved: frozenset[str]) -> Server:
@@ -29,18 +25,6 @@ def server_of(config: Config, name: str, upstream: McpServer, reserved: frozense
         forward=frozenset(each.lower() for each in settings.forward_headers),
         reserved=reserved,
         max_body=config.agents.max_body,
-    )
-
-
-def definitions_of(config: Config, store: RedisStore, keys: DerivedKeys) -> StoredDefinitions:
-    """Return what servers said of their tools, as the store has it; `refresh` it before use."""
-    settings = config.servers.items()
-    return StoredDefinitions(
-        store.client,
-        key=keys.definitions,
-        first_use=frozenset(name for name, each in settings if each.definitions == "first-use"),
-        compile_schema=lambda schema: compile_schema(schema, frozenset()),
-        prefix=config.store.prefix,
     )
 
 
@@ -60,5 +44,6 @@ def _holding(client: McpClient) -> Holding:
         rounds=rounds,
         errors=preset.errors if client.errors is None else client.errors,
         tasks=client.tasks,
+        task_after=client.task_after,
         own_tools=client.tools,
     )

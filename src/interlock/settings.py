@@ -341,6 +341,12 @@ class McpClient(Node):
     tasks: bool = Field(
         default=True, description="Give a task to clients that declare the tasks extension."
     )
+    task_after: Duration = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="Such a client also gets a task for a call whose tool takes longer; 0: never.",
+    )
     tools: bool = Field(
         default=True, description="List `interlock_wait` and `interlock_cancel` among the tools."
     )

@@ -103,13 +103,15 @@ async def test_a_held_call_that_its_client_cancels_is_never_sent(tmp_path: Path)
 
 async def test_an_approval_in_another_process_sends_the_call_here(tmp_path: Path) -> None:
     config = configured(tmp_path, mcp={"default": {"hold": "0s"}})
-    async with wrapped(config) as one, wrapped(config) as two:
+    async with wrapped(config) as one:
         await one.initialize()
-        await two.initialize()
-        assert (await two.text("wipe", line=1)).startswith("NOT EXECUTED YET.")
-        call = await one.decide("approve")
-        assert await two.text("interlock_wait", call=call) == 'wipe {"line": 1}'
-        assert two.written() == [{"line": 1}]
+        await one.people()
+        async with wrapped(config) as two:
+            await two.initialize()
+            assert (await two.text("wipe", line=1)).startswith("NOT EXECUTED YET.")
+            call = await one.decide("approve")
+            assert await two.text("interlock_wait", call=call) == 'wipe {"line": 1}'
+            assert two.written() == [{"line": 1}]
 
 
 async def test_the_page_is_taken_over_when_the_process_that_serves_it_goes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from interlock.core.actions import Action, Agent, ToolCall
 from interlock.core.definitions import definition_hash
 from interlock.core.messages import Message, message_of
 from interlock.ingress.mcp import answers, results
-from interlock.ingress.mcp.calls import Calls, TaskRung
+from interlock.ingress.mcp.calls import Calls, Tasking
 from interlock.ingress.mcp.session import MODERN, VERSION_KEY, Caller, Document, Holding, Live
 from interlock.ingress.mcp.session import Server as McpServer
 from interlock.policies.load import read_policies
@@ -194,7 +194,7 @@ class Talk:
         holding: Holding | None = None,
         version: str = "2025-11-25",
         rules: Any = None,
-        tasks: TaskRung | None = None,
+        tasks: Tasking | None = None,
         name: str = "a",
         **server: Any,
     ) -> None:

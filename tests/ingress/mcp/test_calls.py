@@ -186,10 +186,14 @@ async def test_an_approved_call_that_could_not_be_sent_is_sent_when_it_is_asked_
 
 
 async def test_a_task_is_given_where_the_client_declares_them(talk: Start) -> None:
-    async def as_task(action: Any, message: Any, caller: Any) -> Any:
-        return {"jsonrpc": "2.0", "id": message.id, "result": {"task": action.id}}
+    class AsTask:
+        async def submit(self, call: Any, message: Any, caller: Any) -> Any:
+            return await client.gate.submit(call)
 
-    client = talk(version=MODERN, tasks=as_task)
+        async def held(self, action: Any, message: Any, caller: Any) -> Any:
+            return {"jsonrpc": "2.0", "id": message.id, "result": {"task": action.id}}
+
+    client = talk(version=MODERN, tasks=AsTask())
     plain = await client.call()
     declared = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     client.caller = replace(client.caller, capabilities=declared)

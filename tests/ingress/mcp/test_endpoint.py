@@ -231,7 +231,9 @@ async def test_a_session_that_died_while_people_decided_is_told(
     async with asyncio.TaskGroup() as group:
         group.create_task(_approve_once_held(front))
         waiting = group.create_task(front.post(call("buy", 7), headers=SESSION))
-    assert waiting.result()[0] == 404
+    status, _, answer = waiting.result()
+    said = answer["result"]["content"][0]["text"]
+    assert status == 200 and said.startswith("NOT EXECUTED.") and "ended the session" in said
     front.asked.clear()
     status, _, answer = await front.post(call("buy", 8), headers=SESSION)
     assert status == 404 and "initialize a new one" in answer["error"]["message"]
@@ -248,7 +250,7 @@ async def test_a_session_that_died_is_told_in_the_stream_where_that_has_begun(
         await answer.content.readuntil(b"\n\n")
         await front.approve()
         (told,) = events_in(await answer.read())
-    assert told["id"] == 7 and "HTTP 404" in told["error"]["message"]
+    assert told["id"] == 7 and "ended the session" in told["result"]["content"][0]["text"]
 
 
 async def gone(http: web.Request, message: Any) -> web.StreamResponse:

@@ -8,8 +8,8 @@ every transport.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Protocol
 
 from ...core.actions import Action, State, ToolCall
 from ...core.digest import fingerprint
@@ -38,8 +38,17 @@ from .waiting import SILENT, Waiting
 
 ROUND_MS = 120_000  #: how long a client has to come back with a token; it comes within a second
 
-TaskRung = Callable[[Action, Message, Caller], Awaitable[Document | None]]
-"""Answers a held call with a task, or None where it is answered in another way."""
+
+class Tasking(Protocol):
+    """Makes tasks of calls that take long: `tasks.ServedTasks`."""
+
+    async def submit(
+        self, call: ToolCall, message: Message, caller: Caller
+    ) -> Submission | Document:
+        """As `gate.submit`; or the task that the call has become, as its tool takes long."""
+
+    async def held(self, action: Action, message: Message, caller: Caller) -> Document | None:
+        """Answer a held call with a task; None: it is answered in another way."""
 
 
 class Calls:
@@ -55,7 +64,7 @@ class Calls:
         key: bytes,
         clock: Clock,
         *,
-        tasks: TaskRung | None = None,
+        tasks: Tasking | None = None,
     ) -> None:
         self._gate = gate
         self._definitions = definitions
@@ -118,16 +127,17 @@ class Calls:
             call, number, action = await self._returned(message, caller, definition)
         else:
             call = read_call(message, caller, definition)
-        if action is None or action.state in PENDING:
-            submit = self._gate.submit(call) if action is None else self._gate.join(action.id, call)
-            submission = await submit
-            action = submission.action
-            if submission.relay is not None:
-                return Live(relay=submission.relay, action=action)
-            if submission.failure is not None:
-                to = self._asker(message, caller, definition)
-                return results.failure(submission.failure, to, action)
+        if action is not None and action.state not in PENDING:
+            return results.outcome(action, self._asker(message, caller, definition))
+        submission = await self._submission(call, action, message, caller)
+        if not isinstance(submission, Submission):
+            return submission
+        action = submission.action
+        if submission.relay is not None:
+            return Live(relay=submission.relay, action=action)
         to = self._asker(message, caller, definition)
+        if submission.failure is not None:
+            return results.failure(submission.failure, to, action)
         if action.state not in PENDING:
             return results.outcome(action, to)
         task = await self._task(action, message, caller)
@@ -135,10 +145,20 @@ class Calls:
             return task
         return await self._hold(action, message, caller, channel, to, number)
 
+    async def _submission(
+        self, call: ToolCall, known: Action | None, message: Message, caller: Caller
+    ) -> Submission | Document:
+        """Take *call* as far as it goes without a person; or the task that it has become."""
+        if known is not None:
+            return await self._gate.join(known.id, call)
+        if self._tasks is None or not declares_tasks(caller):
+            return await self._gate.submit(call)
+        return await self._tasks.submit(call, message, caller)
+
     async def _task(self, action: Action, message: Message, caller: Caller) -> Document | None:
         if self._tasks is None or not caller.holding.tasks or not declares_tasks(caller):
             return None
-        return await self._tasks(action, message, caller)
+        return await self._tasks.held(action, message, caller)
 
     async def _hold(
         self,

@@ -28,7 +28,9 @@ class Holding:
 
     `rounds`: how often a request may be answered with a state to come back with (2026-07-28).
     `errors`: whether refusals are marked `isError`. `tasks`: whether a client that declares the
-    tasks extension gets a task. `own_tools`: whether it is offered `interlock_wait` and its kind.
+    tasks extension gets a task, and `task_after` how long such a client waits for a tool before it
+    gets one too; 0: as long as it takes. `own_tools`: whether it is offered `interlock_wait` and
+    its kind.
     """
 
     seconds: float = 4.0
@@ -36,6 +38,7 @@ class Holding:
     round_seconds: float = 20.0
     errors: bool = False
     tasks: bool = True
+    task_after: float = 0.0
     own_tools: bool = True
 
 

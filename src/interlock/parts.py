@@ -1,0 +1,124 @@
+"""What `interlock serve` and `interlock mcp` build alike from a configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from .core.errors import StoreUnavailable
+from .core.rules import PolicySet
+from .doctor import weak_ground
+from .gate import Gate
+from .keyfiles import DerivedKeys
+from .notify.log import Notifier as LogNotifier
+from .observe.metrics import Metrics
+from .policies.schemas import compile_schema
+from .ports import Limits, Notifier
+from .reload import PolicyWatch
+from .settings import Config
+from .store.definitions import StoredDefinitions
+from .store.embedded import EmbeddedStore
+from .store.keyring import RedisKeyRing
+from .store.redis import RedisStore
+from .system import SystemClock
+from .tryout import Loaded
+
+log = logging.getLogger("interlock")
+
+SWEEP = 1.0  #: seconds between two looks for what has lapsed
+TESTED = "policy.tested"  #: in the data directory: which policy files passed their suites
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A gate and what stands around it."""
+
+    config: Config
+    gate: Gate
+    store: RedisStore
+    ring: RedisKeyRing
+    metrics: Metrics
+    definitions: StoredDefinitions
+
+
+async def open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
+    """Return the store, and where it is in words; it is closed with *stack*."""
+    settings = config.store
+    if settings.url is None:
+        embedded = EmbeddedStore(
+            config.data,
+            fsync=settings.embedded.fsync,
+            maxmemory=settings.embedded.max_memory,
+            tell=log.warning,
+        )
+        await stack.enter_async_context(embedded)
+        url, where = embedded.url, f"embedded, in {_short(config.data)}"
+    else:
+        url, where = settings.url.reveal(), "your own server"
+    limits = Limits(
+        held_per_agent=config.agents.held_per_agent,
+        held_in_all=config.agents.held_in_all,
+        kept_per_agent=config.agents.kept_per_agent,
+        tasks_per_agent=config.agents.sessions_per_agent,
+        join_window_ms=round(config.retention.joins * 1000),
+        keep_ms=round(config.retention.unreviewed * 1000),
+        keep_reviewed_ms=round(config.retention.reviewed * 1000),
+    )
+    store = RedisStore(url, settings.prefix, limits)
+    stack.push_async_callback(store.close)
+    return store, where
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def definitions_of(config: Config, store: RedisStore, keys: DerivedKeys) -> StoredDefinitions:
+    """Return what servers said of their tools, as the store has it; `refresh` it before use."""
+    settings = config.servers.items()
+    return StoredDefinitions(
+        store.client,
+        key=keys.definitions,
+        first_use=frozenset(name for name, each in settings if each.definitions == "first-use"),
+        compile_schema=lambda schema: compile_schema(schema, frozenset()),
+        prefix=config.store.prefix,
+    )
+
+
+def notifiers_of(config: Config) -> tuple[Notifier, ...]:
+    """Return what tells people, as configuration has it."""
+    return (LogNotifier(config.people_url),) if config.notify.log is not None else ()
+
+
+def watch_policy(parts: Parts, loaded: Loaded) -> PolicyWatch:
+    """Watch the policy files; what this installation could not start with is not reloaded."""
+
+    async def unfit(policy: PolicySet) -> tuple[str, ...]:
+        durability, keys = await parts.store.durability(), await parts.ring.records()
+        found = weak_ground(parts.config, durability, policy, keys=keys)
+        return tuple(f"{each.what} {each.cure}" for each in found if each.critical)
+
+    return PolicyWatch(
+        parts.config.policies,
+        parts.gate,
+        loaded,
+        counted=parts.metrics,
+        clock=SystemClock(),
+        unfit=unfit,
+        note=parts.config.data / TESTED,
+    )
+
+
+async def sweep(gate: Gate) -> None:
+    """Keep house until cancelled."""
+    while True:
+        await asyncio.sleep(SWEEP)
+        try:
+            await gate.sweep()
+        except StoreUnavailable as error:
+            log.warning("%s", error.detail)
+        except Exception:  # outermost: one bad record must not stop what ends all others
+            log.exception("a sweep failed; the next one is in %g s", SWEEP)

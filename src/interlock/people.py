@@ -1,0 +1,156 @@
+"""The people's listener: page, API, metrics and health, served by one process of an installation.
+
+`interlock serve` and every `interlock mcp` can serve it; a lock in the data directory says whose
+turn it is, and the kernel drops it when that process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from .approvals.api import add_api
+from .approvals.deps import ApiDeps
+from .approvals.identity import OneTimeLinks, Sessions
+from .approvals.page import add_page
+from .core.actions import Reviewer
+from .core.errors import StoreUnavailable
+from .health import Health, add_health
+from .keyfiles import ensure_operator_keys
+from .parts import Parts
+from .policies.load import policy_files
+from .settings import Config
+from .settings_types import Address
+from .system import SystemClock
+
+LOOK = 2.0  #: seconds between two tries to take over from a process that serves it
+LOCK = "people.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Where the listener is, and one-time sign-in URLs by person."""
+
+    url: str
+    links: Mapping[str, str] = field(repr=False)
+
+
+class PeopleListener:
+    """Serves people from here, while no other process of this installation does."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def open(self, stack: AsyncExitStack) -> Served | None:
+        """Serve until *stack* ends; None where another process does.
+
+        Raises:
+            OSError: a program that is not Interlock has the port.
+        """
+        config = self._parts.config
+        async with AsyncExitStack() as tried:
+            if not await tried.enter_async_context(_turn(config)):
+                return None
+            served = await self._serve(tried)
+            stack.push_async_callback(tried.pop_all().aclose)
+        return served
+
+    async def take_over(self, tell: Callable[[str], None]) -> None:
+        """Serve as soon as that is possible, until cancelled; *tell* is told who serves."""
+        told = False
+        while True:
+            async with AsyncExitStack() as stack:
+                served = None
+                with suppress(OSError):  # a foreign program: it may go away
+                    served = await self.open(stack)
+                if served is not None:
+                    await self._make_keys()
+                    tell(f"People decide at {served.url}/review, served by this process.")
+                    for who, url in served.links.items():
+                        tell(f"Sign in {who}: {url} (works once)")
+                    await asyncio.Event().wait()
+                if not told:
+                    told = True
+                    tell(f"People decide at {self._parts.config.people_url}/review.")
+            await asyncio.sleep(LOOK)
+
+    async def _make_keys(self) -> None:
+        parts, config = self._parts, self._parts.config
+        with suppress(StoreUnavailable):  # the next process that serves makes them
+            await ensure_operator_keys(parts.ring, config.people.local, config.data)
+
+    async def _serve(self, stack: AsyncExitStack) -> Served:
+        parts, clock = self._parts, SystemClock()
+        config = parts.config
+        links, sessions = OneTimeLinks(clock), Sessions(clock)
+        app = web.Application(client_max_size=config.agents.max_body * 4)
+        deps = ApiDeps(
+            gate=parts.gate,
+            store=parts.store,
+            keys=parts.ring,
+            sessions=sessions,
+            links=links,
+            url=config.people_url,
+            upstreams=_addresses(config),
+            definitions=parts.definitions,
+            definition_accepted=parts.metrics.definition_accepted,
+            hosts=frozenset(host.lower() for host in config.people.hosts),
+            listen=parts.store.listen,
+            revealed=parts.metrics.revealed,
+            shadowed=parts.metrics.shadowed,
+            policy_files=lambda: tuple(map(str, policy_files(config.policies))),
+        )
+        add_api(app, deps)
+        add_page(app, deps)
+        add_health(app, Health(gate=parts.gate, store=parts.store, metrics=parts.metrics))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        people = await listen(runner, config.people.listen, stack)
+        base = config.people.url or f"http://{people}"
+        return Served(url=base, links=_sign_in_links(config, links, base))
+
+
+async def listen(
+    runner: web.AppRunner | web.ServerRunner, at: Address, stack: AsyncExitStack
+) -> Address:
+    """Open a listener until *stack* ends; return where it is. Raises OSError."""
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, at.host, at.port, backlog=1024)
+    await site.start()
+    return Address(at.host, int(runner.addresses[0][1]))
+
+
+@asynccontextmanager
+async def _turn(config: Config) -> AsyncIterator[bool]:
+    """Say whether it is this process's turn to serve; it stays so within."""
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(config.data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(lock)
+
+
+def _addresses(config: Config) -> dict[str, str]:
+    """Return where each tool and server is; one that is started as a command has no address."""
+    urls = {name: each.url for name, each in config.upstreams.items()}
+    return urls | {name: each.url for name, each in config.servers.items() if each.url}
+
+
+def _sign_in_links(config: Config, links: OneTimeLinks, base: str) -> dict[str, str]:
+    return {
+        each.id: f"{base}/sign-in?t="
+        + links.issue(Reviewer(id=each.id, groups=frozenset(each.groups)))
+        for each in config.people.local
+    }
