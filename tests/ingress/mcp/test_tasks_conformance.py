@@ -17,19 +17,15 @@ from aiohttp import web
 
 from interlock.core.actions import Agent
 from interlock.core.messages import Message
-from interlock.gate import Submission
 from interlock.ingress.http import AgentsListener, server
-from interlock.ingress.mcp import answers, results
 from interlock.ingress.mcp import tasks_documents as documents
 from interlock.ingress.mcp.amending import Listings
 from interlock.ingress.mcp.calls import Calls, declares_tasks
 from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.learning import Learner
-from interlock.ingress.mcp.reading import read_call
 from interlock.ingress.mcp.replying import Reply
-from interlock.ingress.mcp.session import Caller, Channel, Document, Holding, Live, Server
+from interlock.ingress.mcp.session import Caller, Document, Holding, Server
 from interlock.ingress.mcp.tasks import ServedTasks
-from interlock.ingress.mcp.tasks_making import takes
 from interlock.policies.load import read_policies
 from interlock.store.redis import RedisStore
 from interlock.store.task_notes import RedisTaskNotes
@@ -64,32 +60,6 @@ tools:
     reversibility: read_only
     facets: {data: public}
 """
-
-
-class Taking:
-    """Takes calls of clients that declare tasks through them, and all others as ever."""
-
-    def __init__(self, calls: Calls, served: ServedTasks, listed: Listed) -> None:
-        self._calls, self._served, self._listed = calls, served, listed
-
-    async def answer(self, message: Message, caller: Caller, channel: Channel) -> Document | Live:
-        if not takes(message, caller):
-            return await self._calls.answer(message, caller, channel)
-        await self._calls.learner.learn(message, caller)
-        definition = self._listed.current(NAME, str(message.params.get("name")))
-        call = read_call(message, caller, definition)
-        taken = await self._served.submit(call, message, caller)
-        if not isinstance(taken, Submission):
-            return taken
-        to = results.asker(message, caller)
-        if taken.relay is None:
-            held = await self._served.held(taken.action, message, caller)
-            return held or results.outcome(taken.action, to)
-        foreign = answers.is_foreign(taken.action, to.id, to.progress)
-        return Live(relay=taken.relay, action=taken.action, foreign_id=foreign)
-
-    async def cancelled(self, message: Message, caller: Caller) -> bool:
-        return await self._calls.cancelled(message, caller)
 
 
 @dataclass
@@ -134,10 +104,10 @@ async def through(
     gate, learner = world.gate, Learner(listed, Tasks())
     notes = RedisTaskNotes(store.client, key=b"k" * 32, prefix=store._prefix[1:-1])
     served = ServedTasks(gate, notes, listed, ids, after=lambda caller: after)
-    calls = Calls(gate, listed, b"k" * 32, SystemClock())
+    calls = Calls(gate, listed, b"k" * 32, SystemClock(), tasks=served)
     endpoint = TasksEndpoint(
         servers={NAME: Server(name=NAME, upstream=upstream)},
-        calls=Taking(calls, served, listed),
+        calls=calls,
         definitions=listed,
         listing=Discovering(Listings(gate, listed, learner, tasks=True)),
         holding=lambda agent: Holding(),
