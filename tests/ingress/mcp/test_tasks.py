@@ -73,6 +73,7 @@ class Works:
     events: bool = False  #: answers with a head at once, and the response in an event
     free: asyncio.Event = field(default_factory=asyncio.Event)
     busy: asyncio.Event = field(default_factory=asyncio.Event)
+    read: asyncio.Event = field(default_factory=asyncio.Event)  #: set once the head was read
     closed: int = 0
     remote: Mapping[str, Any] | None = None
     passed: list[ToolCall] = field(default_factory=list)
@@ -124,6 +125,7 @@ class Said:
             yield self.body
             return
         yield b": hello\n\n"
+        self.server.read.set()
         await self.server.free.wait()
         yield b"data: " + self.body + b"\n\n"
 
@@ -699,6 +701,15 @@ async def test_a_slow_call_for_which_there_is_no_room_is_answered_as_ever(
     assert (await answer)["result"] == DONE
 
 
+async def test_a_call_whose_answer_cannot_be_kept_is_sent_as_ever(
+    start: Start, store: RedisStore
+) -> None:
+    client = start(after=60)
+    await store.client.set(f"{store._prefix}:v:bot", 2**28)
+    assert (await client.call("read"))["result"] == DONE
+    assert len(client.works.calls) == 1
+
+
 async def test_a_slow_call_whose_client_goes_away_is_no_task_and_is_recorded(
     start: Start,
 ) -> None:
@@ -711,6 +722,21 @@ async def test_a_slow_call_whose_client_goes_away_is_no_task_and_is_recorded(
     client.works.free.set()
     await client.world.quiet()
     assert len(client.works.calls) == 1
+
+
+async def test_a_slow_answer_ends_with_a_client_that_goes_away_before_it_is_a_task(
+    start: Start,
+) -> None:
+    client = start(after=60)
+    client.works.events = True
+    client.works.free.clear()
+    asked = client.start(client.call("read"))
+    await client.works.read.wait()
+    asked.cancel()
+    await asyncio.wait({asked})
+    assert client.works.closed == 1
+    await client.world.quiet()
+    assert client.world.seen.moves[-1][2].state is State.ANSWERED
 
 
 # input inside a task ------------------------------------------------------------------------

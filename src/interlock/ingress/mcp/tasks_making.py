@@ -87,7 +87,11 @@ class TaskMaking:
         except asyncio.CancelledError:  # its client has gone
             first.cancel()
             raise
-        return await self._begun(first.result(), call, message, end)
+        try:
+            submission = first.result()
+        except QueueFull:  # its answer cannot be kept for replay: it is sent like any other
+            return await self._gate.submit(call)
+        return await self._begun(submission, call, message, end)
 
     async def _begun(
         self, submission: Submission, call: ToolCall, message: Message, end: float
@@ -98,12 +102,16 @@ class TaskMaking:
             return submission
         begun = Begun(relay)
         left = end - asyncio.get_running_loop().time()
-        if not await begun.read(left, message.id):
-            task = await self._made(submission.action, call, message)
-            if task is not None:
-                await self._flights.landed(submission.action.id, relay)
-                return task
-        return replace(submission, relay=begun.relay())
+        try:
+            early = await begun.read(left, message.id)
+            task = None if early else await self._made(submission.action, call, message)
+        except BaseException:  # its client has gone, and with it the request
+            async with relay:
+                raise
+        if task is None:
+            return replace(submission, relay=begun.relay())
+        await self._flights.landed(submission.action.id, relay)
+        return task
 
     async def _slow(
         self, first: asyncio.Task[Submission], call: ToolCall, key: str, message: Message
