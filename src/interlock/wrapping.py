@@ -23,6 +23,7 @@ from .core.errors import UpstreamUnreachable
 from .ingress.mcp.session import Server
 from .ingress.mcp.stdio import Conversation, Judging
 from .lines import CHUNK, lines
+from .servers import server_of
 from .settings import Config
 from .tasks import Tasks, stopped
 from .upstream.child import Child
@@ -60,18 +61,20 @@ async def wrap(
     agent: str,
     env: Mapping[str, str],
     tell: Callable[[str], None],
+    load: Callable[[], Guarding],
 ) -> int:
     """Run *command* behind the gate until it or its client ends; return its exit code.
 
     *name* is the server's in *config*; *env* is our environment, of which the child gets all but
-    what is Interlock's own. *tell* is given sentences for people.
+    what is Interlock's own. *tell* is given sentences for people. *load* imports what the gate
+    needs, which takes longer than all else at the start.
 
     Raises:
         InterlockError: it cannot start, and says why.
     """
     inner = {key: value for key, value in env.items() if not key.startswith("INTERLOCK_")}
     child = await Child.start(command, inner)
-    wrapper = _Wrapper(config, name, child, tell)
+    wrapper = _Wrapper(config, name, child, tell, load)
     try:
         return await wrapper.run(agent, env.get("INTERLOCK_KEY", "").strip())
     finally:
@@ -82,12 +85,18 @@ class _Wrapper:
     """The parts that are there from the beginning, and the order in which they end."""
 
     def __init__(
-        self, config: Config, name: str, child: Child, tell: Callable[[str], None]
+        self,
+        config: Config,
+        name: str,
+        child: Child,
+        tell: Callable[[str], None],
+        load: Callable[[], Guarding],
     ) -> None:
         settings = config.servers[name]
         self._config = config
         self._child = child
         self._tell = tell
+        self._load = load
         self._tasks = Tasks()
         self._closing = asyncio.Event()  # the gate ends: nothing new is sent
         self._out = _Outlet()
@@ -101,15 +110,7 @@ class _Wrapper:
             deliver=self._deliver,
             tell=tell,
         )
-        self._server = Server(
-            name=name,
-            upstream=self._piped,
-            gates=frozenset(settings.gates),
-            sampling=settings.sampling == "pass",
-            hide_denied=settings.hide_denied,
-            tell_edits=settings.tell_edits,
-            max_body=config.agents.max_body,
-        )
+        self._server = server_of(config, name, self._piped, frozenset())
         self._conversation = Conversation(
             server=self._server,
             session=self._piped.session,
@@ -176,7 +177,7 @@ class _Wrapper:
 
     async def _guard(self, guarded: Guarded) -> None:
         """Bring the gate up, in pieces that leave the loop free, and keep it until the end."""
-        guarding: Guarding = await Aside().run(IMPORTING, _gate_code)
+        guarding: Guarding = await Aside().run(IMPORTING, self._load)
         async with guarding(guarded) as judging:
             self._judging.set_result(judging)
             await self._closing.wait()
@@ -202,13 +203,6 @@ class _Wrapper:
 async def _within(task: asyncio.Task[None], seconds: float | None) -> bool:
     done, _ = await asyncio.wait((task,), timeout=seconds)
     return bool(done)
-
-
-def _gate_code() -> Guarding:
-    """Import what the gate needs: it takes longer than all else at the start."""
-    from .guarding import guarding
-
-    return guarding
 
 
 # standard input and output -------------------------------------------------------------------

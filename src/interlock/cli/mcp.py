@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from ..settings_types import plain_name
 from .console import note, safe
 from .mcp_install import install
 from .options import config_option, configured
+
+if TYPE_CHECKING:
+    from ..wrapping import Guarding
 
 
 class Wrapper(click.Group):
@@ -80,9 +84,15 @@ def run(ctx: click.Context, command: Sequence[str]) -> int:
     from ..wrapping import wrap
 
     configure(config.log.level, config.log.format)
-    return asyncio.run(
-        wrap(config, name, command, agent=agent, env=environment(), tell=_tell(name))
-    )
+    env, tell = environment(), _tell(name)
+    return asyncio.run(wrap(config, name, command, agent=agent, env=env, tell=tell, load=_gate))
+
+
+def _gate() -> Guarding:
+    """Import what the gate needs."""
+    from ..guarding import guarding
+
+    return guarding
 
 
 def _tell(name: str) -> Callable[[str], None]:

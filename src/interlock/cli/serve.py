@@ -135,9 +135,11 @@ def announce(running: Running) -> None:
     """Print where everything is, once it is up."""
     policy, durability = running.policy, running.durability
     names = ", ".join(running.upstreams) or "no upstreams yet"
+    mcp = [("MCP", f"{running.agents}/mcp/NAME ({', '.join(running.servers)})")]
     say(click.style(f"Interlock {__version__} is up.", bold=True))
     rows = [
         ("Agents", f"{running.agents}/t/NAME/... ({names})"),
+        *(mcp if running.servers else []),
         ("People", f"{running.people}/review"),
         ("Store", f"{running.store}; {durability.grade}: {durability.detail}"),
         ("Policy", f"{policy.name} version {policy.version} (sha256 {policy.sha256[:12]})"),
