@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -256,3 +256,48 @@ async def test_an_edit_is_what_the_server_gets(world: World) -> None:
 
     assert [sent.content.value for sent in world.tool.sent] == [{"to": "bob", "amount": 4}]
     assert world.tool.sent[0].body == call.body != pay().body
+
+
+def modern(call: ToolCall) -> ToolCall:
+    return seal(replace(call, headers=(("MCP-Protocol-Version", "2026-07-28"),)))
+
+
+READS = PAYS.replace("reversible\n    undo: {reason: It can be paid back.}", "read_only").replace(
+    "confidential", "public"
+)
+TELLS = PAYS.replace("confidential", "internal")
+
+
+@pytest.mark.parametrize(("tools", "state"), [(READS, State.RESOLVED), (TELLS, State.UNKNOWN)])
+async def test_a_modern_client_that_goes_away_ends_its_request_at_the_tool(
+    store: RedisStore, tools: str, state: State
+) -> None:
+    """Fault caught: a user's stop never reaches a tool that works for minutes."""
+    world = World(
+        store, tool=Tool(free=asyncio.Event()), policy=read_policies([("b.yaml", POLICY + tools)])
+    )
+    asking = asyncio.ensure_future(world.gate.submit(modern(pay())))
+    await world.tool.busy.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    await world.quiet()
+
+    action = await store.get("a2")
+
+    assert action is not None and action.state is state and "took it back" in action.cause
+
+
+async def test_an_older_client_that_goes_away_has_cancelled_nothing(store: RedisStore) -> None:
+    """Fault caught: 2025-11-25 says that a disconnection is no cancellation."""
+    free = asyncio.Event()
+    world = World(store, tool=Tool(free=free), policy=read_policies([("b.yaml", POLICY + TELLS)]))
+    asking = asyncio.ensure_future(world.gate.submit(pay()))
+    await world.tool.busy.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    free.set()
+    await world.quiet()
+
+    action = await store.get("a2")
+
+    assert action is not None and action.state is State.ANSWERED

@@ -339,6 +339,13 @@ class Gate:
             finally:
                 waiting.cancel()
 
+    def stop(self, action_id: str) -> bool:
+        """End a request that this process has at a tool; what became of it is then unknown.
+
+        Returns whether there was one whose answer had not begun.
+        """
+        return self.sender.stop(action_id)
+
     def read_on(self, relay: Relay) -> None:
         """Read an answer to its end for the record: its caller has gone, the tool works on."""
         self.sender.drain_soon(relay)

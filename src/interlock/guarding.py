@@ -115,6 +115,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             agent=agent,
             holding=holding_of(config)(agent.id),
             calls=calls,
+            tasks=served,
             listing=Listings(gate, definitions, calls.learner, tasks=True),
         )
 

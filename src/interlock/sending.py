@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from .core.actions import Action, Answer, State, ToolCall, evolve
+from .core.decisions import Reversibility
 from .core.errors import (
     IllegalTransition,
     Lapsed,
@@ -19,15 +20,26 @@ from .core.errors import (
     UpstreamLost,
     UpstreamUnreachable,
 )
-from .core.events import Answered, Cancelled, Claimed, ClearanceFailed, Event, Lost, NotSent
+from .core.events import (
+    Answered,
+    Cancelled,
+    Claimed,
+    ClearanceFailed,
+    Event,
+    Lost,
+    NotSent,
+    Resolved,
+)
 from .core.facts import Effects
 from .core.lifecycle import step
+from .core.messages import ends_with_its_caller
 from .judge import Judge
 from .ports import Clock, Definitions, Exchange, Ids, Put, Store, Stored, Upstream
 from .recording import Recorder, as_stored
 from .relay import Relay
 from .tasks import Tasks
 
+TAKEN_BACK = "The caller took it back while the tool was at work."
 _REDEFINED = "The server changed the definition of this tool after people saw the call; ask again."
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
 
@@ -71,6 +83,7 @@ class Sender:
         self._tasks = tasks
         self._closing = closing
         self._sent: dict[str, int] = {}  #: what this process sent of approved calls, and when
+        self._under_way: dict[str, asyncio.Task[None]] = {}  #: requests without an answer yet
         self._takers: dict[str, asyncio.Future[Relay]] = {}  #: who wants an answer as it comes
 
     def dispatch_soon(self, action: Action) -> None:
@@ -230,14 +243,26 @@ class Sender:
             UpstreamUnreachable, UpstreamLost: recorded; nothing is tried again.
         """
         taken: asyncio.Future[Relay] = asyncio.get_running_loop().create_future()
-        self._tasks.spawn(self._see_through(action, keep, until, taken), "send")
+        sending = self._tasks.spawn(self._see_through(action, keep, until, taken), "send")
+        self._under_way[action.id] = sending
+        sending.add_done_callback(lambda _: self._under_way.pop(action.id, None))
         try:
             return await taken
         except asyncio.CancelledError:
+            if ends_with_its_caller(action.call):
+                self.stop(action.id)
             # `_see_through` sees that nobody waits, unless it was done in this very turn
             if not taken.cancelled() and taken.exception() is None:
                 self._tasks.spawn(self._unread(taken.result(), keep), "unread")
             raise
+
+    def stop(self, action_id: str) -> bool:
+        """End a request whose answer has not begun: its outcome is then unknown, and recorded so.
+
+        Returns whether there was one in this process.
+        """
+        sending = self._under_way.get(action_id)
+        return sending is not None and sending.cancel()
 
     async def _see_through(
         self, action: Action, keep: bool, until: float, taken: asyncio.Future[Relay]
@@ -314,6 +339,10 @@ class Sender:
         except UpstreamLost as error:
             await self._report(action, Lost(at=self._clock.now_ms(), cause=error.detail))
             raise
+        except asyncio.CancelledError:
+            lost = Lost(at=self._clock.now_ms(), cause=TAKEN_BACK)
+            self._tasks.spawn(self._report(action, lost), "record")
+            raise UpstreamLost(TAKEN_BACK) from None
 
     def _remember(self, action: Action) -> None:
         if len(self._sent) >= 100_000:  # the oldest approvals have lapsed long ago
@@ -340,6 +369,9 @@ class Sender:
         if isinstance(event, NotSent) and not action.votes:
             cancelled = Cancelled(at=event.at, by="interlock", cause=event.cause)
             await self._recorder.apply(after, cancelled)
+        elif isinstance(event, Lost) and event.cause == TAKEN_BACK and _only_reads(action):
+            nothing = Resolved(at=event.at, by="interlock", happened=False, message=TAKEN_BACK)
+            await self._recorder.apply(after, nothing)  # nobody has to find out about a read
 
 
 def _on_connection_of(action: Action, again: ToolCall) -> Action:
@@ -348,6 +380,11 @@ def _on_connection_of(action: Action, again: ToolCall) -> Action:
     if here is None or there is None or here.session == there.session:
         return action
     return evolve(action, call=replace(action.call, mcp=replace(here, session=there.session)))
+
+
+def _only_reads(action: Action) -> bool:
+    decision = action.decision
+    return decision is not None and decision.reversibility is Reversibility.READ_ONLY
 
 
 def _session_ended(call: ToolCall, exchange: Exchange) -> bool:

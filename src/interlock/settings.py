@@ -396,7 +396,7 @@ class ServerSettings(Node):
     max_answer: Size = Field(
         default=8 << 20, gt=0, le=256 << 20, description="How much of an answer is kept for replay."
     )
-    gates: tuple[Literal["resources/read", "prompts/get"], ...] = Field(
+    gates: tuple[Literal["resources/read", "prompts/get", "tasks/update"], ...] = Field(
         default=(),
         description="What is judged besides `tools/call`; policy names it as it names tools.",
     )

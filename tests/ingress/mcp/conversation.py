@@ -11,10 +11,16 @@ from typing import Any
 
 from interlock.core.actions import Action, Agent, ToolCall
 from interlock.core.definitions import definition_hash
-from interlock.core.messages import Message, message_of
+from interlock.core.messages import MODERN, Message, message_of
 from interlock.ingress.mcp import answers, results
 from interlock.ingress.mcp.calls import Calls, Tasking
-from interlock.ingress.mcp.session import MODERN, VERSION_KEY, Caller, Document, Holding, Live
+from interlock.ingress.mcp.session import (
+    VERSION_KEY,
+    Caller,
+    Document,
+    Holding,
+    Live,
+)
 from interlock.ingress.mcp.session import Server as McpServer
 from interlock.policies.load import read_policies
 from interlock.ports import Definition

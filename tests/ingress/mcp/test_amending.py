@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from interlock.core.errors import StoreUnavailable
+from interlock.core.messages import MODERN
 from interlock.ingress.mcp.amending import Listings
-from interlock.ingress.mcp.session import MODERN
 from interlock.store.redis import RedisStore
 from tests.ingress.mcp.conversation import TOOLS, Listed, Talk
 

@@ -10,9 +10,9 @@ import pytest
 
 from interlock.core.actions import Verdict
 from interlock.core.errors import MalformedCall, UpstreamLost, UpstreamUnreachable
-from interlock.core.messages import message_of
+from interlock.core.messages import MODERN, message_of
 from interlock.ingress.mcp import waiting
-from interlock.ingress.mcp.session import MODERN, Holding
+from interlock.ingress.mcp.session import Holding
 from interlock.ports import Limits
 from interlock.store.redis import RedisStore
 from tests.ingress.mcp.conversation import Start, Talk, text

@@ -10,9 +10,10 @@ import pytest
 from interlock.core.actions import Verdict
 from interlock.core.digest import fingerprint
 from interlock.core.errors import MalformedCall
+from interlock.core.messages import MODERN
 from interlock.ingress.mcp.reading import read_call
 from interlock.ingress.mcp.rounds import Round, issue
-from interlock.ingress.mcp.session import MODERN, Holding
+from interlock.ingress.mcp.session import Holding
 from tests.ingress.mcp.conversation import KEY, Start, text
 
 ROUNDS = Holding(seconds=0.0, rounds=3, round_seconds=0.01)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import Agent, ToolCall
-from interlock.core.messages import message_of
+from interlock.core.messages import MODERN, message_of
 from interlock.ingress.mcp import learning
 from interlock.ingress.mcp.learning import Learner
-from interlock.ingress.mcp.session import MODERN, VERSION_KEY, Caller, Holding, Server
+from interlock.ingress.mcp.session import VERSION_KEY, Caller, Holding, Server
 from interlock.tasks import Tasks
 from tests.ingress.mcp.conversation import TOOLS, FilesServer, Listed, Sent
 

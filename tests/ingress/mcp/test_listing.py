@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import Agent
+from interlock.core.messages import MODERN
 from interlock.ingress.mcp.listing import discovered, listed
 from interlock.ingress.mcp.own_tools import NAMES, TOOLS
-from interlock.ingress.mcp.session import MODERN, TASKS, Caller, Holding, Server
+from interlock.ingress.mcp.session import TASKS, Caller, Holding, Server
 from interlock.policies.load import read_policies
 from tests.ingress.mcp.conversation import POLICY, FilesServer, Listed, policy
 from tests.ingress.mcp.conversation import TOOLS as ALL

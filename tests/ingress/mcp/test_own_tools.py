@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from interlock.core.actions import State
-from interlock.ingress.mcp.session import MODERN, Holding
+from interlock.core.messages import MODERN
+from interlock.ingress.mcp.session import Holding
 from tests.ingress.mcp.conversation import Start, text
 
 A_MINUTE = Holding(seconds=60.0)

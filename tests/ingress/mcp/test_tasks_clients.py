@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from interlock.core.actions import Verdict
-from interlock.ingress.mcp import tasks_documents as documents
-from interlock.ingress.mcp.headers import NAMED_BY
 from interlock.store.redis import RedisStore
 from tests.acceptance.mcp_clients import environments
 from tests.acceptance.mcp_clients import server as real
@@ -26,13 +24,6 @@ HELD = POLICY.replace(
 ).replace("public: low", "public: high")
 TASKS = Path(real.__file__).with_name("tasks_server.py")
 CLIENTS = ["fastmcp", "pydantic-ai"]
-
-
-@pytest.fixture(autouse=True)
-def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These clients do not say in a header which task they ask for."""
-    for method in documents.METHODS:
-        monkeypatch.delitem(NAMED_BY, method)
 
 
 @pytest.fixture

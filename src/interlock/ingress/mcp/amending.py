@@ -8,11 +8,15 @@ from ...core.errors import StoreUnavailable
 from ...core.messages import Message
 from ...gate import Gate
 from ...ports import Definitions
+from . import tasks_documents
+from .calls import declares_tasks
 from .learning import LIST, Learner
 from .listing import discovered, listed
 from .session import Caller, Document
 
 DISCOVER = "server/discover"
+AMENDED = frozenset({"initialize", DISCOVER, LIST}) | tasks_documents.METHODS
+"""Methods whose answers are read, and maybe changed, on their way to the client."""
 
 
 class Listings:
@@ -32,6 +36,8 @@ class Listings:
         The same object where nothing changes. What could not be kept is not accepted, so that
         calls of it will be held.
         """
+        if self._tasks and message.method in tasks_documents.METHODS and declares_tasks(caller):
+            return tasks_documents.foreign(message, answer)
         result = answer.get("result")
         if not isinstance(result, dict):
             return answer

@@ -26,6 +26,7 @@ from ...core.errors import (
 )
 from ...core.messages import (
     JSON_TYPE,
+    MODERN,
     TOOLS_CALL,
     Kind,
     Message,
@@ -41,6 +42,7 @@ from ..problems import error_notice
 from ..reading import body_of, headers_of
 from . import headers as of
 from . import results, sampling
+from .amending import AMENDED
 from .connections import Session, Sessions
 from .exchanging import Amending, Exchanges
 from .legacy import LegacyStreams
@@ -48,7 +50,6 @@ from .reading import is_judged
 from .replying import Reply, whole
 from .session import (
     CAPABILITIES_KEY,
-    MODERN,
     NO_CAPABILITIES,
     Caller,
     Channel,
@@ -62,7 +63,6 @@ from .tasks_documents import status_of
 log = logging.getLogger("interlock.agents")
 
 _PATH = re.compile(r"/mcp/([A-Za-z0-9][A-Za-z0-9_.-]{0,63})/?(?:\?.*)?\Z", re.DOTALL)
-_AMENDED = frozenset({"initialize", "server/discover", "tools/list"})
 _ALLOWED = ("GET", "POST", "DELETE")
 _OWN_CODES = 31000  # and the HTTP status: outside of what JSON-RPC and MCP reserve
 _READABLE = frozenset({"application/json", "application/*", of.EVENTS, "text/*", "*/*"})
@@ -222,14 +222,14 @@ class McpEndpoint:
     async def _routed(
         self, reply: Reply, message: Message, caller: Caller, asked: _Request
     ) -> web.StreamResponse:
-        if is_judged(message, caller.server):
-            return await self._judged(reply, message, caller, asked.fields)
-        if message.kind is Kind.REQUEST and message.method in _AMENDED:
-            return await self._exchanges.amended(reply, message, caller)
         if self._tasks is not None and message.method.startswith("tasks/"):
             document = await self._tasks.answer(message, caller)
             if document is not None:
                 return await reply.say(document, status_of(document))
+        if is_judged(message, caller.server):
+            return await self._judged(reply, message, caller, asked.fields)
+        if message.kind is Kind.REQUEST and message.method in AMENDED:
+            return await self._exchanges.amended(reply, message, caller)
         if message.method == "notifications/cancelled" and await self._calls.cancelled(
             message, caller
         ):

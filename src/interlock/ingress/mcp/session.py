@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...core.actions import Action, Agent
+from ...core.messages import MODERN
 from ...ports import McpServer
 from ...relay import Relay
 
 Document = Mapping[str, Any]
 """One JSON-RPC message."""
-
-MODERN = "2026-07-28"
-"""The first version without sessions: each request says its version and capabilities."""
 
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"

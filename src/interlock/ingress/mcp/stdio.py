@@ -16,17 +16,17 @@ from typing import Any, Protocol
 
 from ...core.actions import Agent
 from ...core.errors import InterlockError, MalformedMessage, UpstreamError, UpstreamLost
-from ...core.messages import INVALID_REQUEST, Kind, Message, read_message, write_message
+from ...core.messages import INVALID_REQUEST, MODERN, Kind, Message, read_message, write_message
 from ...lines import Long
 from ...tasks import Tasks
 from . import sampling
 from .addressing import addressed, id_at_an_end
+from .amending import AMENDED
 from .answers import amender
 from .reading import is_judged, sent
 from .results import asker, failure, malformed, refused
 from .session import (
     CAPABILITIES_KEY,
-    MODERN,
     NO_CAPABILITIES,
     VERSION_KEY,
     Caller,
@@ -44,11 +44,18 @@ LOOK = 0.05  #: seconds between two looks whether a cancelled call is held by no
 INTERNAL_ERROR, TOO_MANY = -32603, 31429
 CANCELLED = "notifications/cancelled"
 INITIALIZE = "initialize"
-AMENDED = frozenset({"server/discover", "tools/list"})
+TASKS_ASKED = "tasks/"
 
 Id = str | int
 Answered = Callable[[Document | None], Awaitable[None]]
 Write = Callable[[bytes], Awaitable[None]]
+
+
+class TaskServing(Protocol):
+    """Who serves tasks: `tasks.ServedTasks`."""
+
+    async def answer(self, message: Message, caller: Caller) -> Document | None:
+        """Answer what a client asks of its tasks; None: it is for the server."""
 
 
 class Pipe(Protocol):
@@ -92,6 +99,7 @@ class Judging:
     holding: Holding
     calls: Answering
     listing: Amending
+    tasks: TaskServing | None = None
 
 
 class ClientChannel:
@@ -191,7 +199,7 @@ class Conversation:
         if message.method == INITIALIZE:
             declared = message.params.get("capabilities")
             self._capabilities = declared if isinstance(declared, dict) else NO_CAPABILITIES
-        if is_judged(message, self._server):
+        if is_judged(message, self._server) or message.method.startswith(TASKS_ASKED):
             self._tasks.spawn(self._judge(message), f"judge-{asked}")
         else:
             await self._pipe.ask(sent(message), self._to(message))
@@ -273,6 +281,7 @@ class Conversation:
         )
 
     async def _judge(self, message: Message) -> None:
+        document: Document | None
         try:
             document = await self._judged(message)
         except MalformedMessage as error:
@@ -284,13 +293,21 @@ class Conversation:
             else:
                 log.exception("a call could not be judged")
             document = refused(text, message.id, INTERNAL_ERROR)
-        await self._answer(message, document)
+        if document is not None:
+            await self._answer(message, document)
 
-    async def _judged(self, message: Message) -> Document:
+    async def _judged(self, message: Message) -> Document | None:
+        """Return the answer to what is judged, or is asked of a task; None: the server answers."""
         judging = await asyncio.shield(self._judging)
         if message.id in self._dropped:  # cancelled before anybody was asked
             return refused("The client cancelled this call. It was not sent.", message.id)
         caller = self._caller(message, judging)
+        told = await judging.tasks.answer(message, caller) if judging.tasks else None
+        if told is not None:
+            return told
+        if not is_judged(message, self._server):
+            await self._pipe.ask(sent(message), self._to(message))
+            return None
         answer = await judging.calls.answer(message, caller, self._channel)
         if not isinstance(answer, Live):
             return answer

@@ -103,7 +103,8 @@ class Flights:
             return
         relay = self._landing.pop(action_id)
         if relay is None:
-            self._unwanted.add(action_id)
+            if not self._gate.stop(action_id):
+                self._unwanted.add(action_id)
         elif not relay.ended:
             async with relay:
                 return
