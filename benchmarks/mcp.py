@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -215,17 +216,17 @@ def measure(stage: Stage, tally: Tally, *, rounds: int, seconds: float) -> Found
         for kind in target.kinds:
             with tally.counting(target.name, kind, 8) as counted:
                 counted(target.measured(kind, 8, 1).round)
-    for kind in dict.fromkeys(kind for target in stage.targets for kind in target.kinds):
-        able = [target for target in stage.targets if kind in target.kinds]
-        for at_once in LOADS:
-            rows = found[kind, at_once] = {target.name: [] for target in able}
-            for number in range(rounds):
-                first = number % len(able)
-                for target in able[first:] + able[:first]:
-                    with tally.counting(target.name, kind, at_once) as counted:
-                        one = target.measured(kind, at_once, seconds)
-                        counted(one.round)
-                    rows[target.name].append(one)
+    kinds = dict.fromkeys(kind for target in stage.targets for kind in target.kinds)
+    for number in range(rounds):  # outermost: whatever is compared was measured close together
+        for kind, at_once in itertools.product(kinds, LOADS):
+            able = [target for target in stage.targets if kind in target.kinds]
+            rows = found.setdefault((kind, at_once), {target.name: [] for target in able})
+            first = number % len(able)
+            for target in able[first:] + able[:first]:
+                with tally.counting(target.name, kind, at_once) as counted:
+                    one = target.measured(kind, at_once, seconds)
+                    counted(one.round)
+                rows[target.name].append(one)
     return found
 
 

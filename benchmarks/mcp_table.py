@@ -31,7 +31,12 @@ def summaries(found: Mapping[tuple[str, int], Mapping[str, Sequence[Measured]]])
             name: _row(rounds, base, rows.get("fastmcp"), rows.get("pass-through"))
             for name, rounds in rows.items()
         }
-    return _beside_http(result)
+        plain = found.get(("plain HTTP", at_once), {}).get("http-interlock")
+        if plain is not None and "interlock" in rows:
+            pairs = zip(rows["interlock"], plain, strict=True)
+            ratios = [a.cpu_ms / max(b.cpu_ms, 1e-9) for a, b in pairs]
+            result[f"{kind}, {at_once} at once"]["interlock"]["cpu_of_http"] = _spread(ratios)
+    return result
 
 
 def _row(
@@ -60,21 +65,6 @@ def _row(
     return row
 
 
-def _beside_http(result: Result) -> Result:
-    """Say of Interlock's rows how many of its plain HTTP calls a call of MCP takes."""
-    for title, rows in result.items():
-        at_once = title.rpartition(", ")[2]
-        plain = result.get(f"plain HTTP, {at_once}", {}).get("http-interlock")
-        if plain is not None and "interlock" in rows:
-            row = rows["interlock"]
-            row["cpu_of_http"] = _number(row["cpu_ms"]) / max(_number(plain["cpu_ms"]), 1e-9)
-    return result
-
-
-def _number(value: float | list[float]) -> float:
-    return value[0] if isinstance(value, list) else value
-
-
 def _middle(values: Sequence[float]) -> float:
     return round(statistics.median(values), 4)
 
@@ -89,18 +79,18 @@ def table(result: Result) -> str:
     lines: list[str] = []
     for title, rows in result.items():
         lines.append(
-            f"\n{title:32}{'calls/s':>8}{'p50 ms':>8}{'p99 ms':>8}{'+p50 ms':>20}{'cpu ms':>8}"
-            f"{'others':>8}{'x direct':>20}{'x bare':>18}{'x FastMCP':>18}"
+            f"\n{title:32}{'calls/s':>8}{'p50 ms':>8}{'p99 ms':>8}{'+p50 ms':>26}{'cpu ms':>8}"
+            f"{'others':>8}{'x direct':>19}{'x bare':>21}{'x FastMCP':>24}"
         )
         for name, row in rows.items():
             lines.append(
                 f"  {name:30}{row['calls_per_second']:>8.0f}{row['p50_ms']:>8.2f}"
-                f"{row['p99_ms']:>8.2f}{_shown(row, 'added_p50_ms'):>20}{row['cpu_ms']:>8.3f}"
-                f"{row['others_ms']:>8.3f}{_shown(row, 'of_direct'):>20}"
-                f"{_shown(row, 'of_bare'):>18}{_shown(row, 'of_fastmcp'):>18}"
+                f"{row['p99_ms']:>8.2f}{_shown(row, 'added_p50_ms'):>26}{row['cpu_ms']:>8.3f}"
+                f"{row['others_ms']:>8.3f}{_shown(row, 'of_direct'):>19}"
+                f"{_shown(row, 'of_bare'):>21}{_shown(row, 'of_fastmcp'):>24}"
             )
             if "cpu_of_http" in row:
-                lines[-1] += f"  {row['cpu_of_http']:.2f} x cpu of plain HTTP"
+                lines[-1] += f"  {_shown(row, 'cpu_of_http')} x cpu of plain HTTP"
     return "\n".join(lines)
 
 
