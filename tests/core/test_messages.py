@@ -95,6 +95,44 @@ def test_params_that_another_reader_takes_for_known_ones_are_refused(spelt: str)
     assert "spell it" in refused(said(params={"uri": "a", spelt: {}})).detail
 
 
+@pytest.mark.parametrize("spelt", ["name ", "\ufeffname", "na\u00adme", "name\0", "task\u200b"])
+def test_params_that_another_reader_tidies_up_are_refused(spelt: str):
+    assert "spell it" in refused(said(params={"name": "look", spelt: "wipe"})).detail
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(
+            "Tools/Call",
+            " tools/call",
+            "tools/call\n",
+            "tools/call\0x",
+            "tools//call",
+            "/tools/call",
+        ),
+        *("tools/call/", "tools.call", "toolsCall", "ｔools/call", "tools%2Fcall", "tools\\call"),
+        *("Resources/Read", "prompts.get"),
+    ],
+)
+def test_a_method_that_a_server_may_take_for_a_judged_one_is_refused(method: str):
+    notification = {"jsonrpc": "2.0", "method": method}
+
+    assert refused(said(method=method)).code == INVALID_REQUEST
+    assert refused(json.dumps(notification).encode()).code == INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("ping", "server/discover", "sampling/createMessage", "notifications/tools/list_changed"),
+        *("resources/templates/list", "$/cancelRequest", "rpc.discover", "x-vendor/do:it"),
+    ],
+)
+def test_methods_of_others_pass(method: str):
+    assert read_message(said(method=method)).method == method
+
+
 def test_arguments_that_are_no_object_are_refused():
     message = read_message(said(params={"name": "pay", "arguments": "all"}))
 

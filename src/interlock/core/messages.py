@@ -2,23 +2,28 @@
 
 A message that two readers could take for two things is refused, never repaired: batches, members
 that JSON-RPC does not have, names that differ from known ones by case only (readers that ignore
-case take them: CVE-2026-27896). Sources: JSON-RPC 2.0, MCP 2024-11-05 to 2026-07-28.
+case take them: CVE-2026-27896), methods written otherwise than MCP does. Sources: JSON-RPC 2.0,
+MCP 2024-11-05 to 2026-07-28.
 """
 
 from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .actions import Body, Content, ToolCall
-from .content import fold, read_json
+from .content import read_json
 from .errors import MalformedCall, MalformedMessage
+from .spelling import lax, lax_method
 
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
 TOOLS_CALL = "tools/call"
+MODERN = "2026-07-28"
+"""The first version without sessions: each request says its version and capabilities."""
 JSON_TYPE = "application/json"
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
@@ -30,6 +35,9 @@ _SPELT = frozenset(
     "_meta arguments cursor inputResponses name protocolVersion ref requestState task taskId"
     " uri".split()
 )
+_METHOD = re.compile(r"[A-Za-z0-9_$.:+-]+(?:/[A-Za-z0-9_$.:+-]+)*", re.ASCII)
+_RUNNING = {"toolscall": TOOLS_CALL, "resourcesread": "resources/read", "promptsget": "prompts/get"}
+"""Methods that are judged, or may be: no other spelling of them passes."""
 _NO_PARAMS: Mapping[str, Any] = {}
 
 
@@ -96,11 +104,24 @@ def message_of(document: Any) -> Message:
     method = document["method"]
     if not isinstance(method, str) or not method:
         raise MalformedMessage("`method` must be a text.")
+    _check_method(method)
     if "id" not in document:
         return Message(kind=Kind.NOTIFICATION, method=method, params=params, document=document)
     return Message(
         kind=Kind.REQUEST, id=_id(document), method=method, params=params, document=document
     )
+
+
+def _check_method(method: str) -> None:
+    """Let no method pass that a server could take for one that is judged."""
+    if not _METHOD.fullmatch(method):
+        raise MalformedMessage(
+            f"The method {json.dumps(method[:80])} is not written as methods are: words of ASCII,"
+            " with single slashes between them."
+        )
+    meant = _RUNNING.get(lax_method(method), method)
+    if method != meant:
+        raise MalformedMessage(f"Some servers take {json.dumps(method)} for `{meant}`; write that.")
 
 
 def _response(document: Mapping[str, Any]) -> Message:
@@ -124,7 +145,7 @@ def _params(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(params, dict):
         raise MalformedMessage("`params` must be an object.", code=INVALID_PARAMS)
     for name in params.keys() - _SPELT:
-        if fold(name) in _PARAMS:
+        if lax(name) in _PARAMS:
             raise MalformedMessage(
                 f"Some readers take the parameter {json.dumps(name)} for another one; spell it as"
                 " MCP does.",
@@ -180,6 +201,17 @@ def with_arguments(message: Message, arguments: Mapping[str, Any]) -> Mapping[st
         meta = {"_meta": message.params["_meta"]} if "_meta" in message.params else {}
         params = {**arguments, **meta}
     return {**message.document, "params": params}
+
+
+def ends_with_its_caller(call: ToolCall) -> bool:
+    """Say whether a client that disconnects has cancelled *call*.
+
+    It has since MCP 2026-07-28, and has not before (transports, Cancellation).
+    """
+    if call.mcp is None:
+        return False
+    said = [value for name, value in call.headers if name.lower() == "mcp-protocol-version"]
+    return len(said) == 1 and said[0] >= MODERN
 
 
 def asked(call: ToolCall) -> dict[str, Any]:
