@@ -35,6 +35,25 @@ def test_an_exact_name_beats_a_pattern_and_a_narrow_one_beats_a_wide_one() -> No
     assert found(built, "mail", "send") == "all"
 
 
+@pytest.mark.parametrize("asked", ["Wipe", " wipe", "wipe\u200b", "wipe\0", "ｗipe", "Secret_x"])
+def test_a_name_that_a_server_may_take_for_one_of_a_closer_entry_is_in_none(asked: str) -> None:
+    built = catalogue(
+        all=mcp("mail", "*"), wipe=mcp("mail", "wipe"), secrets=mcp("mail", "secret_*")
+    )
+
+    answer = built.find(mcp_call("mail", asked))
+
+    assert isinstance(answer, Missing) and "written otherwise" in answer.because
+
+
+def test_names_that_are_told_apart_by_case_on_purpose_are_taken_as_they_are() -> None:
+    built = catalogue(all=mcp("m", "*"), one=mcp("m", "get"), other=mcp("m", "GET", "Put*"))
+
+    assert found(built, "m", "get") == "one"
+    assert found(built, "m", "GET") == found(built, "m", "PutIt") == "other"
+    assert found(built, "m", "createIssue") == "all"
+
+
 def test_a_tool_of_another_server_is_unknown() -> None:
     built = catalogue(send=mcp("mail", "send"))
 

@@ -1,7 +1,8 @@
 """Which catalogue entry a call of an MCP tool belongs to: by server and name.
 
 An exact name beats a pattern, and a pattern beats a wider one. Two entries that share a name
-without that are a clash, found when the catalogue is built.
+without that are a clash, found when the catalogue is built. A name that only a pattern takes, and
+that a lax server could read as one of a closer entry, is in none: `Wipe` is no way past `wipe`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from itertools import combinations
 
 from .actions import McpTool
 from .patterns import McpMatch, Pattern
+from .spelling import lax
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """The entries of one server; patterns with the narrower ones first."""
+    """The entries of one server; patterns with the narrower ones first. `lax`: as read laxly."""
 
     exact: Mapping[str, str]
     globs: tuple[tuple[Pattern, str], ...]
+    lax_exact: Mapping[str, str]
+    lax_globs: tuple[tuple[Pattern, str], ...]
 
 
 class Names:
@@ -38,15 +42,32 @@ class Names:
         exact = known.exact.get(tool.name)
         if exact is not None:
             return exact, ""
-        fitting = [(glob, entry) for glob, entry in known.globs if glob.matches(tool.name)]
-        closest = {
-            entry
-            for glob, entry in fitting
-            if not any(_narrower(other, glob) for other, _ in fitting)
-        }
+        closest = _closest(known.globs, tool.name)
         if len(closest) > 1:
             return "", f"{' and '.join(sorted(closest))} both take it"
-        return (closest.pop(), "") if closest else ("", "")
+        if not closest:
+            return "", ""
+        (entry,) = closest
+        other = _meant(known, lax(tool.name), entry)
+        if other:
+            return "", f"some servers take its name for one of {other}, which is written otherwise"
+        return entry, ""
+
+
+def _closest(globs: tuple[tuple[Pattern, str], ...], name: str) -> set[str]:
+    fitting = [(glob, entry) for glob, entry in globs if glob.matches(name)]
+    return {
+        entry for glob, entry in fitting if not any(_narrower(other, glob) for other, _ in fitting)
+    }
+
+
+def _meant(known: _Server, name: str, entry: str) -> str:
+    """Return the entry that a lax reader finds closer to *name* than *entry*; or an empty one."""
+    exact = known.lax_exact.get(name, entry)
+    if exact != entry:
+        return exact
+    closest = _closest(known.lax_globs, name)
+    return "" if not closest or entry in closest else min(closest)
 
 
 def named(matches: Mapping[str, McpMatch]) -> tuple[Names, tuple[tuple[str, str], ...]]:
@@ -62,9 +83,13 @@ def named(matches: Mapping[str, McpMatch]) -> tuple[Names, tuple[tuple[str, str]
 
 
 def _server(patterns: list[tuple[Pattern, str]]) -> _Server:
+    exact = {pattern.text: entry for pattern, entry in patterns if pattern.exact}
+    globs = tuple((pattern, entry) for pattern, entry in patterns if not pattern.exact)
     return _Server(
-        {pattern.text: entry for pattern, entry in patterns if pattern.exact},
-        tuple((pattern, entry) for pattern, entry in patterns if not pattern.exact),
+        exact,
+        globs,
+        {lax(name): entry for name, entry in exact.items()},
+        tuple((Pattern(lax(glob.text)), entry) for glob, entry in globs),
     )
 
 
