@@ -504,6 +504,19 @@ async def test_a_tool_that_a_listed_server_does_not_list_is_judged_by_its_name(
     assert unlisted is not None and (unlisted.hash, unlisted.accepted) == ("", True)
 
 
+@pytest.mark.parametrize("spelt", ["Admin", " admin", "admin\u200b", "admin\0", "ａdmin"])
+async def test_another_spelling_of_a_listed_tool_is_not_taken_for_an_unlisted_one(
+    process: Process, spelt: str
+) -> None:
+    definitions = process()
+    await definitions.listed(SERVER, [a_tool("admin")], whole=True)
+    assert definitions.current(SERVER, spelt) is None
+
+    await definitions.listed(SERVER, [a_tool("other")], whole=True)  # it may run all the same
+
+    assert definitions.current(SERVER, spelt) is None
+
+
 async def test_where_every_tool_has_to_be_accepted_an_unlisted_one_is_not(process: Process) -> None:
     definitions = process(first_use=frozenset())
     await definitions.listed(SERVER, [a_tool("read")], whole=True)

@@ -29,6 +29,7 @@ from ..core.listings import (
 )
 from ..core.redaction import visible_line
 from ..core.rules import Validator
+from ..core.spelling import lax
 from ..ports import Definition
 from .connection import patiently
 from .lua import Script
@@ -52,7 +53,7 @@ class _Server:
     version: int = 0
     met: bool = False  #: tools of it were listed to the end before, so no listing is its first
     heard: bool = False  #: it was listed to its end here, maybe without a tool
-    names: frozenset[str] = frozenset()  #: the tools of the last such listing
+    names: frozenset[str] = frozenset()  #: of tools that it listed, as `lax` reads them
     fields: dict[bytes, bytes] = field(default_factory=dict)
     records: dict[str, ToolRecord] = field(default_factory=dict)
     owed: dict[str, Listed] = field(default_factory=dict)  #: listed, and not yet in the store
@@ -94,7 +95,7 @@ class StoredDefinitions:
         found = place.shown.get(tool) if place else None
         if found is None and place is not None and server in self._first_use:
             # by what was heard here: a record may be missing from the store for other reasons
-            if place.heard and tool not in place.names:
+            if place.heard and lax(tool) not in place.names:
                 return _unlisted(server, tool)
         return found
 
@@ -112,7 +113,7 @@ class StoredDefinitions:
         async with place.lock:
             await self._pay(place)
         if whole:
-            place.heard, place.names = True, _names(tools)
+            place.heard, place.names = True, _names(tools) | frozenset(map(lax, place.shown))
 
     # people --------------------------------------------------------------------------------
 
@@ -396,7 +397,7 @@ def _say(record: ToolRecord, by: str) -> None:
 
 
 def _names(tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset(name for each in tools if isinstance(name := each.get("name"), str))
+    return frozenset(lax(name) for each in tools if isinstance(name := each.get("name"), str))
 
 
 def _unlisted(server: str, tool: str) -> Definition:
