@@ -52,6 +52,7 @@ class _Server:
     name: str
     version: int = 0
     met: bool = False  #: tools of it were listed to the end before, so no listing is its first
+    last: Sequence[Mapping[str, Any]] | None = None  #: the last whole listing, where it is kept
     heard: bool = False  #: it was listed to its end here, maybe without a tool
     names: frozenset[str] = frozenset()  #: of tools that it listed, as `lax` reads them
     fields: dict[bytes, bytes] = field(default_factory=dict)
@@ -105,6 +106,9 @@ class StoredDefinitions:
 
     async def listed(self, server: str, tools: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
         place = self._place(server)
+        if whole and tools == place.last and not place.owed and not place.whole:
+            return  # as it was listed before, and as the store has had it since
+        place.last = None
         found = read_listing(tools, place.records.keys() | place.owed.keys())
         place.owed |= found
         if whole and found:  # what lists nothing yet was not used yet
@@ -113,6 +117,7 @@ class StoredDefinitions:
         async with place.lock:
             await self._pay(place)
         if whole:
+            place.last = None if place.owed else tools
             place.heard, place.names = True, _names(tools) | frozenset(map(lax, place.shown))
 
     # people --------------------------------------------------------------------------------
@@ -257,6 +262,7 @@ class StoredDefinitions:
 
     async def _load(self, place: _Server) -> None:
         fields = await self._hash(self._at(place))
+        place.last = None  # somebody wrote: the next listing is compared with what there is now
         place.records = {
             record.tool: record
             for name, text in fields.items()
