@@ -108,3 +108,29 @@ async def test_a_writer_that_goes_away_does_not_stop_the_others() -> None:
     assert await second == [b"b"]
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_what_nobody_waits_for_travels_with_what_somebody_waits_for() -> None:
+    """Fault caught: a sync to disk for each outcome, in the way of the next call."""
+    post = Post()
+    batch = Batch(post.send)
+    patient = asyncio.ensure_future(batch.write_soon(b"outcome"))
+    await started(batch)
+    assert post.groups == []
+
+    (hurried,) = await started(batch, b"claim")
+
+    assert [sorted(group) for group in post.groups] == [[b"claim", b"outcome"]]
+    post.replies[0].set_result(None)
+    assert await asyncio.gather(hurried, patient) == [[b"claim"], [b"outcome"]]
+
+
+async def test_what_nobody_waits_for_travels_alone_where_nothing_else_comes() -> None:
+    post = Post()
+    patient = asyncio.ensure_future(Batch(post.send).write_soon(b"outcome"))
+    async with asyncio.timeout(5):
+        while not post.groups:
+            await asyncio.sleep(0)
+
+    post.replies[0].set_result(None)
+    assert await patient == [b"outcome"]

@@ -14,6 +14,7 @@ Send = Callable[[Sequence[bytes]], Awaitable[list[list[bytes]]]]
 LARGEST = 128  #: operations in one script call: bounds how long the store is busy with it
 HEAVIEST = 4 * 1024 * 1024  #: bytes in one script call
 ABREAST = 2  #: script calls under way at once: one travels while the next one fills
+SOON = 0.002  #: seconds that a patient operation waits for one to travel with
 
 
 class Batch:
@@ -22,6 +23,8 @@ class Batch:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._waiting: deque[tuple[bytes, asyncio.Future[list[bytes]]]] = deque()
+        self._patient: list[tuple[bytes, asyncio.Future[list[bytes]]]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._travelling = Tasks()
 
     async def write(self, operation: bytes) -> list[bytes]:
@@ -36,7 +39,33 @@ class Batch:
         self._waiting.append((operation, answer))
         return await answer
 
+    async def write_soon(self, operation: bytes) -> list[bytes]:
+        """As `write`, up to SOON later: it travels with the next operation that is in a hurry.
+
+        A store that syncs each script call to disk then syncs once for both.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[bytes]] = loop.create_future()
+        self._patient.append((operation, answer))
+        if self._timer is None:
+            self._timer = loop.call_later(SOON, self._hurry)
+        return await answer
+
+    def _hurry(self) -> None:
+        self._join()
+        self._depart()
+
+    def _join(self) -> None:
+        """Let what was patient travel now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting.extend(self._patient)
+        self._patient.clear()
+
     def _depart(self) -> None:
+        if self._waiting and self._patient:
+            self._join()
         while self._waiting and len(self._travelling) < ABREAST:
             task = self._travelling.spawn(self._travel(self._group()), "store-batch")
             task.add_done_callback(lambda _: self._depart())

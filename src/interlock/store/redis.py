@@ -86,7 +86,8 @@ class RedisStore:
     # writing -------------------------------------------------------------------------------
 
     async def put(self, change: Change) -> Stored:
-        row = await self._batch.write(self._operation(change))
+        write = self._batch.write_soon if _nobody_waits(change) else self._batch.write
+        row = await write(self._operation(change))
         outcome, told, version, now, deadline, created, lapsed = (part.decode() for part in row)
         answer = Put(outcome)
         named = told if answer in (Put.JOIN, Put.REUSED) else change.after.id
@@ -385,3 +386,9 @@ def session_key(action: Action) -> str:
         return ""
     said = f"{action.call.agent.id}\0{session}".encode()
     return hashlib.sha256(said).hexdigest()[:32]
+
+
+def _nobody_waits(change: Change) -> bool:
+    """Whether it only says that a tool answered, of a call that no one else can wait for."""
+    after = change.after
+    return isinstance(change.event, Answered) and not (after.key or after.votes)
