@@ -1,4 +1,7 @@
-"""What every driver is asked, what it saw, and how it is told: one line of JSON on stdout."""
+"""What every driver is asked, what it saw, and how it is told: one line of JSON on stdout.
+
+With `--steps` the calls come on stdin, one line of JSON each, and each is told as soon as it ended.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,25 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """One call that the model makes."""
+
+    tool: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One session of a client: connect, list the tools, call one of them so many times."""
+    """One session of a client: connect, list the tools, call one of them so many times.
+
+    `listens`: which calls to make comes on stdin instead.
+    """
 
     client: str
     url: str | None
@@ -29,6 +43,17 @@ class Ask:
     task: bool
     progress: bool
     retries: int
+    sse: bool
+    listens: bool
+
+    async def steps(self) -> AsyncIterator[Step]:
+        """The calls to make, one after another."""
+        if not self.listens:
+            for _ in range(self.times):
+                yield Step(tool=self.tool, args=self.args)
+            return
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            yield Step(**json.loads(line))
 
 
 @dataclass(kw_only=True)
@@ -43,24 +68,39 @@ class Called:
 
 @dataclass(kw_only=True)
 class Seen:
-    """What the driver saw. Filled as it happens, so that one that breaks in closing loses none."""
+    """What the driver saw. Filled as it happens, so that one that breaks in closing loses none.
 
+    `speaks`: each call is told on stdout as soon as it ended.
+    """
+
+    speaks: bool = False
     listed: list[str] = field(default_factory=list)
     protocol: str | None = None
     calls: list[Called] = field(default_factory=list)
     progress: list[str | None] = field(default_factory=list)
+    begun: float | None = None
 
     async def call(self, called: Callable[[], Awaitable[tuple[str | None, bool | None]]]) -> None:
         """Time one call. What it raises is an outcome of the client under test, so it is kept."""
-        one = Called()
-        self.calls.append(one)
-        begun = time.monotonic()
+        self.begins()
         try:
-            one.told, one.is_error = await called()
+            told, is_error = await called()
         except Exception as error:
-            one.error = described(error)
-        finally:
-            one.seconds = round(time.monotonic() - begun, 3)
+            self.ends(error=described(error))
+        else:
+            self.ends(told=told, is_error=is_error)
+
+    def begins(self) -> None:
+        self.calls.append(Called())
+        self.begun = time.monotonic()
+
+    def ends(self, **outcome: Any) -> None:
+        """Keep what became of the call that has begun."""
+        assert self.begun is not None
+        seconds = round(time.monotonic() - self.begun, 3)
+        self.calls[-1], self.begun = Called(**outcome, seconds=seconds), None
+        if self.speaks:
+            print(json.dumps(asdict(self.calls[-1])), flush=True)
 
 
 Driver = Callable[[Ask, Seen], Coroutine[Any, Any, None]]
@@ -82,7 +122,7 @@ def drive(clients: Sequence[str], load: Callable[[str], Driver], arguments: list
     """Drive the client that is asked for, and print what was seen."""
     ask = _asked(clients, arguments)
     driver = load(ask.client)
-    seen = Seen()
+    seen = Seen(speaks=ask.listens)
     broke = None
     try:
         asyncio.run(driver(ask, seen))
@@ -114,7 +154,10 @@ def _asked(clients: Sequence[str], arguments: list[str]) -> Ask:
     where.add_argument("--url", help="a server over streamable HTTP")
     where.add_argument("--command", type=shlex.split, help="a server over stdio, as in a shell")
     parser.add_argument("--env", action="append", default=[], help="NAME=VALUE, for --command")
-    parser.add_argument("--tool", required=True)
+    parser.add_argument("--sse", action="store_true", help="the URL is one of HTTP+SSE")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--tool")
+    what.add_argument("--steps", action="store_true", dest="listens", help="calls come on stdin")
     parser.add_argument("--args", type=json.loads, default={}, help="a JSON object")
     parser.add_argument("--timeout", type=float, help="seconds, in the client's own setting")
     parser.add_argument("--header", action="append", default=[], help="'Name: value'")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from drivers.asking import Ask, Seen, texts
+from functools import partial
+
+from drivers.asking import Ask, Seen, Step, texts
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from fastmcp.exceptions import ToolError
@@ -24,12 +26,12 @@ async def drive(ask: Ask, seen: Seen) -> None:
         seen.protocol = client.protocol_version
         seen.listed = [tool.name for tool in await client.list_tools()]
 
-        async def call() -> tuple[str, bool]:
+        async def call(step: Step) -> tuple[str, bool]:
             try:
-                result = await client.call_tool(ask.tool, ask.args)
+                result = await client.call_tool(step.tool, step.args)
             except ToolError as told:  # how this client hands over a result that is an error
                 return str(told), True
             return texts(result.content), False
 
-        for _ in range(ask.times):
-            await seen.call(call)
+        async for step in ask.steps():
+            await seen.call(partial(call, step))

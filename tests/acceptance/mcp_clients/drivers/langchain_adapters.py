@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from drivers.asking import Ask, Seen
+from drivers.asking import Ask, Seen, Step
 from langchain_core.messages import ToolMessage
 from langchain_mcp_adapters.client import MultiServerMCPClient
 
@@ -16,13 +17,13 @@ async def drive(ask: Ask, seen: Seen) -> None:
     tools = {tool.name: tool for tool in await client.get_tools()}
     seen.listed = list(tools)
 
-    async def call() -> tuple[str, bool]:
-        asked = {"type": "tool_call", "id": "call_1", "name": ask.tool, "args": ask.args}
-        message: ToolMessage = await tools[ask.tool].ainvoke(asked)
+    async def call(step: Step) -> tuple[str, bool]:
+        asked = {"type": "tool_call", "id": "call_1", "name": step.tool, "args": step.args}
+        message: ToolMessage = await tools[step.tool].ainvoke(asked)
         return message.text, message.status == "error"
 
-    for _ in range(ask.times):
-        await seen.call(call)
+    async for step in ask.steps():
+        await seen.call(partial(call, step))
 
 
 def _connection(ask: Ask) -> dict[str, Any]:

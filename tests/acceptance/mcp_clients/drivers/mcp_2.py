@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 
-from drivers.asking import Ask, Seen, texts
+from drivers.asking import Ask, Seen, Step, texts
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
@@ -35,10 +36,10 @@ async def _drive(ask: Ask, seen: Seen, mode: str) -> None:
         seen.protocol = client.protocol_version
         seen.listed = [tool.name for tool in (await client.list_tools()).tools]
 
-        async def call() -> tuple[str, bool]:
+        async def call(step: Step) -> tuple[str, bool]:
             callback = progressed if ask.progress else None
-            result = await client.call_tool(ask.tool, ask.args, progress_callback=callback)
+            result = await client.call_tool(step.tool, step.args, progress_callback=callback)
             return texts(result.content), result.is_error
 
-        for _ in range(ask.times):
-            await seen.call(call)
+        async for step in ask.steps():
+            await seen.call(partial(call, step))

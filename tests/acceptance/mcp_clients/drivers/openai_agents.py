@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from agents import Agent, Model, ModelResponse, RunConfig, Runner, Usage
 from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
-from drivers.asking import Ask, Seen
+from drivers.asking import Ask, Seen, Step
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage
 from openai.types.responses import ResponseOutputText as Text
 
@@ -19,14 +20,14 @@ async def drive(ask: Ask, seen: Seen) -> None:
         seen.listed = [tool.name for tool in await server.list_tools()]
         agent = Agent(name="agent", mcp_servers=[server])
 
-        async def call() -> tuple[str | None, None]:
-            model = Scripted(ask)
+        async def call(step: Step) -> tuple[str | None, None]:
+            model = Scripted(step)
             config = RunConfig(model=model, tracing_disabled=True)
             await Runner.run(agent, "Use the tool.", run_config=config)
             return model.told, None  # this framework marks no result as an error
 
-        for _ in range(ask.times):
-            await seen.call(call)
+        async for step in ask.steps():
+            await seen.call(partial(call, step))
 
 
 def _server(ask: Ask) -> MCPServerStdio | MCPServerStreamableHttp:
@@ -42,8 +43,8 @@ def _server(ask: Ask) -> MCPServerStdio | MCPServerStreamableHttp:
 class Scripted(Model):
     """A model that calls the tool once, keeps what it is given, and says that it is done."""
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
+    def __init__(self, step: Step) -> None:
+        self.step = step
         self.told: str | None = None
 
     async def get_response(self, **request: Any) -> ModelResponse:
@@ -56,8 +57,8 @@ class Scripted(Model):
                 ResponseFunctionToolCall(
                     type="function_call",
                     call_id="call_1",
-                    name=self.ask.tool,
-                    arguments=json.dumps(self.ask.args),
+                    name=self.step.tool,
+                    arguments=json.dumps(self.step.args),
                 )
             )
         self.told = _told(outputs[-1]["output"])

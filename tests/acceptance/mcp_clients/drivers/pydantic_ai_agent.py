@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from drivers.asking import Ask, Called, Seen
+from drivers.asking import Ask, Seen, described
 from fastmcp.client.transports import StdioTransport
 from pydantic_ai import Agent
 from pydantic_ai.mcp import MCPToolset
@@ -27,23 +27,13 @@ async def drive(ask: Ask, seen: Seen) -> None:
     async with _toolset(ask) as toolset:
         seen.protocol = toolset.client.protocol_version
         seen.listed = [tool.name for tool in await toolset.list_tools()]
-        script = Script(ask)
-        agent = Agent(FunctionModel(script), toolsets=[toolset])
-
-        async def run() -> tuple[str | None, bool]:
+        agent = Agent(FunctionModel(Script(ask, seen)), toolsets=[toolset])
+        try:
             await agent.run("Use the tool.")
-            return script.given[-1]
-
-        await seen.call(run)
-        _split(script, seen)
-
-
-def _split(script: Script, seen: Seen) -> None:
-    """One run makes all the calls; what the model was given each time comes before the last."""
-    last = seen.calls.pop()
-    earlier = script.given if last.error else script.given[:-1]
-    seen.calls.extend(Called(told=told, is_error=bad, seconds=0.0) for told, bad in earlier)
-    seen.calls.append(last)
+        except Exception as error:
+            if seen.begun is None:
+                raise
+            seen.ends(error=described(error))
 
 
 def _toolset(ask: Ask) -> MCPToolset[Any]:
@@ -55,20 +45,22 @@ def _toolset(ask: Ask) -> MCPToolset[Any]:
 
 
 class Script:
-    """A model that calls the tool so many times, and keeps what it is given for each call."""
+    """A model that makes one call after another, and tells what it is given for each."""
 
     __name__ = "script"
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
-        self.given: list[tuple[str, bool]] = []
+    def __init__(self, ask: Ask, seen: Seen) -> None:
+        self.steps = ask.steps()
+        self.seen = seen
 
     async def __call__(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         for part in messages[-1].parts:
             if isinstance(part, ToolReturnPart):
-                self.given.append((part.model_response_str(), part.outcome != "success"))
+                self.seen.ends(told=part.model_response_str(), is_error=part.outcome != "success")
             elif isinstance(part, RetryPromptPart):
-                self.given.append((part.model_response(), True))
-        if len(self.given) >= self.ask.times:
+                self.seen.ends(told=part.model_response(), is_error=True)
+        step = await anext(self.steps, None)
+        if step is None:
             return ModelResponse(parts=[TextPart("done")])
-        return ModelResponse(parts=[ToolCallPart(self.ask.tool, self.ask.args)])
+        self.seen.begins()
+        return ModelResponse(parts=[ToolCallPart(step.tool, step.args)])

@@ -1,6 +1,7 @@
 // Drives one TypeScript client: node driver.mjs --client NAME --url URL --tool TOOL ...
 // The same options and the same line of JSON as driver.py; MODULES names the folder of node_modules.
 import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
 const modules = createRequire(process.env.MODULES + "/");
@@ -17,6 +18,7 @@ function load(version) {
   }
   return {
     ...modules("@modelcontextprotocol/sdk/client/index.js"),
+    ...modules("@modelcontextprotocol/sdk/client/sse.js"),
     ...modules("@modelcontextprotocol/sdk/client/streamableHttp.js"),
     ...modules("@modelcontextprotocol/sdk/client/stdio.js"),
   };
@@ -30,6 +32,7 @@ function asked() {
     options: {
       client: text, url: text, tool: text, args: { ...text, default: "{}" }, timeout: text,
       command: text, env: several, header: several, times: { ...text, default: "1" }, progress: flag,
+      steps: flag, sse: flag,
     },
   });
   return {
@@ -55,7 +58,9 @@ function transport(ask, sdk, seen) {
     ? new sdk.StdioClientTransport({
         command: ask.command[0], args: ask.command.slice(1), env: { ...sdk.getDefaultEnvironment(), ...ask.env },
       })
-    : new sdk.StreamableHTTPClientTransport(new URL(ask.url), { requestInit: { headers: ask.headers } });
+    : new sdk[ask.sse ? "SSEClientTransport" : "StreamableHTTPClientTransport"](new URL(ask.url), {
+        requestInit: { headers: ask.headers },
+      });
   // version 1 tells its transport what was negotiated, and nobody else
   const tell = made.setProtocolVersion?.bind(made);
   made.setProtocolVersion = (version) => {
@@ -65,7 +70,16 @@ function transport(ask, sdk, seen) {
   return made;
 }
 
-async function called(client, ask, version, seen) {
+// with --steps the calls come on stdin, one line of JSON each
+async function* steps(ask) {
+  if (!ask.steps) {
+    for (let n = 0; n < Number(ask.times); n++) yield { tool: ask.tool, args: ask.args };
+    return;
+  }
+  for await (const line of createInterface({ input: process.stdin })) yield JSON.parse(line);
+}
+
+async function called(client, ask, step, version, seen) {
   const options = {};
   if (ask.timeout !== undefined) options.timeout = Number(ask.timeout) * 1000;
   if (ask.progress) {
@@ -74,7 +88,7 @@ async function called(client, ask, version, seen) {
   }
   const one = { told: null, is_error: null, error: null, seconds: 0 };
   seen.calls.push(one);
-  const params = { name: ask.tool, arguments: ask.args };
+  const params = { name: step.tool, arguments: step.args };
   const begun = performance.now();
   try {
     const result = await (version === 1
@@ -100,7 +114,10 @@ async function drive(ask, seen) {
   try {
     seen.protocol = client.getNegotiatedProtocolVersion?.() ?? seen.protocol;
     seen.listed = (await client.listTools()).tools.map((tool) => tool.name);
-    for (let n = 0; n < Number(ask.times); n++) await called(client, ask, version, seen);
+    for await (const step of steps(ask)) {
+      await called(client, ask, step, version, seen);
+      if (ask.steps) console.log(JSON.stringify(seen.calls.at(-1)));
+    }
   } finally {
     await client.close();
   }
