@@ -25,7 +25,7 @@ help:
 demo: .venv/.demo
 	@$(BIN)/interlock demo $(ARGS)
 
-test: .venv/.dev
+test: .venv/.dev .venv/.conformance
 	@# one seed for all workers: they must collect the same tests in the same order
 	PYTHONHASHSEED=$${PYTHONHASHSEED:-0} $(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadgroup $(ARGS)
 
@@ -56,6 +56,12 @@ install: .venv/.dev
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ .venv/.demo
+
+# MCP's own conformance suite, from npm, by the Node.js that is in .venv.
+.venv/.conformance: tests/conformance/package-lock.json | .venv/.dev
+	@echo "Installing MCP's conformance suite (a few seconds, once) ..."
+	@$(BIN)/python -c 'from tests.conformance import suite; suite.install()'
+	@touch $@
 
 .venv/bin/python: | check-python
 	@$(PYTHON) -m venv .venv
