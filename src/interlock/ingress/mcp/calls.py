@@ -94,6 +94,10 @@ class Calls:
         except (QueueFull, StoreUnavailable, UpstreamError) as error:
             return results.failure(error, self._asker(message, caller, definition))
 
+    async def learn(self, message: Message, caller: Caller) -> None:
+        """Have the server listed, so that what it says of its tools is known."""
+        await self.learner.learn(message, caller)
+
     async def close(self, seconds: float) -> int:
         """Finish what runs in the background; return how many did not finish."""
         return await self._running.drain(seconds)
@@ -102,7 +106,7 @@ class Calls:
         name = message.params.get("name")
         if message.method != TOOLS_CALL or not isinstance(name, str):
             return None
-        await self.learner.learn(message, caller)
+        await self.learn(message, caller)
         return self._definitions.current(caller.server.name, name)
 
     def _asker(self, message: Message, caller: Caller, definition: Definition | None) -> Asker:

@@ -74,6 +74,9 @@ class Answering(Protocol):
     async def answer(self, message: Message, caller: Caller, channel: Channel) -> Document | Live:
         """Return the response, or the server's own answer on its way."""
 
+    async def learn(self, message: Message, caller: Caller) -> None:
+        """Have the server listed, so that what it says of its tools is known."""
+
     async def cancelled(self, message: Message, caller: Caller) -> bool:
         """Take a held request back that a notification names; say whether that is all to do."""
 
@@ -240,6 +243,7 @@ class McpEndpoint:
         self, reply: Reply, message: Message, caller: Caller, fields: of.Fields
     ) -> web.StreamResponse:
         if caller.modern and message.method == TOOLS_CALL:
+            await self._calls.learn(message, caller)  # what a header has to say, its schema says
             self._check_mirrored(message, caller, fields)
         given = await self._calls.answer(message, caller, reply)
         if isinstance(given, Live):
