@@ -114,15 +114,16 @@ async def _follow(request: web.Request, feed: Feed) -> web.StreamResponse:
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request)
-    await response.write(b"retry: 2000\n: the queue, whenever it changes\n\n")
-    seen = request.headers.get("Last-Event-ID", "")
-    while not feed.closing and await _still_allowed(request):
-        snapshot = await feed.next(seen, HEARTBEAT)
-        if snapshot is None:
-            await response.write(b": still here\n\n")
-            continue
-        seen = snapshot.id
-        await response.write(f"id: {seen}\nevent: queue\ndata: {snapshot.data}\n\n".encode())
+    with suppress(ConnectionError):  # whoever followed has closed the page
+        await response.write(b"retry: 2000\n: the queue, whenever it changes\n\n")
+        seen = request.headers.get("Last-Event-ID", "")
+        while not feed.closing and await _still_allowed(request):
+            snapshot = await feed.next(seen, HEARTBEAT)
+            if snapshot is None:
+                await response.write(b": still here\n\n")
+                continue
+            seen = snapshot.id
+            await response.write(f"id: {seen}\nevent: queue\ndata: {snapshot.data}\n\n".encode())
     return response
 
 
