@@ -114,7 +114,7 @@ async def _follow(request: web.Request, feed: Feed) -> web.StreamResponse:
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request)
-    with suppress(ConnectionError):  # whoever followed has closed the page
+    with contextlib.suppress(ConnectionError):  # whoever followed has closed the page
         await response.write(b"retry: 2000\n: the queue, whenever it changes\n\n")
         seen = request.headers.get("Last-Event-ID", "")
         while not feed.closing and await _still_allowed(request):

@@ -182,11 +182,18 @@ def outcome(action: Action) -> str:
     if action.state is State.HELD:
         return ""
     ended: str = _ENDED.get(action.state, action.state.value)
+    if action.state is State.APPROVED and _needs_its_caller(action):
+        ended = "approved, sent as soon as its caller is back"
     if not action.reviews:
         return ended
     people = list(dict.fromkeys(visible_line(review.reviewer.id) for review in action.reviews))
     edited = "edited, " if action.edited else ""
     return f"{' and '.join(people)}: {edited}{ended}"
+
+
+def _needs_its_caller(action: Action) -> bool:
+    decision = action.decision
+    return decision is not None and decision.orphans == "refuse" and not action.fence
 
 
 def call_view(

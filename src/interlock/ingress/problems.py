@@ -255,6 +255,8 @@ def _waiting(action: Action, statuses: Statuses) -> Notice:
 
 def _sending(action: Action, statuses: Statuses) -> Notice:
     sent = action.state is State.FORWARDING
+    if not sent and action.decision is not None and action.decision.orphans == "refuse":
+        return _awaited(statuses)
     return Notice(
         kind="pending-answer",
         status=statuses.pending,
@@ -265,6 +267,21 @@ def _sending(action: Action, statuses: Statuses) -> Notice:
             "the result, send the same call again: it joins this one. Or read {url}."
         ),
         members={"executed": "unknown" if sent else False, "retry_after": 1},
+        headers=(("Retry-After", "1"),),
+    )
+
+
+def _awaited(statuses: Statuses) -> Notice:
+    return Notice(
+        kind="pending-answer",
+        status=statuses.pending,
+        title="Approved, for a caller that waits",
+        detail=(
+            "NOT EXECUTED YET. A person approved this call (reference {id}), and it is executed"
+            " only while you wait for it. Send the same call again now and wait for its answer: nobody"
+            " is asked again, until the approval lapses in a few minutes."
+        ),
+        members={"executed": False, "retry_after": 1},
         headers=(("Retry-After", "1"),),
     )
 

@@ -92,6 +92,12 @@ def _sending(action: Action, waits: bool) -> str:
 
 
 def _approved(action: Action, waits: bool) -> str:
+    if not action.fence and action.decision is not None and action.decision.orphans == "refuse":
+        return (
+            f"NOT EXECUTED YET. A person approved this call (reference {action.id}), and it is"
+            f" executed only while you wait for it. {_how_to_wait(action, waits)} Do that now: the"
+            " approval lapses in a few minutes."
+        )
     if not action.fence:
         return _sending(action, waits)
     return (
