@@ -278,8 +278,8 @@ def _awaited(statuses: Statuses) -> Notice:
         title="Approved, for a caller that waits",
         detail=(
             "NOT EXECUTED YET. A person approved this call (reference {id}), and it is executed"
-            " only while you wait for it. Send the same call again now and wait for its answer: nobody"
-            " is asked again, until the approval lapses in a few minutes."
+            " only while you wait for it. Send the same call again now and wait for its answer:"
+            " nobody is asked again, until the approval lapses in a few minutes."
         ),
         members={"executed": False, "retry_after": 1},
         headers=(("Retry-After", "1"),),
