@@ -264,7 +264,7 @@ class McpEndpoint:
         if version < MODERN:  # later versions have none, and servers ignore what is sent
             session = of.session_of(asked.fields)
             known = self._known(asked, session)
-        if known is not None:
+        if known is not None and known.version < MODERN:  # whatever its server says
             version = version or known.version
         return Caller(
             agent=asked.agent,
@@ -272,7 +272,7 @@ class McpEndpoint:
             holding=self._holding(asked.agent.id),
             version=version or _offered(message),
             session=session,
-            headers=of.relevant(asked.headers, modern=version >= MODERN),
+            headers=of.relevant(asked.headers, modern=version >= MODERN and _repeats(message)),
             capabilities=_declared(message) or (known.capabilities if known else NO_CAPABILITIES),
         )
 
@@ -327,6 +327,11 @@ def _declared(message: Message | None) -> Mapping[str, object] | None:
     inside = message.meta.get(CAPABILITIES_KEY)
     declared = message.params.get("capabilities") if message.method == "initialize" else inside
     return declared if isinstance(declared, Mapping) else None
+
+
+def _repeats(message: Message | None) -> bool:
+    """Say whether headers repeat what a message says: a GET, or a response, says nothing of it."""
+    return message is not None and message.kind is not Kind.RESPONSE
 
 
 def _offered(message: Message | None) -> str:
