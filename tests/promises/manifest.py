@@ -230,6 +230,6 @@ PROMISES: tuple[Promise, ...] = (
     ),
 )
 
-FAULTED = frozenset({1, 5, 13, 15, 19, 24, 25, 27, 28, 37, 43})
+FAULTED = frozenset({1, 5, 13, 15, 19, 24, 25, 27, 28, 30, 37, 43})
 """Promises whose tests are run against a planted fault, in `test_promise_NN_..._would_be_noticed`;
 the explorer plants more (`tests/store/explorer.py`, FAULTS)."""

@@ -140,14 +140,18 @@ class HttpLine(Line):
             reader, writer = self.streams
             writer.write(sent)
             try:
-                reply, stays = await _response(reader)
+                reply, stays = await _response(reader, bodiless=sent.startswith(b"HEAD"))
             except (asyncio.IncompleteReadError, ConnectionError):
                 reply, stays = Reply(0, []), False
             if not stays:
-                await self.close()
+                self.hang_up()
             return reply
 
     async def close(self) -> None:
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection: the next request opens another one."""
         if self.streams is not None:
             self.streams[1].close()
             self.streams = None
@@ -232,7 +236,7 @@ async def _until(reader: asyncio.StreamReader, given: Any, before: bytes = b"") 
         said.append(document)
 
 
-async def _response(reader: asyncio.StreamReader) -> tuple[Reply, bool]:
+async def _response(reader: asyncio.StreamReader, *, bodiless: bool = False) -> tuple[Reply, bool]:
     """Read one response; say whether the connection stays."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *rest = head.rstrip("\r\n").split("\r\n")
@@ -240,6 +244,8 @@ async def _response(reader: asyncio.StreamReader) -> tuple[Reply, bool]:
     status, body = int(first.split(" ")[1]), b""
     if status == 100:
         return await _response(reader)
+    if bodiless:
+        return Reply(status, []), False
     if fields.get("transfer-encoding") == "chunked":
         while size := int(await reader.readline(), 16):
             body += await reader.readexactly(size)

@@ -57,7 +57,8 @@ async def nothing_runs(line: Line, path: str) -> None:
         for body in PATHS[path](line, tool):
             said = document_in(body)
             reply = await answered(line, body, said)
-            assert not line.shop.ran(), f"{line.shop.ran()} by {body[:300]!r}"
+            ran = line.shop.ran()
+            assert not ran, f"{ran} by {body[:300]!r}"
             assert is_clear(reply, said), f"{reply} to {body[:300]!r}"
     await line.works()
 
