@@ -209,6 +209,27 @@ async def test_a_repeat_on_a_new_connection_sends_what_was_approved_for_a_dead_o
     await world.gate.close(10)
 
 
+async def test_who_waits_on_a_new_connection_gets_what_is_approved_meanwhile(
+    store: RedisStore,
+) -> None:
+    """Fault caught: the first client is gone, the second waits, and the approval lapses unsent."""
+    world = a_world(store, "w", Pipe(mine="s2"))
+    action = await held(world, pay("s1"))
+    again = pay("s2", id=9)
+    joined = await world.gate.submit(again)
+    following = asyncio.ensure_future(world.gate.follow(joined.action, 60, again))
+    await asyncio.sleep(0)
+
+    await world.says(action)
+    submission = await following
+
+    assert submission.relay is not None
+    await submission.relay.drain()
+    assert [call.mcp.session for call in world.tool.sent if call.mcp] == ["s2"]
+    assert (await world.now(action)).state is State.ANSWERED
+    await world.gate.close(10)
+
+
 async def test_a_session_that_the_server_forgot_is_made_good_by_the_repeat(world: World) -> None:
     world.tool.fails = [GONE]
     action = await held(world, pay("s1"))

@@ -304,8 +304,11 @@ class Gate:
     async def get(self, action_id: str) -> Action | None:
         return await self.store.get(action_id)
 
-    async def wait(self, action: Action, seconds: float) -> Action:
-        """Return the action once it is settled, or as it stands after *seconds* or at shutdown."""
+    async def wait(self, action: Action, seconds: float, again: ToolCall | None = None) -> Action:
+        """Return the action once it is settled, or as it stands after *seconds* or at shutdown.
+
+        *again*: the call as whoever waits asks for it, on the connection that it has now.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while action.state in PENDING and not _stuck(action) and not self._closing.is_set():
@@ -313,21 +316,26 @@ class Gate:
             if left <= 0:
                 break
             if action.state is State.APPROVED and _waits_for_us(action):
-                self.sender.dispatch_soon(action)
+                if again is not None and self._stranded(action, again):
+                    await self.sender.retry(action, again)
+                else:
+                    self.sender.dispatch_soon(action)
             until_deadline = (action.deadline - self._clock.now_ms()) / 1000 + 0.005
             patience = min(left, max(until_deadline, 0.05))
             await self.store.changed(action.id, action.version, patience)
             action = await self.store.get(action.id) or action
         return action
 
-    async def follow(self, action: Action, seconds: float) -> Submission:
+    async def follow(
+        self, action: Action, seconds: float, again: ToolCall | None = None
+    ) -> Submission:
         """As `wait`; where this process sends the call meanwhile, its answer comes as it streams.
 
         Raises:
             StoreUnavailable: what becomes of it cannot be read.
         """
         with self.sender.taking(action.id) as taken:
-            waiting = self._tasks.spawn(self.wait(action, seconds), f"wait-{action.id}")
+            waiting = self._tasks.spawn(self.wait(action, seconds, again), f"wait-{action.id}")
             try:
                 either: set[asyncio.Future[Any]] = {waiting, taken}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

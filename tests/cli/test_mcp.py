@@ -274,7 +274,7 @@ def test_without_a_configuration_it_says_how_to_make_one(interlock: Command) -> 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--server", "other", "--", "true"), "There is no server `other`"),
+        (("--server", "Not a name", "--", "true"), "--server"),
         (("--server", "nasty"), "behind `--`"),
         (("--server", "nasty", "--", "/no/such/command"), "cannot be started"),
         (("--server", "nasty", "--agent", "Not a name", "--", "true"), "--agent"),

@@ -11,7 +11,7 @@ import click
 
 from ..config import environment
 from ..core.errors import InterlockError
-from ..settings import Config
+from ..settings import Config, ServerSettings
 from ..settings_types import plain_name
 from .console import note, safe
 from .mcp_install import install
@@ -79,6 +79,7 @@ def run(ctx: click.Context, command: Sequence[str]) -> int:
     given = ctx.parent.params
     config = configured(given["file"])
     name, agent = given["server"], given["agent"] or ""
+    config = _with_server(config, name)
     _check(config, name, agent)
     from ..observe.logging import configure
     from ..wrapping import wrap
@@ -102,14 +103,27 @@ def _tell(name: str) -> Callable[[str], None]:
     return tell
 
 
+def _with_server(config: Config, name: str) -> Config:
+    """Return *config* with a server of this name: one that it says nothing of has the defaults.
+
+    Raises:
+        InterlockError: the name is none, or is that of an upstream.
+    """
+    if name in config.servers:
+        return config
+    try:
+        plain_name(name)
+    except ValueError as error:
+        raise InterlockError(f"--server: {error}.") from None
+    if name in config.upstreams:
+        raise InterlockError(
+            f"`{name}` is an upstream in the configuration: give the server another name."
+        )
+    return config.model_copy(update={"servers": {**config.servers, name: ServerSettings()}})
+
+
 def _check(config: Config, name: str, agent: str) -> None:
     """Refuse what cannot run. Raises InterlockError."""
-    if name not in config.servers:
-        known = ", ".join(sorted(config.servers)) or "none"
-        raise InterlockError(
-            f"There is no server `{name}` in the configuration (there: {known}).",
-            help=f"Add it: `servers: {{{name}: {{}}}}`; see docs/mcp.md.",
-        )
     if config.servers[name].url is not None:
         raise InterlockError(
             f"The server `{name}` has a `url`: it is reached at /mcp/{name} of `interlock serve`.",

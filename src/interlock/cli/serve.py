@@ -125,8 +125,9 @@ def _stopper(task: asyncio.Future[None]) -> Callable[[], None]:
         if asked:
             os._exit(1)
         asked = True
-        note("Stopping: finishing what is in flight. Held calls stay in the store.")
         task.cancel()
+        with contextlib.suppress(OSError):  # whoever read what we say may have gone
+            note("Stopping: finishing what is in flight. Held calls stay in the store.")
 
     return stop
 

@@ -8,7 +8,6 @@ every transport.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from ...core.actions import Action, State, ToolCall
@@ -34,7 +33,7 @@ from .reading import read_call
 from .results import Asker
 from .rounds import Round
 from .session import TASKS, Caller, Channel, Document, Live
-from .waiting import SILENT, Waiting
+from .waiting import SILENT, Waiting, asked_here
 
 ROUND_MS = 120_000  #: how long a client has to come back with a token; it comes within a second
 
@@ -271,7 +270,7 @@ class Calls:
         to: Asker,
     ) -> Document | Live:
         if action.state in PENDING:
-            action = (await self._gate.join(action.id, _asked_here(action.call, caller))).action
+            action = (await self._gate.join(action.id, asked_here(action.call, caller))).action
         if action.state in PENDING:
             seconds = seconds if channel.streams else min(seconds, SILENT)
             alone = answers.may_need_asker(action)
@@ -331,8 +330,3 @@ def _live(submission: Submission, to: Asker) -> Live:
 def _unsent(action: Action) -> bool:
     """Approved, tried, provably not sent: waiting longer changes nothing."""
     return action.state is State.APPROVED and action.fence > 0
-
-
-def _asked_here(call: ToolCall, caller: Caller) -> ToolCall:
-    """Return *call* as its caller would ask for it again on the connection that it has now."""
-    return replace(call, mcp=replace(call.mcp, session=caller.session)) if call.mcp else call

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 
-from ...core.actions import Action
+from ...core.actions import Action, ToolCall
 from ...core.errors import StateUnavailable, StoreUnavailable
 from ...core.messages import Message
 from ...gate import Gate, Submission
@@ -42,14 +43,15 @@ class Waiting:
             StateUnavailable: what becomes of it cannot be read.
         """
         async with self._kept(action, message, caller, channel):
-            return await self._gate.follow(action, seconds)
+            return await self._gate.follow(action, seconds, asked_here(action.call, caller))
 
     async def settle(
         self, action: Action, message: Message, caller: Caller, channel: Channel, seconds: float
     ) -> Submission:
         """Wait for *action* until its answer is recorded. Raises as `follow`."""
         async with self._kept(action, message, caller, channel):
-            return Submission(action=await self._gate.wait(action, seconds))
+            again = asked_here(action.call, caller)
+            return Submission(action=await self._gate.wait(action, seconds, again))
 
     @asynccontextmanager
     async def _kept(
@@ -132,3 +134,8 @@ class Waiting:
 def _key(given: object, caller: Caller) -> Key:
     kind = type(given).__name__  # 1 and "1" are two ids
     return caller.agent.id, caller.server.name, caller.session, kind, str(given)
+
+
+def asked_here(call: ToolCall, caller: Caller) -> ToolCall:
+    """Return *call* as its caller would ask for it again on the connection that it has now."""
+    return replace(call, mcp=replace(call.mcp, session=caller.session)) if call.mcp else call
