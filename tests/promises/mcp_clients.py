@@ -21,6 +21,9 @@ class Place(Protocol):
     ids: Iterator[int]
     port: int
 
+    def forget(self) -> None:
+        """Start the next test with nothing recorded."""
+
     def conversation(self, stream: str) -> Conversation:
         """Return what Interlock keeps of an open stream of HTTP+SSE."""
 
@@ -218,7 +221,7 @@ class PipeLine(Line):
         first, second = (self.request("ping", {}) for _ in range(2))
         self.writer.write(json.dumps(first).encode() + b"\n")
         said = await _until(self.reader, first["id"])
-        while self.conversation.waiting:
+        while self.conversation.waiting or self.conversation._open:
             await asyncio.sleep(0)
         self.writer.write(json.dumps(second).encode() + b"\n")
         return said + await _until(self.reader, second["id"])

@@ -78,6 +78,10 @@ class Upstream:
         for each in self.streams:
             each.close()
 
+    def heard_of(self, method: str) -> bool:
+        """Say whether a message of this method has come."""
+        return any(method.encode() in each.body for each in self.heard)
+
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):

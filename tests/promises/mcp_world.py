@@ -163,7 +163,7 @@ class Shop:
         gate = self.world.gate
         notes = RedisTaskNotes(self.store.client, key=KEY, prefix=prefix)
         self.tasks = ServedTasks(gate, notes, self.definitions, ids, after=lambda caller: 0)
-        self.calls = Calls(gate, self.definitions, KEY, clock, tasks=self.tasks.held)
+        self.calls = Calls(gate, self.definitions, KEY, clock, tasks=self.tasks)
         self.listings = Listings(gate, self.definitions, self.calls.learner, tasks=True)
         self.legacy = LegacyStreams(
             openers={"sse": self.servers["sse"]},
