@@ -30,7 +30,6 @@ from .settings_types import Address
 from .system import SystemClock
 
 LOOK = 2.0  #: seconds between two tries to take over from a process that serves it
-LOCK = "people.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +127,14 @@ async def listen(
 
 @asynccontextmanager
 async def _turn(config: Config) -> AsyncIterator[bool]:
-    """Say whether it is this process's turn to serve; it stays so within."""
+    """Say whether it is this process's turn to serve its address; it stays so within."""
+    at = config.people.listen
+    if not at.port:  # whatever port is free: there is no turn to wait for
+        yield True
+        return
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(config.data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = config.data / f"people-{at.port}.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

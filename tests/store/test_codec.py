@@ -38,6 +38,7 @@ from interlock.core.digest import digest, seal
 from interlock.core.errors import MalformedCall
 from interlock.core.events import Answered, Cancelled, Decided, NotSent, Resolved, Reviewed
 from interlock.core.facts import Effects, Facts, Grant, Session
+from interlock.core.messages import call_content, call_envelope
 from interlock.store.codec import (
     DAMAGED,
     decode_action,
@@ -55,8 +56,18 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HEADER = st.text(st.characters(max_codepoint=255), max_size=10).map(
     lambda text: text.encode("latin-1").decode("utf-8", "surrogateescape")
 )
+
+
+def sealed_call(mcp: McpTool | None, **given: Any) -> ToolCall:
+    call = replace(a_call(body=b""), mcp=mcp, **given)
+    if mcp is not None:  # its body is a message, whose arguments are what is read of it
+        body = call_envelope(mcp.name, {"path": given["upstream"]})
+        call = replace(call, body=body, content=call_content(body))
+    return seal(call)
+
+
 CALLS = st.builds(
-    lambda **given: seal(replace(a_call(body=b""), **given)),
+    sealed_call,
     agent=st.builds(Agent, id=WORDS, owner=WORDS),
     upstream=WORDS,
     method=st.sampled_from(["GET", "POST", "DELETE"]),
@@ -77,6 +88,8 @@ CALLS = st.builds(
         name=WORDS,
         definition=WORDS,
         annotations=st.dictionaries(WORDS, st.booleans(), max_size=2),
+        accepted=st.booleans(),
+        session=WORDS,
     ),
 )
 VALUES = st.dictionaries(WORDS, st.integers() | WORDS | st.lists(st.none()), max_size=2)
