@@ -102,8 +102,8 @@ async def drive(
         *(["--progress"] if progress else []),
         *([f"--retries={retries}"] if retries else []),
     ]
-    driver = await asyncio.to_thread(_driver, client)
-    out, err = await _run([*driver, "--client", client, *asked], patience)
+    program = await asyncio.to_thread(driver, client)
+    out, err = await _run([*program, "--client", client, *asked], patience)
     try:
         seen = json.loads(out)
     except json.JSONDecodeError:
@@ -119,7 +119,7 @@ async def _run(command: Sequence[str], patience: float) -> tuple[str, str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=surroundings(),
         start_new_session=True,
     )
     try:
@@ -133,14 +133,16 @@ async def _run(command: Sequence[str], patience: float) -> tuple[str, str]:
     return out.decode(), err.decode()
 
 
-def _environment() -> dict[str, str]:
+def surroundings() -> dict[str, str]:
+    """The environment variables of a driver: nothing of ours reaches its client."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     quiet = {"FASTMCP_CHECK_FOR_UPDATES": "off", "FASTMCP_LOG_LEVEL": "ERROR"}
     silent = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false"}
     return {**kept, **quiet, **silent, "MODULES": str(MADE / "typescript")}
 
 
-def _driver(client: str) -> list[str]:
+def driver(client: str) -> list[str]:
+    """The program that drives a client, in its environment."""
     if client in TYPESCRIPT:
         typescript()
         return [str(node()), str(PACKAGES / "driver.mjs")]

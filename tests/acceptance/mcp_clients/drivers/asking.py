@@ -1,6 +1,7 @@
 """What every driver is asked, what it saw, and how it is told: one line of JSON on stdout.
 
-With `--steps` the calls come on stdin, one line of JSON each, and each is told as soon as it ended.
+With `--steps` it says when it is ready; then the calls come on stdin, one line of JSON each, and
+each is told as soon as it ended.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Ask:
             for _ in range(self.times):
                 yield Step(tool=self.tool, args=self.args)
             return
+        print(json.dumps({"ready": True}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             yield Step(**json.loads(line))
 

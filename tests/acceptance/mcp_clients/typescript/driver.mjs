@@ -76,6 +76,7 @@ async function* steps(ask) {
     for (let n = 0; n < Number(ask.times); n++) yield { tool: ask.tool, args: ask.args };
     return;
   }
+  console.log(JSON.stringify({ ready: true }));
   for await (const line of createInterface({ input: process.stdin })) yield JSON.parse(line);
 }
 
