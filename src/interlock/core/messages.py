@@ -35,6 +35,7 @@ _SPELT = frozenset(
     "_meta arguments cursor inputResponses name protocolVersion ref requestState task taskId"
     " uri".split()
 )
+_ENDS = re.compile("[\u0085\u2028\u2029]")
 _METHOD = re.compile(r"[A-Za-z0-9_$.:+-]+(?:/[A-Za-z0-9_$.:+-]+)*", re.ASCII)
 _RUNNING = {"toolscall": TOOLS_CALL, "resourcesread": "resources/read", "promptsget": "prompts/get"}
 """Methods that are judged, or may be: no other spelling of them passes."""
@@ -158,7 +159,10 @@ def _params(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def write_message(document: Mapping[str, Any]) -> bytes:
     """Return the bytes of a message: what was read, written anew, so that no reader differs."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    if not text.isascii():  # some readers of lines end them at these
+        text = _ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text.encode()
 
 
 def call_envelope(tool: str, arguments: Mapping[str, Any]) -> bytes:

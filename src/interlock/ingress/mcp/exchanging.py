@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -56,9 +56,26 @@ class Exchanges:
             if method == "DELETE" and answer.status < 300:
                 self._sessions.ended(caller.server.name, caller.session)
             told = _told(asked, caller) if asked is not None else None
+            if method == "GET" and answer.status == 200:
+                listed = self._listed(caller)  # a listing may be resumed here
+                changed = listed if caller.server.sampling else self._refusing(caller, listed)
+                return await pass_changed(reply, answer, told, changed)
             if caller.server.sampling:
                 return await pass_through(reply, answer, asked, told)
             return await pass_changed(reply, answer, told, self._refusing(caller, None))
+
+    def _listed(self, caller: Caller) -> Change:
+        """Return what amends a listing that comes as an answer to nothing that is known."""
+
+        async def change(document: Document) -> Document | None:
+            result = document.get("result")
+            if not isinstance(result, Mapping) or "tools" not in result:
+                return document
+            params = {"cursor": ""}  # which page it is, nobody knows
+            asked = Message(kind=Kind.REQUEST, method="tools/list", params=params, document={})
+            return await self._amended(asked, document, caller)
+
+        return change
 
     async def amended(self, reply: Reply, message: Message, caller: Caller) -> web.StreamResponse:
         """Pass a handshake or a listing on; its response comes back amended."""
@@ -76,10 +93,11 @@ class Exchanges:
 
     async def _amended(self, message: Message, document: Document, caller: Caller) -> Document:
         try:
-            return await self._listing.amend(message, document, caller)
+            amended = await self._listing.amend(message, document, caller)
         except InterlockError as error:  # what is not known is not accepted: calls will be held
             log.warning("what %s says of itself was not kept: %s", caller.server.name, error.detail)
-            return document
+            amended = document
+        return dict(amended)  # written anew: what was read is what the client reads
 
     async def live(
         self, reply: Reply, live: Live, message: Message, caller: Caller

@@ -132,10 +132,13 @@ async def pass_changed(
     Where the stream to the client has begun already, a JSON answer becomes its last event.
     """
     kind = media(answer.headers)
+    unread = _unreadable(answer, kind)
+    if unread and answer.status == 200 and told is not None:
+        return await reply.say(told(UpstreamLost(f"The server's answer cannot be read: {unread}.")))
+    if unread:
+        return await pass_through(reply, answer)
     if kind == EVENTS and answer.status == 200:
         return await _pass_events(reply, answer, told, change)
-    if kind != _JSON or value(answer.headers, "content-encoding"):
-        return await pass_through(reply, answer)
     try:
         body = await read_whole(answer)
         if answer.status != 200 and not _is_message(body):
@@ -148,6 +151,13 @@ async def pass_changed(
             raise
         return await reply.say(told(broken))
     return await reply.say(document, answer.status, without_body(answer))
+
+
+def _unreadable(answer: Coming, kind: str) -> str:
+    """Say why an answer that has to be read cannot be: a client might read it all the same."""
+    if value(answer.headers, "content-encoding"):
+        return "it is encoded, though nobody asked for that"
+    return "" if kind in (_JSON, EVENTS) else f"it is neither {_JSON} nor {EVENTS}"
 
 
 def _is_message(body: bytes) -> bool:

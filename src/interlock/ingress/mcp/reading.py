@@ -38,10 +38,13 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", 
 
 
 def is_judged(message: Message, server: Server) -> bool:
-    """Say whether a message has to pass the gate, whatever its tool is."""
-    return message.kind is not Kind.RESPONSE and (
-        message.method == TOOLS_CALL or message.method in server.gates
-    )
+    """Say whether a message has to pass the gate, whatever its tool is.
+
+    What else is said of tools than MCP knows (`tools/execute`) may run one: it is judged as well.
+    """
+    if message.kind is Kind.RESPONSE or message.method == "tools/list":
+        return False
+    return message.method.startswith("tools/") or message.method in server.gates
 
 
 def read_call(message: Message, caller: Caller, definition: Definition | None) -> ToolCall:

@@ -42,6 +42,8 @@ class Waiting:
         Raises:
             StateUnavailable: what becomes of it cannot be read.
         """
+        if seconds <= 0:
+            return Submission(action=action)
         async with self._kept(action, message, caller, channel):
             return await self._gate.follow(action, seconds, asked_here(action.call, caller))
 
