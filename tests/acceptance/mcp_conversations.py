@@ -79,6 +79,11 @@ class Conversation:
     def takes_back(self) -> bool:
         return (self.client, self.over) in TAKE_BACK
 
+    @property
+    def ends_sessions(self) -> bool:
+        """Whether each call has a session of its own, without which nothing can be sent for it."""
+        return self.client == "langchain"
+
     def case(self, name: str) -> Case:
         return Case(name=name, text=f"hello ({name}, {self.client} over {self.over})")
 
@@ -159,8 +164,8 @@ class Conversation:
                 calls.append(model.is_told())
             else:
                 self.world.decide(case.text, "approve")
-                # it runs for nobody: policy's `orphans` is `execute`
-                self.world.gate.becomes(reference, "answered")
+                if not self.ends_sessions:  # it runs for nobody: policy's `orphans` is `execute`
+                    self.world.gate.becomes(reference, "answered")
                 calls.append(model.calls("post", text=case.text))
         return self.counted(case, calls)
 
