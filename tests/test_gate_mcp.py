@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import Action, Agent, McpTool, State, ToolCall, Verdict
-from interlock.core.digest import seal
-from interlock.core.errors import InvalidEdit, UpstreamUnreachable
+from interlock.core.digest import digest, fingerprint, seal
+from interlock.core.errors import InvalidEdit, StoreUnavailable, UpstreamUnreachable
 from interlock.core.messages import TOOLS_CALL, call_content, write_message
 from interlock.policies.load import read_policies
 from interlock.ports import Definition
@@ -130,6 +130,43 @@ async def test_an_answer_whose_caller_has_gone_is_read_to_its_end(world: World) 
     done = await world.now(action)
 
     assert done.answer is not None and done.answer.body == b"paid" and done.answer.complete
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_an_answer_whose_caller_goes_as_it_comes_is_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    """Fault caught: the answer was taken, its taker ends, and the record says unknown."""
+    action = await held(world, pay())
+    read, reading = world.store.get, asyncio.Event()
+
+    async def slow(action_id: str) -> Action | None:
+        if world.tool.sent:
+            reading.set()
+            if not cancelled:
+                raise StoreUnavailable("gone")
+            await asyncio.Event().wait()
+        return await read(action_id)
+
+    following = asyncio.ensure_future(world.gate.follow(action, 60))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(world.gate, "get", slow)
+    await world.says(action)
+    await reading.wait()
+    following.cancel()
+    await asyncio.wait({following})
+
+    done = await world.now(action)
+
+    assert done.state is State.ANSWERED and done.answer is not None and done.answer.body == b"paid"
+
+
+def test_calls_of_two_commands_of_one_name_are_two_calls() -> None:
+    """Fault caught: two projects start a server of one name, and one runs the other's call."""
+    there = replace(pay("s1"), mcp=replace(pay("s1").mcp, command="lab.py in /a (1)"))
+    here = replace(pay("s2"), mcp=replace(pay("s2").mcp, command="lab.py in /b (2)"))
+
+    assert fingerprint(there) != fingerprint(here) and digest(there) != digest(here)
 
 
 async def test_of_two_who_wait_one_gets_the_stream_and_the_other_what_is_kept(world: World) -> None:

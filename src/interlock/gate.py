@@ -339,11 +339,11 @@ class Gate:
             try:
                 either: set[asyncio.Future[Any]] = {waiting, taken}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                if taken.done():
-                    relay = taken.result()
-                    relay.ended = True  # it is the caller's now
-                    return Submission(action=await self.get(action.id) or action, relay=relay)
-                return Submission(action=await waiting)
+                if not taken.done():
+                    return Submission(action=await waiting)
+                action = await self.get(action.id) or action
+                taken.result().ended = True  # the caller's from here on: nothing may come between
+                return Submission(action=action, relay=taken.result())
             finally:
                 waiting.cancel()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from .ingress.mcp.presets import PRESETS
 from .ingress.mcp.rounds import MOST
@@ -12,8 +15,18 @@ from .ports import McpServer
 from .settings import Config, McpClient
 
 
-def server_of(config: Config, name: str, upstream: McpServer, reserved: frozenset[str]) -> Server:
-    """Return a configured server as its clients see it. *reserved*: headers of its credential."""
+def server_of(
+    config: Config,
+    name: str,
+    upstream: McpServer,
+    *,
+    reserved: frozenset[str] = frozenset(),
+    command: str = "",
+) -> Server:
+    """Return a configured server as its clients see it.
+
+    *reserved*: headers of its credential. *command*: what it was started as; see `started_as`.
+    """
     settings = config.servers[name]
     return Server(
         name=name,
@@ -25,7 +38,17 @@ def server_of(config: Config, name: str, upstream: McpServer, reserved: frozense
         forward=frozenset(each.lower() for each in settings.forward_headers),
         reserved=reserved,
         max_body=config.agents.max_body,
+        command=command,
     )
+
+
+def started_as(command: Sequence[str], folder: str) -> str:
+    """Return what tells one started server from another: its program, its folder, and a hash.
+
+    Arguments may hold secrets, so people are shown only these.
+    """
+    said = json.dumps([list(command), folder]).encode()
+    return f"{PurePath(command[0]).name} in {folder} ({hashlib.sha256(said).hexdigest()[:12]})"
 
 
 def holding_of(config: Config) -> Callable[[str], Holding]:

@@ -110,7 +110,10 @@ async def opened_mcp(
     endpoint = McpEndpoint(
         servers={
             name: server_of(
-                config, name, upstream, credential_of(config.servers[name].credentials).names
+                config,
+                name,
+                upstream,
+                reserved=credential_of(config.servers[name].credentials).names,
             )
             for name, upstream in servers.upstreams.items()
         },

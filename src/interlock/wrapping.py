@@ -23,7 +23,7 @@ from .core.errors import UpstreamUnreachable
 from .ingress.mcp.session import Server
 from .ingress.mcp.stdio import Conversation, Judging
 from .lines import CHUNK, lines
-from .servers import server_of
+from .servers import server_of, started_as
 from .settings import Config
 from .tasks import Tasks, stopped
 from .upstream.child import Child
@@ -74,7 +74,7 @@ async def wrap(
     """
     inner = {key: value for key, value in env.items() if not key.startswith("INTERLOCK_")}
     child = await Child.start(command, inner)
-    wrapper = _Wrapper(config, name, child, tell, load)
+    wrapper = _Wrapper(config, name, started_as(command, os.getcwd()), child, tell, load)
     try:
         return await wrapper.run(agent, env.get("INTERLOCK_KEY", "").strip())
     finally:
@@ -88,6 +88,7 @@ class _Wrapper:
         self,
         config: Config,
         name: str,
+        command: str,
         child: Child,
         tell: Callable[[str], None],
         load: Callable[[], Guarding],
@@ -109,8 +110,9 @@ class _Wrapper:
             longest=settings.max_answer,
             deliver=self._deliver,
             tell=tell,
+            command=command,
         )
-        self._server = server_of(config, name, self._piped, frozenset())
+        self._server = server_of(config, name, self._piped, command=command)
         self._conversation = Conversation(
             server=self._server,
             session=self._piped.session,

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,15 @@ async def test_only_calls_of_its_own_pipe_are_served() -> None:
         assert world.piped.serves(a_call("echo"))
         assert not world.piped.serves(a_call("echo", session="stdio-two"))
         assert not world.piped.serves(a_call("echo", session=""))
+
+
+async def test_only_calls_of_its_own_command_are_served() -> None:
+    """Fault caught: two projects start a server of one name; one runs what the other asked for."""
+    async with running() as world:
+        call = a_call("echo")
+        assert call.mcp is not None
+
+        assert not world.piped.serves(replace(call, mcp=replace(call.mcp, command="lab.py in /b")))
 
 
 async def test_answers_find_their_calls_in_any_order() -> None:

@@ -111,7 +111,8 @@ def url(call: ToolCall, upstreams: Mapping[str, str], masks: Masks) -> str:
     """
     base: str = upstreams.get(call.upstream, f"{call.upstream}:")
     if call.mcp is not None:
-        return visible_line(f"{base} {masks.text(call.mcp.name)}")
+        where = f"{call.mcp.command}:" if call.mcp.command else base
+        return visible_line(f"{where} {masks.text(call.mcp.name)}")
     return visible_line(base.rstrip("/") + target(call, masks))
 
 

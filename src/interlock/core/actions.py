@@ -74,6 +74,7 @@ class McpTool:
     #: readOnlyHint, destructiveHint, idempotentHint, openWorldHint; claims of the server
     accepted: bool = True  #: False: what the server lists now is new, and nobody accepted it
     session: str = ""  #: of the connection that it is sent on; not part of what is approved
+    command: str = ""  #: what its server on pipes was started as: two may have one name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

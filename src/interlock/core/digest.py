@@ -54,7 +54,11 @@ def digest(call: ToolCall) -> str:
 
 def _tool(call: ToolCall) -> tuple[bytes, ...]:
     """Return what names an MCP tool; an HTTP call has no such parts, so none can pass for one."""
-    return () if call.mcp is None else (b"mcp", call.mcp.name.encode("utf-8", "surrogatepass"))
+    if call.mcp is None:
+        return ()
+    named = (b"mcp", call.mcp.name.encode("utf-8", "surrogatepass"))
+    started = call.mcp.command.encode("utf-8", "surrogatepass")
+    return (*named, b"command", started) if started else named
 
 
 def _definition(call: ToolCall) -> tuple[bytes, ...]:

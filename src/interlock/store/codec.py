@@ -77,7 +77,7 @@ def encode_call(call: ToolCall, *, keep_body: bool) -> bytes:
     if call.mcp is not None:
         tool = call.mcp
         head["mcp"] = [tool.name, tool.definition, dict(tool.annotations)]
-        head["mcp"] += [tool.accepted, tool.session]
+        head["mcp"] += [tool.accepted, tool.session, tool.command]
     return _framed(head, call.body if kept else b"")
 
 
@@ -111,7 +111,12 @@ def decode_call(data: bytes) -> ToolCall:
 
 
 def _mcp(
-    name: str, definition: str, annotations: dict[str, bool], accepted: bool, session: str
+    name: str,
+    definition: str,
+    annotations: dict[str, bool],
+    accepted: bool,
+    session: str,
+    command: str,
 ) -> McpTool:
     return McpTool(
         name=name,
@@ -119,6 +124,7 @@ def _mcp(
         annotations=annotations,
         accepted=accepted,
         session=session,
+        command=command,
     )
 
 

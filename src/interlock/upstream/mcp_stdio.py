@@ -77,6 +77,7 @@ class PipedServer:
     longest: int
     deliver: Callable[[Document], Awaitable[None]]
     tell: Callable[[str], None]
+    command: str = ""  #: what the child was started as: its calls are none of another command
     gone: str = ""  #: why nothing can be sent any more
     _asked: dict[Id, _Asked] = field(default_factory=dict)
     _withdrawn: set[Id] = field(default_factory=set)
@@ -88,7 +89,10 @@ class PipedServer:
     # ports.McpServer -----------------------------------------------------------------------
 
     def serves(self, call: ToolCall) -> bool:
-        return call.mcp is not None and call.mcp.session == self.session and not self.gone
+        """Say whether it is a call of this pipe, and of what runs behind it."""
+        if call.mcp is None or self.gone:
+            return False
+        return (call.mcp.session, call.mcp.command) == (self.session, self.command)
 
     async def send(self, call: ToolCall) -> PipedAnswer:
         """Send *call* and wait for its answer. Raises as ports.Upstream says."""

@@ -78,7 +78,9 @@ def read_call(message: Message, caller: Caller, definition: Definition | None) -
 
 def _tool(message: Message, caller: Caller, definition: Definition | None) -> McpTool:
     if message.method != TOOLS_CALL:  # there is no definition that could have changed
-        return McpTool(name=message.method, session=caller.session)
+        return McpTool(
+            name=message.method, session=caller.session, command=caller.server.command
+        )
     name = message.params.get("name")
     if not isinstance(name, str) or not name:
         raise MalformedMessage("`params.name` must name a tool.", code=INVALID_PARAMS)
@@ -88,13 +90,16 @@ def _tool(message: Message, caller: Caller, definition: Definition | None) -> Mc
             code=INVALID_PARAMS,
         )
     if definition is None:
-        return McpTool(name=name, accepted=False, session=caller.session)
+        return McpTool(
+            name=name, accepted=False, session=caller.session, command=caller.server.command
+        )
     return McpTool(
         name=name,
         definition=definition.hash,
         annotations=hints(definition.document),
         accepted=definition.accepted,
         session=caller.session,
+        command=caller.server.command,
     )
 
 

@@ -59,6 +59,7 @@ class Server:
     forward: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()  #: headers that the credential writes, lower case
     max_body: int = 2**20  #: bytes
+    command: str = ""  #: what it was started as, where it is on pipes; no secret is in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

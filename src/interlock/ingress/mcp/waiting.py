@@ -44,8 +44,16 @@ class Waiting:
         """
         if seconds <= 0:
             return Submission(action=action)
-        async with self._kept(action, message, caller, channel):
-            return await self._gate.follow(action, seconds, asked_here(action.call, caller))
+        followed: Submission | None = None
+        try:
+            async with self._kept(action, message, caller, channel):
+                again = asked_here(action.call, caller)
+                followed = await self._gate.follow(action, seconds, again)
+        except BaseException:
+            if followed is not None and followed.relay is not None:
+                self._gate.read_on(followed.relay)  # its record is not lost with its caller
+            raise
+        return followed
 
     async def settle(
         self, action: Action, message: Message, caller: Caller, channel: Channel, seconds: float
