@@ -19,6 +19,8 @@ from interlock.core.messages import (
     call_content,
     call_envelope,
     read_message,
+    read_sent,
+    server_kind,
     with_arguments,
     write_message,
 )
@@ -186,3 +188,50 @@ def test_what_was_read_is_what_is_written(value: Any):
 
     assert json.loads(written) == json.loads(body)
     assert read_message(written) == message
+
+
+# what servers send -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"id": 1, "method": "ping"}, Kind.REQUEST),
+        ({"method": "notifications/x", "params": {}}, Kind.NOTIFICATION),
+        ({"id": "a", "result": {}}, Kind.RESPONSE),
+        ({"id": None, "error": {"code": 1, "message": ""}}, Kind.RESPONSE),
+        ({"id": 1, "result": {}, "vendor": 1}, Kind.RESPONSE),
+        ({"id": 1, "method": "x", "result": {}}, None),
+        ({"id": 1, "method": "x", "error": {}}, None),
+        ({"id": 1, "result": {}, "error": {}}, None),
+        ({"method": "x", "Result": {}, "id": 1}, None),
+        ({"id": 1, "method": "x", "params": 5}, None),
+        ({"id": 1, "method": 5}, None),
+        ({"id": None, "method": "x"}, None),
+        ({"id": 1.0, "result": {}}, None),
+        ({"id": True, "result": {}}, None),
+        ({"result": {}}, None),
+        ({"id": 1}, None),
+        ({"jsonrpc": "1.0", "id": 1, "result": {}}, None),
+    ],
+)
+def test_a_message_of_a_server_is_one_thing_to_every_client_or_nothing(
+    document: dict[str, Any], kind: Kind | None
+) -> None:
+    assert server_kind({"jsonrpc": "2.0", **document}) is kind
+
+
+def test_what_is_no_object_is_no_message_of_a_server() -> None:
+    assert [server_kind(each) for each in (None, 1, "x", [])] == [None] * 4
+
+
+def test_numbers_of_any_size_may_come_from_a_server() -> None:
+    assert read_sent(b'{"a":1e400,"b":' + b"9" * 99 + b"}")["b"] == int("9" * 99)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\xff", b"{", b"NaN", b'{"a":1,"a":2}', b'{"x":[{"a":1,"a":2}]}', b"[" * 100_000]
+)
+def test_what_readers_could_differ_about_is_not_read(sent: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        read_sent(sent)

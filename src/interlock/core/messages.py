@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from .actions import Body, Content, ToolCall
 from .content import read_json
@@ -111,6 +111,58 @@ def message_of(document: Any) -> Message:
     return Message(
         kind=Kind.REQUEST, id=_id(document), method=method, params=params, document=document
     )
+
+
+def read_sent(body: bytes) -> Any:
+    """Return the JSON that a server has sent, with numbers of any size: no policy reads them.
+
+    Raises:
+        MalformedMessage: it is no UTF-8, no JSON, too deep, or has a key twice: readers differ.
+    """
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        raise MalformedMessage("It is not one JSON text.", code=PARSE_ERROR) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def server_kind(document: Any) -> Kind | None:
+    """Say what a parsed message of a server is to every client; None: clients could differ.
+
+    Some take what has a `result` for a response though it has a `method`, some ignore case.
+    """
+    if not isinstance(document, dict) or document.get("jsonrpc") != "2.0":
+        return None
+    if any(lax(name) in _MEMBERS for name in document.keys() - _MEMBERS):
+        return None
+    given = document.get("id")
+    if isinstance(given, bool) or not isinstance(given, str | int | None):
+        return None
+    if "method" not in document:
+        return _answer_kind(document)
+    method, params = document["method"], document.get("params", _NO_PARAMS)
+    if "result" in document or "error" in document or not isinstance(params, Mapping):
+        return None
+    if not isinstance(method, str) or not method or ("id" in document and given is None):
+        return None
+    return Kind.REQUEST if "id" in document else Kind.NOTIFICATION
+
+
+def _answer_kind(document: Mapping[str, Any]) -> Kind | None:
+    if ("result" in document) == ("error" in document):
+        return None
+    unnamed = document.get("id") is None  # an error may be one to what could not be read
+    return None if unnamed and "result" in document else Kind.RESPONSE
 
 
 def _check_method(method: str) -> None:
