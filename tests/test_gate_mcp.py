@@ -345,6 +345,31 @@ async def test_a_modern_client_that_goes_away_ends_its_request_at_the_tool(
     assert action is not None and action.state is state and "took it back" in action.cause
 
 
+async def test_a_held_call_whose_modern_client_left_is_sent_once_it_is_back(world: World) -> None:
+    """Fault caught: ghost execution, of a call that its user has stopped."""
+    action = await held(world, modern(pay()))
+    await world.store.leave(action.id)
+    await world.says(action)
+    await world.gate.sweep()
+    assert (await world.now(action)).state is State.APPROVED and world.tool.sent == []
+
+    again = await world.gate.submit(modern(pay(id=2)))
+    await world.store.attend(action.id, 60)
+    submission = await world.gate.follow(again.action, 60)
+
+    assert again.joined and submission.relay is not None
+    await submission.relay.drain()
+    assert len(world.tool.sent) == 1
+
+
+async def test_a_held_call_whose_older_client_left_is_sent_as_policy_says(world: World) -> None:
+    action = await held(world, pay())
+    await world.store.leave(action.id)
+    await world.says(action)
+
+    assert (await world.now(action)).state is State.ANSWERED
+
+
 async def test_an_older_client_that_goes_away_has_cancelled_nothing(store: RedisStore) -> None:
     """Fault caught: 2025-11-25 says that a disconnection is no cancellation."""
     free = asyncio.Event()

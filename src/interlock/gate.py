@@ -53,6 +53,8 @@ from .sending import Sender, Timing
 from .sweeping import Announcer, Sweeper
 from .tasks import Tasks
 
+DISPATCH = 0.25  #: seconds between two tries to send what only waits for its caller
+
 
 class NothingListed:
     """ports.Definitions of an installation without MCP servers."""
@@ -316,6 +318,7 @@ class Gate:
             if left <= 0:
                 break
             if action.state is State.APPROVED and _waits_for_us(action):
+                left = min(left, DISPATCH)  # it may count as without its caller for a moment
                 if again is not None and self._stranded(action, again):
                     await self.sender.retry(action, again)
                 else:

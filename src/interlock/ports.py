@@ -143,6 +143,11 @@ class Store(Protocol):
 
     async def attended(self, action_ids: Sequence[str]) -> tuple[bool, ...]: ...
 
+    async def leave(self, action_id: str) -> None:
+        """Note that the caller has cancelled by leaving; `attend` says that it is back."""
+
+    async def left(self, action_id: str) -> bool: ...
+
     async def facts(self, needs: Needs) -> Facts:
         """Answer what policy must know of the past, in one round trip."""
 

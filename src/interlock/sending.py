@@ -105,11 +105,14 @@ class Sender:
             await self._carry_out(claimed, until)
 
     async def _is_orphan(self, action: Action) -> bool:
-        """Say whether policy lets a call be sent only while its caller waits, and nobody does."""
+        """Say whether nobody may be there for a call that is sent only while its caller waits.
+
+        Policy may ask for that; and who left a call of MCP 2026-07-28 has cancelled it.
+        """
         decision = action.decision
-        if decision is None or decision.orphans != "refuse":
-            return False
-        return not (await self._store.attended([action.id]))[0]
+        if decision is not None and decision.orphans == "refuse":
+            return not (await self._store.attended([action.id]))[0]
+        return ends_with_its_caller(action.call) and await self._store.left(action.id)
 
     def serves(self, call: ToolCall) -> bool:
         """Say whether this process can send *call*; another one may be able to."""

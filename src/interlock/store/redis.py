@@ -48,6 +48,7 @@ _OPERATION: Mapping[type[Event], str] = {
     Lost: "lose",
     Resolved: "resolve",
 }
+_HERE, _LEFT = b"1", b"0"  #: what is noted of a caller: it waits; it has cancelled by leaving
 _LISTED = "st ver rec call call2 digest created changed deadline lapses fence fp owner_nonce answer"
 
 
@@ -303,15 +304,21 @@ class RedisStore:
 
     async def attend(self, action_id: str, seconds: float) -> None:
         key = f"{self._prefix}:w:{action_id}"
-        await self._ask(lambda: self._client.set(key, 1, px=max(int(seconds * 1000), 1)))
+        await self._ask(lambda: self._client.set(key, _HERE, px=max(int(seconds * 1000), 1)))
 
     async def attended(self, action_ids: Sequence[str]) -> tuple[bool, ...]:
         if not action_ids:
             return ()
         keys = [f"{self._prefix}:w:{name}" for name in action_ids]
-        return tuple(
-            value is not None for value in await self._ask(lambda: self._client.mget(keys))
-        )
+        return tuple(value == _HERE for value in await self._ask(lambda: self._client.mget(keys)))
+
+    async def leave(self, action_id: str) -> None:
+        key, keep = f"{self._prefix}:w:{action_id}", self._limits.keep_reviewed_ms
+        await self._ask(lambda: self._client.set(key, _LEFT, px=keep))
+
+    async def left(self, action_id: str) -> bool:
+        key = f"{self._prefix}:w:{action_id}"
+        return bool(await self._ask(lambda: self._client.get(key)) == _LEFT)
 
     async def now(self) -> int:
         seconds, micros = await self._ask(self._client.time)

@@ -76,7 +76,7 @@ class Waiting:
                 raise StateUnavailable from error
             except asyncio.CancelledError:
                 if caller.modern and self._count[action.id] == 1:
-                    self._running.spawn(self._attend(action, 0.0), f"gone-{action.id}")
+                    self._running.spawn(self._leave(action), f"gone-{action.id}")
                 raise
             finally:
                 await stopped([keeping])
@@ -99,6 +99,10 @@ class Waiting:
     async def _attend(self, action: Action, seconds: float) -> None:
         with suppress(StoreUnavailable):  # at worst the call counts as one whose caller has gone
             await self._gate.store.attend(action.id, seconds)
+
+    async def _leave(self, action: Action) -> None:
+        with suppress(StoreUnavailable):  # then policy's word for callers that have gone holds
+            await self._gate.store.leave(action.id)
 
     # by the id of the request --------------------------------------------------------------
 
