@@ -52,6 +52,13 @@ def broken(message: Message) -> None:
     raw(f'{{"jsonrpc": "2.0", "id": {message["id"]}, "result": {{"content": [}}')
 
 
+def both(message: Message) -> None:
+    member = message["params"]["arguments"]["member"]
+    answer = {"content": [{"type": "text", "text": "unread"}]}
+    say({"method": "notifications/x", member: answer, "id": message["id"]})
+    raw(f'{{"jsonrpc": "2.0", "method": "x", "id": {message["id"]}, "result": {{}}}}')
+
+
 def garbage(message: Message) -> None:
     for words in ("Listening...", "{", "[1]", f'{{"id": {message["id"]}}}', "\x1b[2J", ""):
         raw(words)
@@ -120,6 +127,7 @@ def leave(message: Message) -> None:
 TOOLS: dict[str, Callable[[Message], None]] = {
     "write": write,
     "wipe": write,
+    "both": both,
     "broken": broken,
     "garbage": garbage,
     "wrong_id": wrong_id,

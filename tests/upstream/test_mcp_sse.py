@@ -95,6 +95,36 @@ async def test_a_stream_is_served_while_it_is_open(to: Start, server: Scripted) 
         await upstream.send(a_call())
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"jsonrpc":"2.0","method":"x","result":{},"id":1}',
+        b'{"jsonrpc":"2.0","method":"x","error":{},"id":1}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":"\xff"}}',
+    ],
+)
+async def test_what_clients_could_take_for_an_answer_ends_its_call_and_reaches_nobody(
+    to: Start, server: Scripted, said: bytes
+) -> None:
+    """Fault caught: a `method` beside a `result` carries an unread answer past the gate."""
+    delivered: list[Any] = []
+
+    async def deliver(document: Any) -> None:
+        delivered.append(document)
+
+    async def play(stream: Any, message: Any) -> None:
+        await stream.write(b"event: message\ndata: " + said + b"\n\n")
+
+    server.play = play
+    upstream = to(server.url)
+    await upstream.open(a_call(), deliver)
+
+    with pytest.raises(UpstreamLost, match="no readable answer"):
+        await upstream.send(a_call())
+
+    assert delivered == []
+
+
 async def test_a_call_goes_to_the_stream_that_it_names(to: Start, server: Scripted) -> None:
     upstream = to(server.url)
     await opened(upstream)

@@ -131,7 +131,20 @@ async def test_answers_to_nobody_reach_nobody() -> None:
         assert await world.text(a_call("wrong_id")) == "wrong_id {}"
         assert await world.text(a_call("twice", 2)) == "twice {}"
         assert await world.text(a_call("echo", 3)) == "echo {}"
-        assert [text for text in world.told if "not asked" in text] == world.told
+        assert [("not asked" in text, "two ways" in text) for text in world.told] == [
+            (True, False),
+            (False, True),
+        ]
+
+
+async def test_what_clients_could_take_for_an_answer_is_not_passed_as_a_notification() -> None:
+    """Fault caught: a `method` beside a `result` carries an unread answer past the gate."""
+    async with running() as world:
+        for given, member in enumerate(("result", "error", "Result"), 1):
+            with pytest.raises(UpstreamLost):
+                await world.text(a_call("both", given, member=member))
+        assert await world.text(a_call("echo", 9)) == "echo {}"
+        assert world.said.empty() and len(world.told) == 1
 
 
 async def test_an_answer_that_cannot_be_read_ends_its_call_at_once() -> None:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from ..core.actions import ToolCall
 from ..core.errors import UpstreamError, UpstreamLost, UpstreamUnreachable
-from ..core.messages import JSON_TYPE, write_message
+from ..core.messages import JSON_TYPE, Kind, write_message
 from ..lines import EDGE, Long, lines
 from .child import Child
+from .mcp_said import answers, named_at_an_end, read_said
 
 Document: TypeAlias = Mapping[str, Any]
 Id: TypeAlias = str | int
@@ -30,10 +29,6 @@ CANCELLED_SECONDS = 2.0  #: how long a cancelled call may still answer
 BUSY_SECONDS = 5.0  #: how long a call waits for its id, while another request has it
 MOST_GONE = 1000  #: ids remembered of requests that ended without an answer
 _PROGRESS = "notifications/progress"
-_VALUE = rb'"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")'
-_VERSION = rb'"jsonrpc"\s*:\s*"2.0"'
-_FIRST = re.compile(rb"\s*\{\s*(?:" + _VERSION + rb"\s*,\s*)?" + _VALUE)
-_LAST = re.compile(_VALUE + rb"\s*(?:,\s*" + _VERSION + rb")?\s*\}\s*$")
 
 
 @dataclass(slots=True)
@@ -233,17 +228,21 @@ class PipedServer:
 
     async def _hear(self, line: bytes) -> None:
         try:
-            document = _read(line)
+            kind, document = read_said(line)
         except ValueError:
-            self._once("garbage", "writes lines to stdout that are not JSON-RPC; they are dropped")
-            if b'"result"' in line or b'"error"' in line:
+            self._once(
+                "garbage",
+                "writes lines to stdout that are not JSON-RPC, or could be read in two ways; they"
+                " are dropped",
+            )
+            if answers(line):
                 await self._fail_named(line[:EDGE], line[-EDGE:])
             return
-        if "method" in document:
+        if kind is Kind.RESPONSE:
+            await self._answer(document)
+        else:
             self._note(document)
             await self.deliver(document)
-        else:
-            await self._answer(document)
 
     def _note(self, document: Document) -> None:
         """A call whose server reports progress, or asks for something, is not silent."""
@@ -292,12 +291,8 @@ class PipedServer:
 
     async def _fail_named(self, head: bytes, tail: bytes) -> bool:
         """End the request that an unreadable answer names; say whether there was one."""
-        found = _FIRST.match(head) or _LAST.search(tail)
-        try:
-            asked = json.loads(found[1]) if found else None
-        except ValueError:
-            return False
-        if asked not in self._asked:
+        asked = named_at_an_end(head, tail)
+        if asked is None or asked not in self._asked:
             return False
         await self._fail(asked)
         return True
@@ -331,33 +326,3 @@ def _token(request: Document) -> Id | None:
     meta = params.get("_meta") if isinstance(params, Mapping) else None
     token = meta.get("progressToken") if isinstance(meta, Mapping) else None
     return token if isinstance(token, str | int) and not isinstance(token, bool) else None
-
-
-def _read(line: bytes) -> dict[str, Any]:
-    """Return the message of a server; what is not text in it is replaced. Raises ValueError."""
-    try:
-        document = json.loads(
-            line.decode("utf-8", "replace"), parse_constant=_not_json, parse_float=_finite
-        )
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(document, dict) or document.get("jsonrpc") != "2.0":
-        raise ValueError("not JSON-RPC")
-    if "method" in document and not isinstance(document["method"], str):
-        raise ValueError("not a method")
-    if rb"\ud" in line.lower():
-        text = json.dumps(document, ensure_ascii=False)
-        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return dict(json.loads(whole))
-    return document
-
-
-def _not_json(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number

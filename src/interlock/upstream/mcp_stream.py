@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from ..core.errors import UpstreamError, UpstreamLost, UpstreamUnreachable
-from ..core.messages import JSON_TYPE, write_message
+from ..core.messages import JSON_TYPE, Kind, write_message
+from ..lines import EDGE
 from ..tasks import Tasks
 from .credentials import Headers
+from .mcp_said import answers, named_at_an_end, read_said
 
 log = logging.getLogger("interlock.mcp")
 
@@ -145,7 +146,8 @@ class SseStream:
         finally:
             self._forget(given, entry)
         if document is None:
-            raise UpstreamLost(f"{self.gone} It was sent: what it did is not known.")
+            why = self.gone or f"The server `{self._name}` gave no readable answer."
+            raise UpstreamLost(f"{why} It was sent: what it did is not known.")
         return WholeAnswer(write_message(document))
 
     async def _posted(self, body: bytes, headers: Headers) -> UpstreamError | None:
@@ -252,11 +254,17 @@ class SseStream:
 
     async def _hear(self, message: bytes) -> None:
         try:
-            document = _read(message)
+            kind, document = read_said(message)
         except ValueError:
-            self._once("unreadable", "sends messages that are not JSON-RPC; they are dropped")
+            self._once(
+                "unreadable",
+                "sends messages that are not JSON-RPC, or could be read in two ways; they are"
+                " dropped",
+            )
+            if answers(message):
+                await self._fail(named_at_an_end(message[:EDGE], message[-EDGE:]))
             return
-        if "method" not in document:
+        if kind is Kind.RESPONSE:
             await self._answer(document)
         elif not self._left:
             self._note(document)
@@ -273,6 +281,13 @@ class SseStream:
             return
         self._freed.set()
         await entry.answered(document)
+
+    async def _fail(self, given: Id | None) -> None:
+        """An answer cannot be read: whoever waits for it must not wait on."""
+        entry = self._asked.pop(given, None) if given is not None else None
+        if entry is not None:
+            self._freed.set()
+            await entry.answered(None)
 
     def _note(self, document: Document) -> None:
         """A call whose server reports progress, or asks for something, is not silent."""
@@ -329,32 +344,3 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _token(request: Document) -> Id | None:
     token = _mapping(_mapping(request.get("params")).get("_meta")).get("progressToken")
     return token if _is_id(token) else None
-
-
-def _read(message: bytes) -> dict[str, Any]:
-    """Return the message of a server; what is not text in it is replaced. Raises ValueError."""
-    try:
-        document = json.loads(
-            message.decode("utf-8", "replace"), parse_constant=_not_json, parse_float=_finite
-        )
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(document, dict) or document.get("jsonrpc") != "2.0":
-        raise ValueError("not JSON-RPC")
-    if not isinstance(document.get("method", ""), str):
-        raise ValueError("not a method")
-    if rb"\ud" in message.lower():
-        text = json.dumps(document, ensure_ascii=False)
-        document = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return dict(document)
-
-
-def _not_json(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
