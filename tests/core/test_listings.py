@@ -28,7 +28,11 @@ def known(tools: list[dict[str, Any]], now: int = 1) -> dict[str, ToolRecord]:
 
 
 def test_what_is_kept_is_what_the_hash_covers() -> None:
-    assert definitions._PARTS == PARTS
+    assert PARTS is definitions.PARTS
+    one = {name: "x" for name in (*PARTS, "_meta", "icons")}
+    for name in PARTS:
+        assert definition_hash(one | {name: "y"}) != definition_hash(one)
+        assert (read_listing([one], ())["x"].document or {})[name] == "x"
 
 
 PARTS_OF_ONE = st.fixed_dictionaries(

@@ -412,7 +412,7 @@ async def test_a_flood_of_tools_neither_fills_the_store_nor_hides_what_is_known(
     for start in range(0, 3 * TOOLS, TOOLS):
         flood = [{"name": f"t{number}"} for number in range(start, start + 2 * TOOLS)]
         await definitions.listed(SERVER, [*flood, EVIL], whole=True)
-    assert await client.hlen("{" + prefix + "}:d:" + SERVER) == TOOLS + 2
+    assert await client.hlen("{" + prefix + "}:d:" + SERVER) == TOOLS + 3
     assert len(definitions.records()) == TOOLS
     assert not accepted(definitions)
     await definitions.listed(SERVER, [a_tool()], whole=False)
@@ -547,3 +547,71 @@ async def test_another_process_does_not_take_a_missing_record_for_an_unlisted_to
     await other.refresh()
 
     assert other.known(SERVER) and other.current(SERVER, "admin") is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.0), (0, False), (0, 0.0)])
+async def test_a_change_that_python_takes_for_the_same_is_a_change(
+    process: Process, before: Any, after: Any
+) -> None:
+    """Fault caught: `1 == True == 1.0`, so that a changed default was as it was before."""
+    definitions = process()
+    for value in (before, before, after):
+        schema = {"type": "object", "properties": {"all": {"default": value}}}
+        await definitions.listed(SERVER, [a_tool(inputSchema=schema)], whole=True)
+
+    assert not accepted(definitions) and definitions.waiting() == 1
+
+
+def junk(count: int) -> list[dict[str, Any]]:
+    return [{"name": f"junk{number}"} for number in range(count)]
+
+
+async def test_a_waiting_tool_that_is_pushed_out_is_not_taken_for_an_unlisted_one(
+    definitions: StoredDefinitions, process: Process
+) -> None:
+    """Fault caught: a server lists so many tools that one which waits is forgotten."""
+    await definitions.listed(SERVER, [a_tool(), a_tool("list_secret")], whole=True)
+    await definitions.listed(SERVER, [a_tool(), *junk(TOOLS)], whole=True)
+    assert "list_secret" not in {record.tool for record in definitions.records()}
+    other = process()
+    for each in (definitions, other):
+        await each.listed(SERVER, [a_tool()], whole=True)
+        assert each.current(SERVER, "list_secret") is None
+        assert each.current(SERVER, "admin") is None and accepted(each)
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [[*junk(2 * TOOLS), {"name": "list_secret"}], [{"name": "x" * 257}]],
+    ids=["many", "long"],
+)
+async def test_a_tool_that_found_no_place_is_not_taken_for_an_unlisted_one(
+    definitions: StoredDefinitions, process: Process, tools: list[dict[str, Any]]
+) -> None:
+    await definitions.listed(SERVER, [a_tool(), *tools], whole=False)
+    other = process()
+    for each in (definitions, other):
+        await each.listed(SERVER, [a_tool()], whole=True)
+        assert each.current(SERVER, tools[-1]["name"]) is None and accepted(each)
+
+
+async def test_names_that_a_process_remembers_are_bounded(
+    definitions: StoredDefinitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.store.definitions.NAMES", 3)
+    assert definitions.current(SERVER, "admin") is not None
+    await definitions.listed(SERVER, [a_tool(), *junk(3)], whole=True)
+    assert definitions.current(SERVER, "admin") is None
+
+
+async def test_it_is_logged_what_a_first_listing_made_accepted(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    definitions = process()
+    for _ in range(2):
+        await definitions.listed(SERVER, [a_tool(), a_tool("write")], whole=True)
+    await definitions.listed(SERVER, [EVIL], whole=True)
+
+    told = [each for each in caplog.messages if "accepted by" in each]
+
+    assert told == ["definitions of files accepted by=first-use tools=2"]

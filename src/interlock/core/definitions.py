@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_PARTS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+PARTS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+"""The members that say what a tool is: those that its hash covers."""
 
 
 def definition_hash(tool: Mapping[str, Any]) -> str:
@@ -17,7 +18,7 @@ def definition_hash(tool: Mapping[str, Any]) -> str:
     without spaces and in UTF-8. A part that is null counts as one that is missing; icons, `_meta`
     and members that MCP does not define do not count.
     """
-    parts = {name: tool[name] for name in _PARTS if tool.get(name) is not None}
+    parts = {name: tool[name] for name in PARTS if tool.get(name) is not None}
     annotations = parts.get("annotations")
     if isinstance(annotations, Mapping):
         parts["annotations"] = {

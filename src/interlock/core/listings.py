@@ -12,14 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
+from .definitions import PARTS as PARTS
 from .definitions import definition_hash
 
-PARTS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
-"""The members that say what a tool is: those that its hash covers."""
 TOOLS = 1000  #: tools of one server that are kept
 LONGEST_NAME = 256  #: bytes of UTF-8 of a tool's name; MCP recommends at most 128 characters
 LARGEST = 131_072  #: bytes of one definition, as JSON
 LARGEST_IN_ALL = 8_388_608  #: bytes of what one server lists, as JSON
+MOST_LISTED = 5000  #: tools of one listing that is looked into at all
+LONGEST_LISTING = 8_388_608  #: bytes of one such listing, as JSON
 FIRST_USE = "first-use"  #: who accepted the first listing
 
 _TWICE = "The server lists this name twice, each time with another definition."
@@ -70,6 +71,22 @@ Records = Mapping[str, ToolRecord]
 """What is known of a server's tools, by their names."""
 
 
+def oversized(tools: Sequence[Any]) -> str:
+    """Say how a listing is too long to be looked into: hashing it would hold up everybody else.
+
+    Returns nothing where it is not.
+    """
+    if len(tools) > MOST_LISTED:
+        return f"it has {len(tools)} tools, and at most {MOST_LISTED} are taken"
+    try:
+        size = len(json.dumps(tools, separators=(",", ":")))
+    except RecursionError:
+        return "it is nested too deeply"
+    if size > LONGEST_LISTING:
+        return f"it has {size} bytes as JSON, and at most {LONGEST_LISTING} are taken"
+    return ""
+
+
 def read_listing(tools: Sequence[Any], known: Collection[str]) -> dict[str, Listed]:
     """Return what a listing says, by name; beside *known* tools, TOOLS others at most.
 
@@ -117,10 +134,11 @@ def _twice(one: Listed, other: Listed) -> Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What a listing changes: records to keep, names to forget."""
+    """What a listing changes: records to keep, names to forget. `full`: some had no place."""
 
     kept: Records
     forgotten: frozenset[str] = frozenset()
+    full: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.kept or self.forgotten)
@@ -135,6 +153,7 @@ def merged(server: str, known: Records, listing: Mapping[str, Listed], now: int)
     """
     changed: dict[str, ToolRecord] = {}
     forgotten: set[str] = set()
+    full = False
     leaving = _leaving(known, listing)
     count, total = len(known), sum(_weight(record.listed) for record in known.values())
     for name, said in listing.items():
@@ -143,6 +162,7 @@ def merged(server: str, known: Records, listing: Mapping[str, Listed], now: int)
             continue
         if before is None and count >= TOOLS:
             if not leaving:
+                full = True
                 continue
             gone = leaving.pop()
             forgotten.add(gone)
@@ -153,7 +173,7 @@ def merged(server: str, known: Records, listing: Mapping[str, Listed], now: int)
         total += _weight(record.listed)
         if before is None or not _same(before.listed, record.listed):
             changed[name] = record
-    return Changes(kept=changed, forgotten=frozenset(forgotten))
+    return Changes(kept=changed, forgotten=frozenset(forgotten), full=full)
 
 
 def _same(before: Listed, now: Listed) -> bool:

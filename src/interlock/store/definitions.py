@@ -8,9 +8,10 @@ counts only with its MAC, whose key is not in the store, and a document only und
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
-import logging
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard, cast
 
@@ -20,6 +21,7 @@ from ..core.digest import definition_mac
 from ..core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion, StoreUnavailable
 from ..core.listings import (
     FIRST_USE,
+    TOOLS,
     Accepted,
     Changes,
     Listed,
@@ -27,22 +29,17 @@ from ..core.listings import (
     merged,
     read_listing,
 )
-from ..core.redaction import visible_line
-from ..core.rules import Validator
 from ..core.spelling import lax
 from ..ports import Definition
 from .connection import patiently
+from .definitions_known import Compile, definition_of, unlisted
+from .definitions_log import tell, tell_accepted, tell_first_use
 from .lua import Script
 from .records import decode_record, encode_record
 
-log = logging.getLogger("interlock.definitions")
-
 POLL = 2.0  #: seconds between two looks for what other processes listed or accepted
 ATTEMPTS = 20  #: how often a write is tried again that others came before
-_NAMED = 8  #: tools that a line of the log names
-
-Compile = Callable[[Mapping[str, Any]], Validator]
-"""Compiles an inputSchema. Raises ValueError where it cannot."""
+NAMES = 4 * TOOLS  #: names of one server's tools that a process remembers
 
 
 @dataclass(slots=True)
@@ -52,9 +49,11 @@ class _Server:
     name: str
     version: int = 0
     met: bool = False  #: tools of it were listed to the end before, so no listing is its first
-    last: Sequence[Mapping[str, Any]] | None = None  #: the last whole listing, where it is kept
+    last: bytes | None = None  #: the last whole listing, where all of it is in the store
     heard: bool = False  #: it was listed to its end here, maybe without a tool
-    names: frozenset[str] = frozenset()  #: of tools that it listed, as `lax` reads them
+    names: set[str] = field(default_factory=set)  #: that it ever listed, as `lax` reads them
+    lost: bool = False  #: it listed tools of which nothing is known any more, in any process
+    marked: bool = False  #: the store says so too
     fields: dict[bytes, bytes] = field(default_factory=dict)
     records: dict[str, ToolRecord] = field(default_factory=dict)
     owed: dict[str, Listed] = field(default_factory=dict)  #: listed, and not yet in the store
@@ -62,6 +61,11 @@ class _Server:
     whole: bool = False  #: such a listing is owed
     shown: dict[str, Definition] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether the store does not have all that is known here."""
+        return bool(self.owed) or self.whole or self.lost > self.marked
 
 
 class StoredDefinitions:
@@ -96,8 +100,8 @@ class StoredDefinitions:
         found = place.shown.get(tool) if place else None
         if found is None and place is not None and server in self._first_use:
             # by what was heard here: a record may be missing from the store for other reasons
-            if place.heard and lax(tool) not in place.names:
-                return _unlisted(server, tool)
+            if place.heard and not place.lost and lax(tool) not in place.names:
+                return unlisted(server, tool)
         return found
 
     def known(self, server: str) -> bool:
@@ -106,19 +110,20 @@ class StoredDefinitions:
 
     async def listed(self, server: str, tools: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
         place = self._place(server)
-        if whole and tools == place.last and not place.owed and not place.whole:
+        said = _exactly(tools)
+        if whole and said == place.last and not place.owed and not place.whole:
             return  # as it was listed before, and as the store has had it since
         place.last = None
         found = read_listing(tools, place.records.keys() | place.owed.keys())
         place.owed |= found
+        _remember(place, tools, found)
         if whole and found:  # what lists nothing yet was not used yet
             place.whole, place.first = True, frozenset(found)
         self._show(place)  # before anything else can be asked of it
         async with place.lock:
             await self._pay(place)
         if whole:
-            place.last = None if place.owed else tools
-            place.heard, place.names = True, _names(tools) | frozenset(map(lax, place.shown))
+            place.last, place.heard = None if place.owed else said, True
 
     # people --------------------------------------------------------------------------------
 
@@ -160,7 +165,7 @@ class StoredDefinitions:
                     return record
                 after = replace(record, accepted=await self._sealed(record, by))
                 if await self._kept(place, Changes(kept={tool: after})):
-                    _say(after, by)
+                    tell_accepted(after, by)
                     return after
                 await self._load(place)
         raise StoreUnavailable("Others kept writing of this server; nothing was accepted.")
@@ -192,7 +197,7 @@ class StoredDefinitions:
         new = {server.decode("utf-8", "replace"): ver for server, ver in versions.items()}
         for server in new.keys() | self._servers.keys():
             place = self._place(server)
-            if place.owed or place.whole or new.get(server, b"0") != b"%d" % place.version:
+            if place.unsaid or new.get(server, b"0") != b"%d" % place.version:
                 async with place.lock:
                     await self._pay(place)
 
@@ -211,8 +216,9 @@ class StoredDefinitions:
         """Write what is owed; False where somebody else wrote first."""
         owed, whole, names = dict(place.owed), place.whole, place.first
         changes = merged(place.name, place.records, owed, 0)
+        place.lost = place.lost or changes.full or bool(changes.forgotten)
         first = whole and not place.met
-        if changes or first:
+        if changes or first or place.lost > place.marked:
             now = await self._now()
             changes = merged(place.name, place.records, owed, now)
             if first and place.name in self._first_use:
@@ -220,7 +226,9 @@ class StoredDefinitions:
             if not await self._kept(place, changes, whole=whole):
                 await self._load(place)
                 return False
-            _tell(place.name, changes)
+            tell(place.name, changes)
+            if first:
+                tell_first_use(place.name, changes)
         place.owed = {name: said for name, said in place.owed.items() if owed.get(name) is not said}
         if whole:
             place.whole, place.first = False, frozenset()
@@ -245,13 +253,15 @@ class StoredDefinitions:
         """Write *changes* to what was read; False where somebody else wrote since."""
         said = {name: encode_record(record) for name, record in changes.kept.items()}
         said |= dict.fromkeys(changes.forgotten - said.keys(), b"")
-        words: list[str | bytes | int] = [place.name, place.version, int(whole)]
+        lost = place.lost
+        words: list[str | bytes | int] = [place.name, place.version, int(whole), int(lost)]
         for name, text in said.items():
             words += [name, text]
         answer = await patiently(lambda: self._write(self._client, self._prefix, *words))
         if answer[0] != b"OK":
             return False
         place.version, place.met = int(cast(int, answer[1])), place.met or whole
+        place.marked = place.marked or lost
         for name in changes.forgotten:
             place.records.pop(name, None)
             place.fields.pop(_field(name), None)
@@ -271,6 +281,8 @@ class StoredDefinitions:
         place.fields = fields
         place.version = _number(fields.get(b"ver"))
         place.met = place.met or b"whole" in fields
+        place.marked = b"lost" in fields
+        place.lost = place.lost or place.marked
         self._show(place)
 
     def _read(self, place: _Server, name: bytes, text: bytes) -> ToolRecord | None:
@@ -292,19 +304,11 @@ class StoredDefinitions:
         shown: dict[str, Definition] = {}
         for name, record in _seen(place).items():
             before = place.shown.get(name)
-            shown[name] = before if _stands(before, record) else self._definition(record)
+            shown[name] = (
+                before if _stands(before, record) else definition_of(record, self._compile)
+            )
         place.shown = shown
-
-    def _definition(self, record: ToolRecord) -> Definition:
-        document = record.listed.document or {}
-        return Definition(
-            server=record.server,
-            tool=record.tool,
-            hash=record.listed.hash,
-            document=document,
-            accepted=not record.waits,
-            invalid=_lazily(self._compile, document.get("inputSchema")),
-        )
+        _remember(place, (), shown)
 
     def _place(self, server: str) -> _Server:
         return self._servers.setdefault(server, _Server(server))
@@ -363,54 +367,17 @@ def _repeated(record: ToolRecord, hash: str, by: str) -> bool:
     return False
 
 
-def _lazily(compile_schema: Compile, schema: Any) -> Validator:
-    """Return a check of arguments that compiles *schema* when it is first needed."""
-    compiled: list[Validator] = []
-
-    def invalid(arguments: Mapping[str, Any]) -> str:
-        if not compiled:
-            compiled.append(_compiled(compile_schema, schema))
-        return compiled[0](arguments)
-
-    return invalid
+def _exactly(tools: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return what only this very listing has: to Python, `1`, `1.0` and `true` are equal."""
+    return hashlib.sha256(json.dumps(tools, separators=(",", ":")).encode()).digest()
 
 
-def _compiled(compile_schema: Compile, schema: Any) -> Validator:
-    if not isinstance(schema, Mapping):
-        return lambda _: "the server gives no inputSchema to check arguments by"
-    try:
-        return compile_schema(schema)
-    except ValueError as error:
-        why = f"the server's inputSchema cannot be used: {visible_line(str(error))[:300]}"
-        return lambda _: why
-
-
-def _tell(server: str, changes: Changes) -> None:
-    waits = sorted(name for name, record in changes.kept.items() if record.waits)
-    if waits:
-        names = ", ".join(visible_line(name) for name in waits[:_NAMED])
-        more = f" and {len(waits) - _NAMED} more" if len(waits) > _NAMED else ""
-        log.warning("%s lists tools that wait to be accepted: %s%s", server, names, more)
-
-
-def _say(record: ToolRecord, by: str) -> None:
-    said = (record.server, record.tool, by)
-    log.warning(
-        "definition of %s %s accepted by=%s hash=%s",
-        *map(visible_line, said),
-        record.listed.hash,
-    )
-
-
-def _names(tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset(lax(name) for each in tools if isinstance(name := each.get("name"), str))
-
-
-def _unlisted(server: str, tool: str) -> Definition:
-    """Return what a server that was listed to its end says of a tool that it does not list.
-
-    It says nothing, so there is nothing to accept: policy judges the tool by its name.
-    """
-    return Definition(
-        server=server, tool=tool, hash="", document={}, accepted=True, invalid=lambda _: ""
-    )
+def _remember(
+    place: _Server, tools: Sequence[Mapping[str, Any]], known: Mapping[str, object]
+) -> None:
+    """Remember what the server named, so that none of it is ever taken for an unlisted tool."""
+    names = [name for each in tools if isinstance(name := each.get("name"), str)]
+    place.names.update(map(lax, [*names, *known]))
+    place.lost = place.lost or any(name not in known for name in names)
+    if len(place.names) > NAMES:
+        place.lost, place.names = True, set()
