@@ -223,3 +223,22 @@ async def test_statuses_of_the_server_are_left_to_whoever_asked(place: Place) ->
 )
 def test_nothing_but_the_slash_may_differ(location: str, only: bool) -> None:
     assert slash_only("http://h/mcp", location) is only
+
+
+async def test_no_message_is_on_a_connection_on_which_a_notification_was(place: Place) -> None:
+    """Fault caught: a server drops that connection late, and another session gets a 504."""
+    peers: list[Any] = []
+
+    async def peer(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        peers.append(request.transport.get_extra_info("peername"))
+        return web.Response(text="{}")
+
+    place.script = peer
+    upstream = place.upstream(read_s=5)
+    notice = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    for method, body in (("POST", notice), ("POST", BODY), ("DELETE", b""), ("POST", BODY)):
+        await body_of(await upstream.pass_on(a_call(method, body)))
+
+    probe, initialized, first, ended, second = peers
+    assert len({initialized, first, ended}) == 3 and first == second

@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver
 
 from ..core.actions import ToolCall
 from ..core.errors import UpstreamLost, UpstreamUnreachable
+from ..core.messages import Kind, read_message
 from .credentials import Headers
 from .http import HttpExchange, HttpSettings, HttpUpstream
 
@@ -45,6 +46,7 @@ class McpHttpUpstream:
         here = replace(settings, url=f"{parts.scheme}://{parts.netloc}")
         self._calls = HttpUpstream(here, resolver=resolver)
         self._streams = HttpUpstream(replace(here, read_s=0), resolver=resolver)  # 0: any silence
+        self._brief = HttpUpstream(replace(here, read_s=0, keep_alive_s=0), resolver=resolver)
 
     def serves(self, call: ToolCall) -> bool:
         """Any process can send a call over HTTP."""
@@ -87,12 +89,14 @@ class McpHttpUpstream:
             headers = (*headers, _BOTH)
         path = self._path or await self._found(call)
         sent = replace(call, target=path, headers=_on_session(call, headers))
-        return await self._taken(await self._streams.send(sent))
+        pool = self._streams if _is_answered(call) else self._brief
+        return await self._taken(await pool.send(sent))
 
     async def close(self) -> None:
         """Close every connection. What is under way ends as UpstreamLost."""
         await self._calls.close()
         await self._streams.close()
+        await self._brief.close()
 
     async def _taken(self, exchange: HttpExchange) -> HttpExchange:
         """Refuse a redirect: whoever followed it would go past the gate."""
@@ -163,3 +167,14 @@ def _without(headers: Headers, names: frozenset[str]) -> Headers:
 def _on_session(call: ToolCall, headers: Headers) -> Headers:
     session = call.mcp.session if call.mcp is not None else ""
     return (*headers, (SESSION, session)) if session else headers
+
+
+def _is_answered(call: ToolCall) -> bool:
+    """Whether it is a request of JSON-RPC, or a stream.
+
+    Servers say 202 to all else before they have looked at it, and may then drop the connection:
+    the next message, of whatever session, must not be on it.
+    """
+    if call.method == "POST":
+        return read_message(call.body).kind is Kind.REQUEST
+    return call.method == "GET"
