@@ -115,6 +115,7 @@ def test_params_that_another_reader_tidies_up_are_refused(spelt: str):
         ),
         *("tools/call/", "tools.call", "toolsCall", "ｔools/call", "tools%2Fcall", "tools\\call"),
         *("Resources/Read", "prompts.get"),
+        *("Tasks/Update", "tasks.update", "tasks_update", "tasksUpdate"),
     ],
 )
 def test_a_method_that_a_server_may_take_for_a_judged_one_is_refused(method: str):

@@ -71,6 +71,11 @@ Records = Mapping[str, ToolRecord]
 """What is known of a server's tools, by their names."""
 
 
+def size_of(tools: Sequence[Any]) -> int:
+    """Return the bytes of a listing as JSON. Raises RecursionError for one nested too deeply."""
+    return len(json.dumps(tools, separators=(",", ":")))
+
+
 def oversized(tools: Sequence[Any]) -> str:
     """Say how a listing is too long to be looked into: hashing it would hold up everybody else.
 
@@ -79,7 +84,7 @@ def oversized(tools: Sequence[Any]) -> str:
     if len(tools) > MOST_LISTED:
         return f"it has {len(tools)} tools, and at most {MOST_LISTED} are taken"
     try:
-        size = len(json.dumps(tools, separators=(",", ":")))
+        size = size_of(tools)
     except RecursionError:
         return "it is nested too deeply"
     if size > LONGEST_LISTING:

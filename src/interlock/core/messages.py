@@ -37,7 +37,12 @@ _SPELT = frozenset(
 )
 _ENDS = re.compile("[\u0085\u2028\u2029]")
 _METHOD = re.compile(r"[A-Za-z0-9_$.:+-]+(?:/[A-Za-z0-9_$.:+-]+)*", re.ASCII)
-_RUNNING = {"toolscall": TOOLS_CALL, "resourcesread": "resources/read", "promptsget": "prompts/get"}
+_RUNNING = {
+    "toolscall": TOOLS_CALL,
+    "resourcesread": "resources/read",
+    "promptsget": "prompts/get",
+    "tasksupdate": "tasks/update",
+}
 """Methods that are judged, or may be: no other spelling of them passes."""
 _NO_PARAMS: Mapping[str, Any] = {}
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from interlock.core.errors import StoreUnavailable
+from interlock.core.listings import LONGEST_LISTING, MOST_LISTED
 from interlock.core.messages import MODERN
 from interlock.ingress.mcp.amending import Listings
 from interlock.store.redis import RedisStore
@@ -73,3 +76,45 @@ async def test_a_server_is_said_to_do_tasks(store: RedisStore) -> None:
     shown = await listings(talk).amend(message, answer(message, {"capabilities": {}}), talk.caller)
 
     assert "io.modelcontextprotocol/tasks" in shown["result"]["capabilities"]["extensions"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ([{"name": f"t{number}"} for number in range(MOST_LISTED + 1)], "5001 tools"),
+        ([5] * (MOST_LISTED + 1), "5001 tools"),
+        ([{"name": "t", "description": "x" * LONGEST_LISTING}], "8388639 bytes"),
+    ],
+    ids=["many", "numbers", "long"],
+)
+async def test_a_listing_that_would_hold_up_everybody_is_refused_unread(
+    store: RedisStore, tools: list[Any], said: str
+) -> None:
+    """Fault caught: 150,000 tools were hashed and judged while nobody else was answered."""
+    talk = Talk(store)
+    message = talk.message(method="tools/list")
+
+    class Unread(Listed):
+        def current(self, server: str, tool: str) -> Any:
+            raise AssertionError("policy was asked")
+
+        async def listed(self, *_: Any, **__: Any) -> None:
+            raise AssertionError("it was noted")
+
+    amending = listings(talk, Unread())
+    shown = await amending.amend(message, answer(message, {"tools": tools}), talk.caller)
+
+    assert shown["id"] == message.id and "result" not in shown
+    assert shown["error"]["message"].startswith(
+        f"The server's list of tools was not taken: it has {said}"
+    )
+
+
+async def test_the_longest_listing_that_is_taken_is_taken(store: RedisStore) -> None:
+    talk = Talk(store)
+    message = talk.message(method="tools/list")
+    tools = [{"name": f"t{number}"} for number in range(MOST_LISTED)]
+
+    shown = await listings(talk).amend(message, answer(message, {"tools": tools}), talk.caller)
+
+    assert len(shown["result"]["tools"]) >= MOST_LISTED and talk.listed.known("files")

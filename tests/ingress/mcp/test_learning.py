@@ -85,7 +85,15 @@ async def test_callers_that_come_together_share_one_listing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "bound"), [("PAGES", 2), ("BYTES", 10), ("SECONDS", 0.01)], ids=str
+    ("name", "bound"),
+    [
+        ("PAGES", 2),
+        ("BYTES", 10),
+        ("SECONDS", 0.01),
+        ("MOST_LISTED", len(TOOLS) - 1),
+        ("LONGEST_LISTING", len(json.dumps(TOOLS[:2]))),
+    ],
+    ids=str,
 )
 async def test_a_listing_without_end_is_given_up(
     name: str, bound: float, monkeypatch: pytest.MonkeyPatch

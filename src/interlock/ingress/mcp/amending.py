@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ...core.errors import StoreUnavailable
+from ...core.listings import oversized
 from ...core.messages import Message
 from ...gate import Gate
 from ...ports import Definitions
-from . import tasks_documents
+from . import results, tasks_documents
 from .calls import declares_tasks
 from .learning import LIST, Learner
 from .listing import discovered, listed
@@ -33,7 +34,8 @@ class Listings:
     async def amend(self, message: Message, answer: Document, caller: Caller) -> Document:
         """Return the response *answer* to *message* as *caller* gets it.
 
-        The same object where nothing changes. What could not be kept is not accepted, so that
+        The same object where nothing changes; an error in place of a listing that is too long to
+        be looked into. What could not be kept is not accepted, so that
         calls of it will be held.
         """
         if self._tasks and message.method in tasks_documents.METHODS and declares_tasks(caller):
@@ -42,6 +44,10 @@ class Listings:
         if not isinstance(result, dict):
             return answer
         if message.method == LIST:
+            why = _oversized(result)
+            if why:
+                text = f"The server's list of tools was not taken: {why}."
+                return results.refused(text, answer.get("id"))
             await self._note(message, result, caller)
             amended = listed(result, caller, self._gate.policy, self._definitions)
         elif message.method == DISCOVER:
@@ -60,3 +66,8 @@ class Listings:
         entries = [tool for tool in tools if isinstance(tool, dict)]
         with suppress(StoreUnavailable):
             await self._definitions.listed(caller.server.name, entries, whole=whole)
+
+
+def _oversized(result: Document) -> str:
+    tools = result.get("tools")
+    return oversized(tools) if isinstance(tools, list) else ""

@@ -13,10 +13,11 @@ from typing import Any
 
 from ...core.actions import McpTool, ToolCall
 from ...core.errors import MalformedCall, StoreUnavailable, UpstreamError
+from ...core.listings import LONGEST_LISTING, MOST_LISTED, size_of
 from ...core.messages import Message, write_message
-from ...ports import Definitions, Exchange
+from ...ports import Definitions
 from ...tasks import Tasks
-from .answers import response_in
+from .asking import response_of
 from .headers import METHOD, NAME, PARAM, forwarded
 from .session import CAPABILITIES_KEY, VERSION_KEY, Caller
 
@@ -63,19 +64,25 @@ class Learner:
                 if tools is not None:
                     await self._definitions.listed(caller.server.name, tools, whole=True)
                     return
-        except (TimeoutError, UpstreamError, StoreUnavailable, MalformedCall):
+        except (TimeoutError, UpstreamError, StoreUnavailable, MalformedCall, RecursionError):
             pass  # what was not listed is not accepted, so that a person decides
         self._failed[caller.server.name] = asyncio.get_running_loop().time()
 
     async def _all_pages(self, message: Message, caller: Caller) -> list[Mapping[str, Any]] | None:
         tools: list[Mapping[str, Any]] = []
         cursor: str | None = None
+        size = 0
         for _ in range(PAGES):
             page = await self._page(message, caller, cursor)
             listed = page.get("tools") if page is not None else None
             if page is None or not isinstance(listed, list):
                 return None
-            tools += [tool for tool in listed if isinstance(tool, dict)]
+            found = [tool for tool in listed if isinstance(tool, dict)]
+            if len(tools) + len(listed) > MOST_LISTED:  # it would hold up everybody else
+                return None
+            tools, size = [*tools, *found], size + size_of(found)
+            if size > LONGEST_LISTING:
+                return None
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str):
                 return tools
@@ -100,7 +107,7 @@ class Learner:
             mcp=McpTool(name="", session=caller.session),
         )
         exchange = await caller.server.upstream.pass_on(carrier)
-        response = await _response(exchange, given)
+        response = await response_of(exchange, given, BYTES)
         result = response.get("result") if response is not None else None
         return result if isinstance(result, dict) else None
 
@@ -114,18 +121,3 @@ def _headers(caller: Caller) -> tuple[tuple[str, str], ...]:
         elif name.lower() != NAME and not name.lower().startswith(PARAM):
             kept.append((name, value))
     return tuple(kept)
-
-
-async def _response(exchange: Exchange, given: str) -> Mapping[str, Any] | None:
-    """Read until the response is there: a stream of events may stay open after it."""
-    body = bytearray()
-    try:
-        async for chunk in exchange.chunks():
-            body += chunk
-            if len(body) > BYTES:
-                return None
-            if chunk.endswith((b"\n", b"\r")) and (found := response_in(bytes(body), given)):
-                return found
-        return response_in(bytes(body), given)
-    finally:
-        await exchange.close()

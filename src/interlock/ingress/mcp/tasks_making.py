@@ -29,7 +29,7 @@ ATTENDED = 60.0  #: seconds for which a client that polls counts as there
 class TaskMaking:
     """Submits calls whose client takes tasks. *after*: seconds that a tool may take, 0: any time.
 
-    `held` is `calls.TaskRung`.
+    `submit` and `held` are `calls.Tasking`.
     """
 
     def __init__(

@@ -11,8 +11,7 @@ from ...core.actions import McpTool, ToolCall
 from ...core.errors import UpstreamError
 from ...core.messages import Message, write_message
 from ...core.mirrors import encode_mirrored
-from ...ports import Exchange
-from .answers import response_in
+from .asking import response_of
 from .headers import NAME, forwarded
 from .reading import sent, with_params
 from .session import Caller, Document
@@ -38,7 +37,8 @@ async def asked(message: Message, caller: Caller, remote: str) -> Document | Non
     )
     try:
         async with asyncio.timeout(SECONDS):
-            return await _response(await caller.server.upstream.pass_on(call), message.id)
+            exchange = await caller.server.upstream.pass_on(call)
+            return await response_of(exchange, message.id, BYTES)
     except (TimeoutError, UpstreamError):
         return None
 
@@ -47,18 +47,3 @@ def _headers(caller: Caller, remote: str) -> tuple[tuple[str, str], ...]:
     passed = forwarded(caller.headers, caller.server, modern=caller.modern)
     others = [pair for pair in passed if pair[0].lower() != NAME]
     return (*others, ("Mcp-Name", encode_mirrored(remote)))
-
-
-async def _response(exchange: Exchange, given: str | int | None) -> Document | None:
-    """Read until the response is there: a stream of events may stay open after it."""
-    body = bytearray()
-    try:
-        async for chunk in exchange.chunks():
-            body += chunk
-            if len(body) > BYTES:
-                return None
-            if chunk.endswith((b"\n", b"\r")) and (found := response_in(bytes(body), given)):
-                return found
-        return response_in(bytes(body), given)
-    finally:
-        await exchange.close()
