@@ -134,6 +134,9 @@ def _timing(settings: ServerSettings) -> Timing:
 async def _agent(guarded: Guarded, ring: KeyRing) -> Agent:
     """Return who the client's agent is. Raises Unauthenticated."""
     anonymous = guarded.config.agents.anonymous
+    if guarded.key and (guarded.agent or anonymous is not None):
+        said = "`--agent`" if guarded.agent else "`agents.anonymous`"
+        guarded.tell(f"INTERLOCK_KEY is not used: {said} says which agent this is.")
     if guarded.agent:
         same = anonymous is not None and anonymous.id == guarded.agent
         return Agent(id=guarded.agent, owner=anonymous.owner if anonymous and same else "")

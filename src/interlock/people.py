@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aiohttp import web
 
@@ -20,9 +21,9 @@ from .approvals.deps import ApiDeps
 from .approvals.identity import OneTimeLinks, Sessions
 from .approvals.page import add_page
 from .core.actions import Reviewer
-from .core.errors import StoreUnavailable
+from .core.errors import StoreUnavailable, WeakGround
 from .health import Health, add_health
-from .keyfiles import ensure_operator_keys
+from .keyfiles import ensure_operator_keys, read_private, write_private
 from .parts import Parts
 from .policies.load import policy_files
 from .settings import Config
@@ -61,8 +62,11 @@ class PeopleListener:
         return served
 
     async def take_over(self, tell: Callable[[str], None]) -> None:
-        """Serve as soon as that is possible, until cancelled; *tell* is told who serves."""
-        told = False
+        """Serve as soon as that is possible, until cancelled; *tell* is told who serves.
+
+        What it is told may be read by agents: sign-in links go to private files instead.
+        """
+        config, told = self._parts.config, False
         while True:
             async with AsyncExitStack() as stack:
                 served = None
@@ -71,12 +75,11 @@ class PeopleListener:
                 if served is not None:
                     await self._make_keys()
                     tell(f"People decide at {served.url}/review, served by this process.")
-                    for who, url in served.links.items():
-                        tell(f"Sign in {who}: {url} (works once)")
-                    await asyncio.Event().wait()
+                    with _link_files(config.data, served.links, tell):
+                        await asyncio.Event().wait()
                 if not told:
                     told = True
-                    tell(f"People decide at {self._parts.config.people_url}/review.")
+                    tell(f"People decide at {config.people_url}/review.")
             await asyncio.sleep(LOOK)
 
     async def _make_keys(self) -> None:
@@ -144,6 +147,32 @@ async def _turn(config: Config) -> AsyncIterator[bool]:
         yield True
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _link_files(
+    data: Path, links: Mapping[str, str], tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Keep each person's sign-in link in a private file, and tell where it is."""
+    files = {data / f"sign-in-{who}.url": url for who, url in links.items()}
+    try:
+        for path, url in files.items():
+            tell(_written(path, url))
+        yield
+    finally:
+        for path, url in files.items():
+            with suppress(OSError, WeakGround):  # it has gone
+                if read_private(path) == url:  # else it is that of another process
+                    path.unlink()
+
+
+def _written(path: Path, url: str) -> str:
+    """Write a sign-in link; return what people are told of it."""
+    try:
+        write_private(path, url + "\n")
+    except WeakGround as error:
+        return f"No sign-in link: {error.detail} {error.help}"
+    return f"Sign in by the link in {path} (works once)"
 
 
 def _addresses(config: Config) -> dict[str, str]:

@@ -13,7 +13,7 @@ import os
 import secrets
 import signal
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,8 @@ from .ingress.mcp.session import Server
 from .ingress.mcp.stdio import Conversation, Judging
 from .lines import CHUNK, lines
 from .servers import server_of, started_as
-from .settings import Config
+from .settings import Config, Node
+from .settings_types import Hidden
 from .tasks import Tasks, stopped
 from .upstream.child import Child
 from .upstream.mcp_stdio import PipedServer
@@ -65,20 +66,43 @@ async def wrap(
 ) -> int:
     """Run *command* behind the gate until it or its client ends; return its exit code.
 
-    *name* is the server's in *config*; *env* is our environment, of which the child gets all but
-    what is Interlock's own. *tell* is given sentences for people. *load* imports what the gate
-    needs, which takes longer than all else at the start.
+    *name* is the server's in *config*; *env* is our environment. The child is not trusted: it gets
+    all of it but INTERLOCK_* and the secrets that the configuration reads by `from_env`. *tell* is
+    given sentences for people. *load* imports what the gate needs, which takes longer than all
+    else at the start.
 
     Raises:
         InterlockError: it cannot start, and says why.
     """
-    inner = {key: value for key, value in env.items() if not key.startswith("INTERLOCK_")}
+    ours = sorted(env.keys() & _read_by(config))
+    if ours:
+        tell(f"The server does not get what the configuration reads: {', '.join(ours)}.")
+    inner = {
+        key: value
+        for key, value in env.items()
+        if key not in ours and not key.startswith("INTERLOCK_")
+    }
     child = await Child.start(command, inner)
     wrapper = _Wrapper(config, name, started_as(command, os.getcwd()), child, tell, load)
     try:
         return await wrapper.run(agent, env.get("INTERLOCK_KEY", "").strip())
     finally:
         child.signal(signal.SIGKILL)
+
+
+def _read_by(node: object) -> frozenset[str]:
+    """Return the names of the environment variables that hold secrets of a configuration."""
+    if isinstance(node, Hidden):
+        _, mark, name = node.place.partition("environment variable ")
+        return frozenset({name} if mark else ())
+    parts: Iterable[object] = ()
+    if isinstance(node, Mapping):
+        parts = node.values()
+    elif isinstance(node, Node):
+        parts = (getattr(node, name) for name in type(node).model_fields)
+    elif isinstance(node, tuple | list | frozenset):
+        parts = node
+    return frozenset().union(*map(_read_by, parts))
 
 
 class _Wrapper:

@@ -255,6 +255,52 @@ async def test_secrets_of_interlock_stay_out_of_the_server(tmp_path: Path) -> No
         assert [name for name in names if name.startswith("INTERLOCK")] == []
 
 
+async def test_secrets_that_the_configuration_reads_stay_out_of_the_server(tmp_path: Path) -> None:
+    """Fault caught: the untrusted server can forge clearances, or call the bank by itself."""
+    env = {"SEALING": "s" * 40, "BANK_TOKEN": "t0ken", "OTHER_TOKEN": "of the server"}
+    bank = {
+        "url": "https://bank.example.com",
+        "credentials": {"header": {"name": "X-Token", "value": {"from_env": "BANK_TOKEN"}}},
+    }
+    config = configured(
+        tmp_path,
+        secret={"from_env": "SEALING"},
+        upstreams={"bank": bank},
+        mcp={"default": {"hold": "30s"}},
+    )
+    async with wrapped(config, env=env) as shim:
+        await shim.initialize()
+        given = await shim.call("env")
+        await shim.decide("approve")
+        names = json.loads(words(await shim.until(id=given)))
+        assert env.keys() & set(names) == {"OTHER_TOKEN"}
+        assert "BANK_TOKEN, SEALING" in shim.said
+
+
+async def test_sign_in_links_are_not_told_where_agents_read(tmp_path: Path) -> None:
+    """Fault caught: an agent that reads its client's log signs in as the person who approves."""
+    async with wrapped(configured(tmp_path)) as shim:
+        await shim.initialize()
+        url = await shim.people()
+        path = Path(await shim.hears(r"Sign in by the link in (\S+)"))
+        assert path == tmp_path / "data" / "sign-in-ann.url"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_text().startswith(f"{url}/sign-in?t=")
+        shim.leave()
+        assert "sign-in?" not in await shim.rest()
+        assert not path.exists()
+
+
+async def test_a_key_that_says_nothing_is_told_once(tmp_path: Path) -> None:
+    async with wrapped(configured(tmp_path), env={"INTERLOCK_KEY": "secret"}) as shim:
+        await shim.initialize()
+        await shim.text("echo")
+        shim.leave()
+        said = await shim.rest()
+        assert said.count("INTERLOCK_KEY is not used: `agents.anonymous` says") == 1
+        assert "secret" not in said
+
+
 async def test_who_nobody_names_cannot_start(tmp_path: Path) -> None:
     config = configured(tmp_path, agents={"listen": "127.0.0.1:0"})
     async with wrapped(config) as shim:
