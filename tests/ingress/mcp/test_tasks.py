@@ -985,6 +985,94 @@ async def test_a_task_that_the_server_makes_of_a_held_call_is_asked_for_there(
     assert methods == ["tasks/update", "tasks/cancel"]
 
 
+@pytest.fixture
+async def gated(start: Start) -> tuple[Client, str]:
+    """A client, and its task that is one of the server's own, where updates are judged."""
+    client = start()
+    server = replace(client.caller.server, gates=frozenset({"tasks/update"}))
+    client.caller = replace(
+        client.caller,
+        server=server,
+        holding=Holding(seconds=0.05),
+        headers=(("Mcp-Method", "tasks/update"), ("Mcp-Name", "ilt_1")),
+    )
+    client.works.says = [THEIRS]
+    client.works.remote = {"result": {"resultType": "complete", "status": "x"}}
+    task = await client.task()
+    await client.approve()
+    await client.until(task, "x")
+    client.works.passed.clear()
+    return client, task
+
+
+INPUT = {"a": {"action": "accept", "content": {"confirm": "DROP TABLE"}}}
+
+
+async def test_an_update_of_a_task_of_the_servers_own_is_judged_where_updates_are(
+    gated: tuple[Client, str],
+) -> None:
+    """Fault caught: under the name that the client knows, a gated message went out unjudged."""
+    client, task = gated
+    sent = len(client.works.calls)
+
+    held = await client.ask("update", taskId=task, inputResponses=INPUT)
+
+    assert code(held) == results.REFUSED and "NOT EXECUTED YET" in held["error"]["message"]
+    assert client.works.passed == [] and len(client.works.calls) == sent
+    action = await client.held()
+    assert action.call.mcp is not None and action.call.mcp.name == "tasks/update"
+    asked = json.loads(action.call.body)["params"]
+    assert (asked["taskId"], asked["inputResponses"]) == ("theirs", INPUT)
+
+    client.works.says = [{"resultType": "complete"}]
+    await client.approve()
+    await client.update(task, INPUT)
+    await client.update(task, INPUT)
+
+    (call,) = client.works.calls[sent:]
+    assert json.loads(call.body)["params"]["taskId"] == "theirs"
+    assert [value for name, value in call.headers if name.lower() == "mcp-name"] == ["theirs"]
+    assert client.works.passed == []
+
+
+async def test_a_rejected_update_never_reaches_the_servers_own_task(
+    gated: tuple[Client, str],
+) -> None:
+    client, task = gated
+    sent = len(client.works.calls)
+    await client.ask("update", taskId=task, inputResponses=INPUT)
+    await client.world.says(await client.held(), verdict=Verdict.REJECT)
+
+    refused = await client.ask("update", taskId=task, inputResponses=INPUT)
+
+    assert code(refused) == results.REFUSED
+    assert len(client.works.calls) == sent and client.works.passed == []
+    await client.ask("cancel", taskId=task)  # which is not gated
+    assert len(client.works.passed) == 1
+
+
+async def test_a_judged_update_whose_answer_is_lost_says_so(gated: tuple[Client, str]) -> None:
+    client, task = gated
+    client.caller = replace(client.caller, holding=Holding(seconds=5))
+    client.works.says = [UpstreamLost("It broke off.")]
+    asking = client.start(client.ask("update", taskId=task, inputResponses=INPUT))
+    await client.approve()
+
+    assert "OUTCOME UNKNOWN" in (await asking)["error"]["message"]
+
+
+async def test_a_judged_update_is_answered_as_soon_as_a_person_approves_it(
+    gated: tuple[Client, str],
+) -> None:
+    client, task = gated
+    client.caller = replace(client.caller, holding=Holding(seconds=5))
+    client.works.says, client.works.events = [{"resultType": "complete"}], True
+    asking = client.start(client.ask("update", taskId=task, inputResponses=INPUT))
+    await client.approve()
+
+    assert (await asking)["result"] == {"resultType": "complete"}
+
+
 async def test_a_task_of_a_server_that_is_down_is_still_being_worked_on(start: Start) -> None:
     client = start()
     client.works.says = [THEIRS]

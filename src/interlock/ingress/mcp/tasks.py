@@ -135,7 +135,9 @@ class ServedTasks:
     async def _relayed(
         self, known: Known, remote: str, message: Message, caller: Caller
     ) -> Document:
-        """Ask the server for what it made a task of its own."""
+        """Ask the server for what it made a task of its own; what is gated is judged first."""
+        if message.method in caller.server.gates:
+            return await tasks_remote.judged(message, caller, remote, self._gate)
         there = await tasks_remote.asked(message, caller, remote)
         if message.method == documents.GET and there is not None:
             return documents.relayed(message, known.task, there)
