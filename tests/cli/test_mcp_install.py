@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from interlock.cli import mcp_install
 from interlock.cli.mcp_install import install, interlock_program
+from interlock.cli.mcp_plans import legal_name
 from interlock.config import load_config
 from interlock.core.errors import InterlockError
+from interlock.settings_types import plain_name
 
 SETTINGS = """{
   // what the model may use
@@ -107,6 +111,59 @@ def test_the_change_is_shown_before_anything_is_written(run: Install, mcp_json: 
     assert said.code == 1 and '+      "command": "/opt/bin/interlock"' in said.out
     assert "Write this?" in said.out and "sk-secret" not in said.out
     assert mcp_json.read_text() == SETTINGS and len([*mcp_json.parent.iterdir()]) == 1
+
+
+def test_of_a_started_server_that_is_not_listed_it_says_that_it_has_the_defaults(
+    run: Install, mcp_json: Path, folder: Path
+) -> None:
+    for _ in range(2):
+        said = run("--client", "vscode", "--yes")
+        assert said.code == 0 and "which is fine: files. Such a server has the defaults" in said.err
+    (folder / "interlock.yaml").write_text(YAML + "  files: {}\n")
+    assert "defaults" not in run("--client", "vscode", "--yes").err
+    assert "defaults" not in run("--client", "vscode", "--yes", "--undo").err
+
+
+@given(name=st.text(max_size=80), taken=st.sets(st.sampled_from(["a", "b", "server"])))
+def test_interlock_mcp_takes_every_name_that_is_written(name: str, taken: set[str]) -> None:
+    assert plain_name(legal_name(name, taken)) not in taken
+
+
+HEADERS = '"https://mcp.example/mcp", "headers": {"%s": "%s"}'
+
+
+@pytest.mark.parametrize("header", ["Authorization", "authorization"])
+@pytest.mark.parametrize("value", ["Bearer sk-secret", "Bearer ${input:token}"])
+def test_it_says_what_to_do_with_a_secret_that_would_go_to_interlock(
+    run: Install, mcp_json: Path, folder: Path, header: str, value: str
+) -> None:
+    """Fault caught: the server's own token was sent as an agent's key, and every call got a 401."""
+    mcp_json.write_text(SETTINGS.replace('"https://mcp.example/mcp"', HEADERS % (header, value)))
+    for _ in range(2):
+        said = run("--client", "vscode", "--yes")
+        assert "servers.hub: its `Authorization` stays in this file" in said.err
+        assert f"`servers.hub.credentials` in {folder}/interlock.yaml" in said.err
+        assert "interlock keys create agent" in said.err and "sk-secret" not in said.err + said.out
+    assert "credentials" not in run("--client", "vscode", "--yes", "--undo").err
+
+
+@pytest.mark.parametrize(
+    ("header", "value"), [("Authorization", "Bearer ilk_agent_1"), ("X-Project", "shop")]
+)
+def test_of_a_key_of_interlock_and_of_other_headers_nothing_has_to_be_said(
+    run: Install, mcp_json: Path, header: str, value: str
+) -> None:
+    mcp_json.write_text(SETTINGS.replace('"https://mcp.example/mcp"', HEADERS % (header, value)))
+    assert "credentials" not in run("--client", "vscode", "--yes").err
+
+
+def test_a_token_that_codex_sends_is_named_too(run: Install, home: Path) -> None:
+    file = home / ".codex" / "config.toml"
+    file.parent.mkdir()
+    url = 'url = "https://mcp.example/mcp"\n'
+    for more in ('bearer_token_env_var = "HUB"', 'http_headers = {Authorization = "Bearer x"}'):
+        file.write_text(f"[mcp_servers.hub]\n{url}{more}\n")
+        assert "servers.hub.credentials" in run("--client", "codex", "--yes").err
 
 
 def test_with_a_yes_it_is_written(run: Install, mcp_json: Path) -> None:

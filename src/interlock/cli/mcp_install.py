@@ -17,7 +17,7 @@ from ..settings import Config
 from ..settings_types import Address, is_private
 from .console import note, safe, say
 from .mcp_clients import CLIENTS, Client, Surroundings, settings_files
-from .mcp_entries import Entry, literal
+from .mcp_entries import Entry, guarded, literal
 from .mcp_files import Original, backups, read_original, replace
 from .mcp_nodes import Path as Where
 from .mcp_plans import (
@@ -33,6 +33,8 @@ from .mcp_plans import (
     shown_diff,
     undone,
 )
+
+_HEADERS = frozenset({"headers", "http_headers", "env_http_headers"})  #: the latter two: Codex
 
 
 @click.command()
@@ -90,12 +92,16 @@ def install(
             settings, chosen, gate, lambda where: _before(original, gate, client, where)
         )
     else:
-        gate = _gate(interlock_config, load_config(interlock_config, environment()))
+        config = load_config(interlock_config, environment())
+        gate = _gate(interlock_config, config)
         _warn_of_cache(gate.program)
         outcomes = installed(settings, chosen, gate)
     note(f"{client.title}: {safe(settings.file)}")
     after = changed(settings, outcomes)
     _print(settings, after, outcomes)
+    if not undo:
+        _tell_of_defaults(outcomes, gate, config)
+        _tell_of_keys(outcomes, gate)
     if after.text != settings.text and not dry_run:
         _write(original, after, client, asked=not yes)
     elif undo and not outcomes:
@@ -129,6 +135,44 @@ def _print(before: Settings, after: Settings, outcomes: Sequence[Outcome]) -> No
         say("Have this in interlock.yaml, and run this again:\n\nservers:")
     for each in lacking:
         say(safe("\n".join(_server_lines(each))))
+
+
+def _tell_of_defaults(outcomes: Sequence[Outcome], gate: Gate, config: Config) -> None:
+    """Say which started servers interlock.yaml says nothing of: `interlock mcp` takes them."""
+    started = [found.server for each in outcomes if (found := guarded(each.words))]
+    unlisted = [name for name in dict.fromkeys(started) if name not in config.servers]
+    if unlisted:
+        note(
+            f"Not listed under `servers` in {safe(gate.config)}, which is fine:"
+            f" {safe(', '.join(unlisted))}. Such a server has the defaults, and without a policy"
+            " every call of it waits for a person."
+        )
+
+
+def _tell_of_keys(outcomes: Sequence[Outcome], gate: Gate) -> None:
+    """Say of secrets of servers behind a URL that they would go to Interlock from now on."""
+    for each in outcomes:
+        if each.entry.url is None or each.fate is Fate.LEFT or not _authorizes(each.entry):
+            continue
+        server = each.words[0] if each.words else each.entry.address
+        name = safe(server.rpartition("/mcp/")[2])
+        note(
+            f"{safe('.'.join(each.entry.where))}: its `Authorization` stays in this file and goes"
+            " to Interlock now, which takes it for an agent's key. Put the server's secret under"
+            f" `servers.{name}.credentials` in {safe(gate.config)}, and in its place a key of"
+            " `interlock keys create agent`; where `agents.anonymous` lets agents in, none."
+        )
+
+
+def _authorizes(entry: Entry) -> bool:
+    """Say whether *entry* sends an Authorization that is, as far as its text tells, no key here."""
+    if "bearer_token_env_var" in entry.node.members:  # Codex
+        return True
+    for name in _HEADERS & entry.node.members.keys():
+        for header, value in entry.node.members[name].node.members.items():
+            if header.lower() == "authorization" and "ilk_agent_" not in str(value.node.scalar):
+                return True
+    return False
 
 
 def _server_lines(lacking: Lacking) -> Iterator[str]:
