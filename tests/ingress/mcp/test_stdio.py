@@ -13,7 +13,7 @@ from typing import Any
 
 from interlock.core.actions import Action, Agent
 from interlock.core.errors import StoreUnavailable
-from interlock.ingress.mcp import stdio
+from interlock.ingress.mcp import stdio, unanswered
 from interlock.ingress.mcp.amending import Listings
 from interlock.ingress.mcp.calls import Calls
 from interlock.ingress.mcp.session import Holding, Server
@@ -206,13 +206,29 @@ async def test_a_repeat_is_answered_with_its_own_id_and_runs_nothing_again(
 async def test_more_requests_than_can_be_kept_are_refused(
     store: RedisStore, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(stdio, "MOST_OPEN", 3)
+    monkeypatch.setattr(unanswered, "MOST_OPEN", 3)
     async with piped(store, tmp_path) as pipes:
         for given in range(3):
             await pipes.call(given, "silent")
         await pipes.call("more", "silent")
         answer = await pipes.hears()
         assert (answer["id"], answer["error"]["code"]) == ("more", stdio.TOO_MANY)
+
+
+async def test_requests_of_more_bytes_than_can_be_kept_are_refused_until_some_are_answered(
+    store: RedisStore, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Fault caught: a thousand open requests of the largest size take all memory."""
+    monkeypatch.setattr(unanswered, "MOST_BYTES", 2000)
+    async with piped(store, tmp_path) as pipes:
+        await pipes.call(1, "echo", text="x" * 3000)  # one alone may be of any size
+        await pipes.call(2, "echo")
+        answer = await pipes.hears()
+        assert (answer["id"], answer["error"]["code"]) == (2, stdio.TOO_MANY)
+        pipes.up()
+        assert (await pipes.hears())["id"] == 1
+        await pipes.call(3, "echo")
+        assert (await pipes.hears())["id"] == 3
 
 
 async def test_a_call_cancelled_at_once_is_taken_back_and_never_sent(

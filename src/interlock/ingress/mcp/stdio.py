@@ -36,10 +36,10 @@ from .session import (
     Live,
     Server,
 )
+from .unanswered import Unanswered
 
 log = logging.getLogger("interlock.mcp")
 
-MOST_OPEN = 1000  #: requests of the client that are not answered yet
 LOOK = 0.05  #: seconds between two looks whether a cancelled call is held by now
 INTERNAL_ERROR, TOO_MANY = -32603, 31429
 CANCELLED = "notifications/cancelled"
@@ -142,7 +142,7 @@ class Conversation:
         self._channel = ClientChannel(write)
         self._told: set[str] = set()  #: kinds of trouble
         self._tasks = Tasks()
-        self._open: dict[Id, Message] = {}  #: requests that are not answered yet
+        self._open = Unanswered()
         self._dropped: set[Id] = set()  #: those of them that the client has cancelled
         self._version = ""  #: that `initialize` agreed on
         self._capabilities: Any = NO_CAPABILITIES
@@ -160,14 +160,14 @@ class Conversation:
             await self._malformed(error, line)
             return
         try:
-            await self._take(message)
+            await self._take(message, len(line))
         except UpstreamError as error:
             if message.kind is Kind.REQUEST:
                 await self._answer(message, self._gone(message, error))
 
-    async def _take(self, message: Message) -> None:
+    async def _take(self, message: Message, size: int) -> None:
         if message.kind is Kind.REQUEST:
-            await self._request(message)
+            await self._request(message, size)
         elif message.method == CANCELLED:
             await self._cancel(message)
         elif is_judged(message, self._server):
@@ -180,7 +180,7 @@ class Conversation:
                 self._pipe.heard()
             await self._pipe.say(sent(message))
 
-    async def _request(self, message: Message) -> None:
+    async def _request(self, message: Message, size: int) -> None:
         asked = message.id
         assert asked is not None  # noqa: S101 -- requests have one
         if asked in self._open or self._pipe.busy(asked):
@@ -189,13 +189,12 @@ class Conversation:
             given = None if asked in self._open else asked
             await self._send(refused(text, given, INVALID_REQUEST))
             return
-        if len(self._open) >= MOST_OPEN:
-            text = f"{MOST_OPEN} requests are under way; wait for some of them."
-            await self._send(refused(text, asked, TOO_MANY))
+        if much := self._open.refuses(size):
+            await self._send(refused(much, asked, TOO_MANY))
             return
         if not self._server.sampling:
             message = sampling.undeclared(message)
-        self._open[asked] = message
+        self._open.add(asked, message, size)
         if message.method == INITIALIZE:
             declared = message.params.get("capabilities")
             self._capabilities = declared if isinstance(declared, dict) else NO_CAPABILITIES
@@ -233,14 +232,14 @@ class Conversation:
     async def _cancel(self, message: Message) -> None:
         """A client takes a request back: a held one is cancelled here, others at the server."""
         asked = message.params.get("requestId")
-        request = self._open.get(asked) if isinstance(asked, str | int) else None
+        request = self._open.get(asked)
         if request is None or asked is None:
             await self._pipe.say(sent(message))
             return
         if not is_judged(request, self._server):
             await self._pipe.say(sent(message))
             self._pipe.withdraw(asked)
-            self._open.pop(asked, None)
+            self._open.close(asked)
             return
         self._dropped.add(asked)
         sent_already = self._pipe.busy(asked)
@@ -347,7 +346,7 @@ class Conversation:
     async def _answer(self, message: Message, document: Document) -> None:
         asked = message.id
         assert asked is not None  # noqa: S101 -- requests have one
-        self._open.pop(asked, None)
+        self._open.close(asked)
         self._pipe.settled(asked)
         if not self._server.sampling:
             document = sampling.without_rounds(document)
