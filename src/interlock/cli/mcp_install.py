@@ -139,7 +139,8 @@ def _print(before: Settings, after: Settings, outcomes: Sequence[Outcome]) -> No
 
 def _tell_of_defaults(outcomes: Sequence[Outcome], gate: Gate, config: Config) -> None:
     """Say which started servers interlock.yaml says nothing of: `interlock mcp` takes them."""
-    started = [found.server for each in outcomes if (found := guarded(each.words))]
+    words = [each.words or each.entry.words for each in outcomes if each.fate is not Fate.LEFT]
+    started = [found.server for each in words if (found := guarded(each))]
     unlisted = [name for name in dict.fromkeys(started) if name not in config.servers]
     if unlisted:
         note(
