@@ -1,39 +1,33 @@
-"""What is known of a stream that nobody reads: whether its response is still missing."""
+"""Of each event is known what a client could read in it, or it passes no further."""
 
 from __future__ import annotations
 
 import pytest
 
-from interlock.ingress.mcp.passing import Watch
-from tests.ingress.mcp.front import event
+from interlock.core.sse import Reader
+from interlock.ingress.mcp.passing import messages_in
 
-RESPONSE = event({"jsonrpc": "2.0", "id": 1, "result": {}})
-NOTE = event({"jsonrpc": "2.0", "method": "notifications/progress"})
-
-
-def can_add(stream: bytes, piece: int) -> bool:
-    watch = Watch()
-    for start in range(0, len(stream), piece):
-        watch.saw(stream[start : start + piece])
-    return watch.can_add
+NOTE = {"jsonrpc": "2.0", "method": "notifications/progress"}
+SAID = b'{"jsonrpc":"2.0","method":"notifications/progress"}'
 
 
-@pytest.mark.parametrize("piece", [1, 3, 7, 1000])
 @pytest.mark.parametrize(
-    ("stream", "missing"),
+    ("stream", "messages"),
     [
-        (b"", True),
-        (NOTE, True),
-        (b": comment\r\n\r\n", True),
-        (NOTE + RESPONSE, False),
-        (RESPONSE.replace(b"result", b"error"), False),
-        (b"id: 1\n" + NOTE, False),
-        (NOTE + b"id: 1\ndata:\n\n", False),
-        (NOTE[:-1], False),
-        (b"data: {", False),
+        (b": comment", []),
+        (b"id: 1\nretry: 10\ndata:", []),
+        (b"data: " + SAID, [NOTE]),
+        (b"event: message\ndata: [" + SAID + b"," + SAID + b"]", [NOTE, NOTE]),
+        (b"event: ping\ndata: " + SAID, None),
+        (b"event: ping\ndata:", []),
+        (b"data: " + SAID + b"\xff", None),
+        (b"data: {", None),
+        (b'data: {"a":1,"a":2}', None),
+        (b"data: 1\ndata: 2", None),
     ],
 )
-def test_a_response_is_added_only_where_none_came_and_none_can_be_asked_for(
-    stream: bytes, missing: bool, piece: int
+def test_an_event_carries_messages_or_nothing_or_what_nobody_may_read(
+    stream: bytes, messages: object
 ) -> None:
-    assert can_add(stream, piece) is missing
+    (event,) = Reader().feed(stream + b"\n\n")
+    assert messages_in(event) == messages

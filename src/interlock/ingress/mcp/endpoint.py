@@ -46,6 +46,7 @@ from .amending import AMENDED
 from .connections import Session, Sessions
 from .exchanging import Amending, Exchanges
 from .legacy import LegacyStreams
+from .opened import OwnAnswers, Streams
 from .reading import is_judged
 from .replying import Reply, whole
 from .session import (
@@ -136,6 +137,7 @@ class McpEndpoint:
         tasks: Tasking | None = None,
         sessions: Sessions | None = None,
         legacy: LegacyStreams | None = None,
+        streams: Streams | None = None,
     ) -> None:
         self._servers = servers
         self._legacy = legacy
@@ -145,7 +147,9 @@ class McpEndpoint:
         self._holding = holding
         self._refused = refused
         self._sessions = sessions or Sessions()
-        self._exchanges = Exchanges(self._sessions, listing, read_on)
+        self._streams = streams or Streams()
+        self._own = OwnAnswers()
+        self._exchanges = Exchanges(self._sessions, listing, read_on, self._own)
 
     async def __call__(self, request: web.BaseRequest, admission: Admission) -> web.StreamResponse:
         """Answer one request."""
@@ -197,7 +201,8 @@ class McpEndpoint:
             raise Status(405, "method-not-allowed", f"Use one of {', '.join(_ALLOWED)} here.")
         caller = self._caller(asked, None)
         reply = Reply(asked.http, streams=True)
-        return await self._exchanges.pass_on(reply, caller, asked.http.method)
+        with self._streams.counted(asked.agent.id, asked.http.method):
+            return await self._exchanges.pass_on(reply, caller, asked.http.method)
 
     async def _post(self, asked: _Request) -> web.StreamResponse:
         if not of.is_json(asked.fields):
@@ -231,13 +236,14 @@ class McpEndpoint:
                 return await reply.say(document, status_of(document))
         if is_judged(message, caller.server):
             return await self._judged(reply, message, caller, asked.fields)
-        if message.kind is Kind.REQUEST and message.method in AMENDED:
-            return await self._exchanges.amended(reply, message, caller)
         if message.method == "notifications/cancelled" and await self._calls.cancelled(
             message, caller
         ):
             return whole(202, (), b"")
-        return await self._exchanges.pass_on(reply, caller, "POST", message)
+        with self._streams.counted(caller.agent.id, message.method):
+            if message.kind is Kind.REQUEST and message.method in AMENDED:
+                return await self._exchanges.amended(reply, message, caller)
+            return await self._exchanges.pass_on(reply, caller, "POST", message)
 
     async def _judged(
         self, reply: Reply, message: Message, caller: Caller, fields: of.Fields
@@ -245,7 +251,8 @@ class McpEndpoint:
         if caller.modern and message.method == TOOLS_CALL:
             await self._calls.learn(message, caller)  # what a header has to say, its schema says
             self._check_mirrored(message, caller, fields)
-        given = await self._calls.answer(message, caller, reply)
+        with self._own.awaited(message, caller):
+            given = await self._calls.answer(message, caller, reply)
         if isinstance(given, Live):
             return await self._exchanges.live(reply, given, message, caller)
         return await reply.say(given)

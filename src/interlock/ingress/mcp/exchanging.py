@@ -6,20 +6,32 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from ...core.actions import McpTool, ToolCall
 from ...core.errors import InterlockError, UpstreamError, UpstreamLost
 from ...core.messages import JSON_TYPE, Kind, Message, message_of, write_message
+from ...core.spelling import lax
 from ...ports import Exchange
 from ...relay import Relay
 from ...tasks import Tasks
 from . import answers, results, sampling
 from .connections import Sessions
-from .headers import EVENTS, SESSION, forwarded
-from .passing import Change, Told, pass_changed, pass_through, read_whole
+from .headers import EVENTS, LAST_EVENT, SESSION, forwarded
+from .learning import LIST
+from .opened import OwnAnswers
+from .passing import (
+    Change,
+    Told,
+    answering,
+    pass_accepted,
+    pass_answer,
+    pass_refusal,
+    pass_stream,
+    read_whole,
+)
 from .reading import sent
 from .replying import Coming, Reply, media, value
 from .session import NO_CAPABILITIES, Caller, Document, Live
@@ -40,39 +52,51 @@ class Exchanges:
     """Sends what runs no tool, and passes on what comes back."""
 
     def __init__(
-        self, sessions: Sessions, listing: Amending, read_on: Callable[[Relay], None]
+        self,
+        sessions: Sessions,
+        listing: Amending,
+        read_on: Callable[[Relay], None],
+        own: OwnAnswers,
     ) -> None:
         self._sessions = sessions
         self._listing = listing
         self._read_on = read_on
+        self._own = own
         self._tasks = Tasks()
 
     async def pass_on(
         self, reply: Reply, caller: Caller, method: str, message: Message | None = None
     ) -> web.StreamResponse:
-        """Pass a request of HTTP on, and its answer back as it comes."""
-        asked = message if message is not None and message.kind is Kind.REQUEST else None
+        """Pass a request of HTTP on, and its answer back."""
         async with self._exchange(caller, method, message) as answer:
             if method == "DELETE" and answer.status < 300:
                 self._sessions.ended(caller.server.name, caller.session)
-            told = _told(asked, caller) if asked is not None else None
-            if method == "GET" and answer.status == 200:
-                listed = self._listed(caller)  # a listing may be resumed here
-                changed = listed if caller.server.sampling else self._refusing(caller, listed)
-                return await pass_changed(reply, answer, told, changed)
-            if caller.server.sampling:
-                return await pass_through(reply, answer, asked, told)
-            return await pass_changed(reply, answer, told, self._refusing(caller, None))
+            if method == "GET":
+                return await pass_stream(reply, answer, self._judging(caller, self._late(caller)))
+            if message is not None and message.kind is Kind.REQUEST:
+                change = self._judging(caller, answering(message.id))
+                return await pass_answer(reply, answer, _told(message, caller), change)
+            if answer.status < 300:
+                return pass_accepted(answer)
+            return await pass_refusal(answer, answering(None))
 
-    def _listed(self, caller: Caller) -> Change:
-        """Return what amends a listing that comes as an answer to nothing that is known."""
+    def _late(self, caller: Caller) -> Change:
+        """Return what lets a response pass where nothing was asked: only one that is resumed.
+
+        Not one to a request that Interlock answers itself; a listing is amended here as well.
+        """
+        resumed = bool(value(caller.headers, LAST_EVENT))
 
         async def change(document: Document) -> Document | None:
+            if "method" in document:
+                return document
+            if not resumed or self._own.holds(document.get("id"), caller):
+                return None
             result = document.get("result")
-            if not isinstance(result, Mapping) or "tools" not in result:
+            if not isinstance(result, Mapping) or not _lists(result):
                 return document
             params = {"cursor": ""}  # which page it is, nobody knows
-            asked = Message(kind=Kind.REQUEST, method="tools/list", params=params, document={})
+            asked = Message(kind=Kind.REQUEST, method=LIST, params=params, document={})
             return await self._amended(asked, document, caller)
 
         return change
@@ -83,15 +107,20 @@ class Exchanges:
 
             async def change(document: Document) -> Document | None:
                 if "method" in document or document.get("id") != message.id:
-                    return _expected(document, message)
+                    return document
                 if message.method == "initialize":
                     self._began(answer, caller, document)
                 return await self._amended(message, document, caller)
 
-            changed = change if caller.server.sampling else self._refusing(caller, change)
-            return await pass_changed(reply, answer, _told(message, caller), changed)
+            changed = self._judging(caller, answering(message.id, change))
+            return await pass_answer(reply, answer, _told(message, caller), changed)
 
-    async def _amended(self, message: Message, document: Document, caller: Caller) -> Document:
+    async def _amended(
+        self, message: Message, document: Document, caller: Caller
+    ) -> Document | None:
+        result = document.get("result")
+        if isinstance(result, Mapping) and _lists(result) and "tools" not in result:
+            return None  # a list that only clients would read that ignore case
         try:
             amended = await self._listing.amend(message, document, caller)
         except InterlockError as error:  # what is not known is not accepted: calls will be held
@@ -111,6 +140,7 @@ class Exchanges:
             return results.failure(lost, to, action)
 
         amend = answers.amender(live, message.id, to.progress, tell_edits=to.tell_edits)
+        given = answers.sent_id(action) if live.foreign_id else message.id
 
         async def change(document: Document) -> Document | None:
             return document if amend is None else amend(document)
@@ -118,10 +148,8 @@ class Exchanges:
         async with self._reading(relay, outlives=not caller.modern and bool(action.votes)):
             if reply.began and not _is_message(relay):
                 return await reply.say(await _refused(relay, message))
-            if amend is None and not reply.began and caller.server.sampling:
-                return await pass_through(reply, relay, message, told)
-            changed = change if caller.server.sampling else self._refusing(caller, change)
-            return await pass_changed(reply, relay, told, changed)
+            changed = self._judging(caller, answering(given, change))
+            return await pass_answer(reply, relay, told, changed)
 
     @asynccontextmanager
     async def _reading(self, relay: Relay, *, outlives: bool) -> AsyncIterator[None]:
@@ -169,8 +197,10 @@ class Exchanges:
         name, agent = caller.server.name, caller.agent.id
         self._sessions.began(name, session, agent, agreed, caller.capabilities or NO_CAPABILITIES)
 
-    def _refusing(self, caller: Caller, change: Change | None) -> Change:
-        """Answer requests to the client's model ourselves; *change* gets everything else."""
+    def _judging(self, caller: Caller, change: Change) -> Change:
+        """Answer requests to the client's model ourselves, where the server may make none."""
+        if caller.server.sampling:
+            return change
 
         async def refuse(document: Document) -> Document | None:
             if sampling.is_asked(document):
@@ -178,16 +208,14 @@ class Exchanges:
                 return None
             if "method" not in document:
                 document = sampling.without_rounds(document)
-            return document if change is None else await change(document)
+            return await change(document)
 
         return refuse
 
 
-def _expected(document: Document, message: Message) -> Document:
-    """Let pass what may come beside a response. Raises UpstreamLost for one to another request."""
-    if "method" in document or document.get("id") is None:
-        return document
-    raise UpstreamLost("The server answered with the id of another request.")
+def _lists(result: Mapping[str, Any]) -> bool:
+    """Say whether a client could take a result for a listing of tools."""
+    return any(lax(name) == "tools" for name in result)
 
 
 def carrier(caller: Caller, method: str, message: Message | None) -> ToolCall:

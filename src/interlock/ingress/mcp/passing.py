@@ -1,28 +1,33 @@
-"""What a server answers, on its way to the client: untouched, or message by message.
+"""What a server answers, on its way to the client: read message by message, unchanged or amended.
 
-An answer that is not looked into passes in the pieces in which it came. Where one breaks off, or
-ends without the response that was asked for, the client is told so instead of left waiting, unless
-it can resume the stream itself.
+Nothing passes that a client could read and Interlock cannot, nor a response to another request than
+the one that was sent. What is not changed passes as the bytes that came. Where an answer breaks
+off, or ends without the response that was asked for, the client is told so instead of left waiting,
+unless it can resume the stream itself.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
 from ...core.errors import MalformedMessage, UpstreamLost
-from ...core.messages import Kind, Message, read_message, write_message
+from ...core.messages import Kind, read_sent, server_kind, write_message
 from ...core.sse import Event, Reader, written
 from .headers import EVENTS
-from .replying import Coming, Reply, media, value, whole
+from .replying import Coming, Reply, charset, media, value, whole
 from .session import Document
 
-ONE_WRITE = 65_536  #: bytes; longer answers are passed on piece by piece
 LARGEST = 32 * 2**20  #: bytes of an answer that is read as a whole
-_BODILESS = frozenset({204, 304})
+_BODILESS = frozenset({202, 204, 205, 304})
 _JSON = "application/json"
+_ENDED = "The server ended its answer without a response."
+_FOREIGN = "The server answered, but not to this request."
+_ODD_ENDS = re.compile(rb"[\v\f\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]")  # lines end here for some
+_BEFORE_JSON = b"\xef\xbb\xbf\xfe\xff\0 \t\r\n"  #: marks of encodings, and spaces
 
 Told = Callable[[UpstreamLost], Document]
 """Returns the response that tells a client that the server's own was lost."""
@@ -31,87 +36,85 @@ Change = Callable[[Document], Awaitable[Document | None]]
 """Returns what the client gets of a message of the server; None: nothing."""
 
 
-async def pass_through(
-    reply: Reply, answer: Coming, message: Message | None = None, told: Told | None = None
+def answering(given: str | int | None, change: Change | None = None) -> Change:
+    """Return what lets of all responses only that to the request *given* pass, as *change* says."""
+
+    async def own(document: Document) -> Document | None:
+        if "method" not in document and not _is_for(document, given):
+            return None
+        return document if change is None else await change(document)
+
+    return own
+
+
+def _is_for(document: Document, given: str | int | None) -> bool:
+    """A response without an id is one to a message that the server could not read."""
+    named = document.get("id")
+    return named is None or (type(named) is type(given) and named == given)
+
+
+async def pass_answer(
+    reply: Reply, answer: Coming, told: Told, change: Change
 ) -> web.StreamResponse:
-    """Pass an answer on as it comes. *message*: the request that it must answer, if it is one."""
-    if _length(answer) <= ONE_WRITE and not reply.began:
-        return await _pass_at_once(answer, message, told)
-    await reply.begin(answer.status, answer.headers)
-    events = answer.status == 200 and media(answer.headers) == EVENTS
-    watch = Watch()
-    try:
-        async for chunk in answer.chunks():
-            if events:
-                watch.saw(chunk)
-            await reply.pipe(chunk)
-    except UpstreamLost as broken:
-        if told is None or not events or not watch.can_add:
-            return reply.cut()
-        return await reply.say(told(broken))
-    if events and told is not None and watch.can_add:
-        return await reply.say(told(UpstreamLost(_ENDED)))
-    return await reply.end()
+    """Pass the answer to a request on, each message of it as *change* returns it.
 
-
-_ENDED = "The server ended its answer without a response."
-
-
-class Watch:
-    """What has to be known of a stream that is not read: whether a response is still missing."""
-
-    def __init__(self) -> None:
-        self._tail = b"\n\n"
-        self._satisfied = False
-
-    def saw(self, chunk: bytes) -> None:
-        """Look through a piece for what only a response, or a stream to resume, can hold."""
-        seen = self._tail + chunk
-        if not self._satisfied:
-            signs = (b'"result"', b'"error"', b"\nid:", b"\rid:")
-            self._satisfied = any(sign in seen for sign in signs)
-        self._tail = seen[-8:]
-
-    @property
-    def can_add(self) -> bool:
-        """Whether no response came, none can be asked for, and no event is half said."""
-        return not self._satisfied and self._tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
-
-
-async def _pass_at_once(
-    answer: Coming, message: Message | None, told: Told | None
-) -> web.StreamResponse:
-    try:
-        body = b"".join([chunk async for chunk in answer.chunks()])
-        if message is not None and answer.status == 200 and media(answer.headers) == _JSON:
-            _must_answer(body, message)
-    except UpstreamLost as broken:
-        if told is None:
-            raise
-        return whole(200, (("Content-Type", _JSON),), write_message(told(broken)))
-    if answer.status in _BODILESS:
-        body = b""
-    return whole(answer.status, answer.headers, body)
-
-
-def _must_answer(body: bytes, message: Message) -> None:
-    """Let no answer pass that its client would wait on for ever. Raises UpstreamLost."""
-    for sign in (b'"id":', b'"id": '):
-        if sign + json.dumps(message.id).encode() in body:
-            return  # by far the usual case; a client finds what else may be wrong
-    answers(_read(body), message)
-
-
-def answers(given: Message, message: Message) -> bool:
-    """Say whether *given* is the response to *message*. Raises UpstreamLost where it is to another.
-
-    A response without an id is one to a message that the server could not read.
+    Where the stream to the client has begun already, a JSON answer becomes its last event.
     """
-    if given.kind is not Kind.RESPONSE:
-        return False
-    if given.id is not None and given.id != message.id:
-        raise UpstreamLost("The server answered with the id of another request.")
-    return True
+    if not 200 <= answer.status < 300:
+        try:
+            return await pass_refusal(answer, change)
+        except UpstreamLost as broken:
+            return await reply.say(told(broken))
+    unread = _unreadable(answer)
+    if unread:
+        return await reply.say(told(UpstreamLost(f"The server's answer cannot be read: {unread}.")))
+    if media(answer.headers) == EVENTS:
+        return await _pass_events(reply, answer, told, change)
+    try:
+        body = await read_whole(answer)
+        document = _response_in(body)
+        changed = await change(document)
+        if changed is None:
+            raise UpstreamLost(_FOREIGN)
+    except UpstreamLost as broken:
+        return await reply.say(told(broken))
+    if changed is document and not reply.began:
+        return whole(200, answer.headers, body)
+    return await reply.say(changed, 200, without_body(answer))
+
+
+async def pass_stream(reply: Reply, answer: Coming, change: Change) -> web.StreamResponse:
+    """Pass a stream on that answers no request. Raises UpstreamLost where it cannot be read."""
+    if not 200 <= answer.status < 300 or answer.status in _BODILESS:
+        return await pass_refusal(answer, change)
+    unread = _unreadable(answer)
+    if unread or media(answer.headers) != EVENTS:
+        raise UpstreamLost(f"The server's stream cannot be read: {unread or 'it has no events'}.")
+    return await _pass_events(reply, answer, None, change)
+
+
+async def pass_refusal(answer: Coming, change: Change) -> web.StreamResponse:
+    """Pass an answer on that is none to a request; its body only if it holds no other message.
+
+    Raises:
+        UpstreamLost: it broke off, or is too long.
+    """
+    body = b"" if answer.status in _BODILESS else await read_whole(answer)
+    document = _refusal_in(body)
+    if document is None or (body and value(answer.headers, "content-encoding")):
+        return whole(answer.status, without_body(answer), b"")
+    if not document:
+        return whole(answer.status, answer.headers, body)
+    changed = await change(document)
+    if changed is document:
+        return whole(answer.status, answer.headers, body)
+    said = b"" if changed is None else write_message(changed)
+    return whole(answer.status, (*without_body(answer), ("Content-Type", _JSON)), said)
+
+
+def pass_accepted(answer: Coming) -> web.StreamResponse:
+    """Pass on that a message was accepted that has no response: nothing may be said with it."""
+    return whole(answer.status, without_body(answer), b"")
 
 
 async def read_whole(answer: Coming, largest: int = LARGEST) -> bytes:
@@ -124,48 +127,43 @@ async def read_whole(answer: Coming, largest: int = LARGEST) -> bytes:
     return bytes(body)
 
 
-async def pass_changed(
-    reply: Reply, answer: Coming, told: Told | None, change: Change
-) -> web.StreamResponse:
-    """Pass an answer on message by message, each as *change* returns it.
-
-    Where the stream to the client has begun already, a JSON answer becomes its last event.
-    """
-    kind = media(answer.headers)
-    unread = _unreadable(answer, kind)
-    if unread and answer.status == 200 and told is not None:
-        return await reply.say(told(UpstreamLost(f"The server's answer cannot be read: {unread}.")))
-    if unread:
-        return await pass_through(reply, answer)
-    if kind == EVENTS and answer.status == 200:
-        return await _pass_events(reply, answer, told, change)
-    try:
-        body = await read_whole(answer)
-        if answer.status != 200 and not _is_message(body):
-            return whole(answer.status, answer.headers, body)
-        document = await change(_read(body).document)
-        if document is None:
-            raise UpstreamLost(_ENDED)
-    except UpstreamLost as broken:
-        if told is None:
-            raise
-        return await reply.say(told(broken))
-    return await reply.say(document, answer.status, without_body(answer))
-
-
-def _unreadable(answer: Coming, kind: str) -> str:
+def _unreadable(answer: Coming) -> str:
     """Say why an answer that has to be read cannot be: a client might read it all the same."""
+    if answer.status != 200:
+        return f"it came with HTTP {answer.status}"
     if value(answer.headers, "content-encoding"):
         return "it is encoded, though nobody asked for that"
-    return "" if kind in (_JSON, EVENTS) else f"it is neither {_JSON} nor {EVENTS}"
+    if charset(answer.headers) not in ("", "utf-8", "utf8"):
+        return "it is not in UTF-8"
+    types = [said for name, said in answer.headers if name.lower() == "content-type"]
+    if len(types) != 1 or media(answer.headers) not in (_JSON, EVENTS):
+        return f"it is neither {_JSON} nor {EVENTS}"
+    return ""
 
 
-def _is_message(body: bytes) -> bool:
+def _response_in(body: bytes) -> Document:
+    """Return the response that a JSON answer is. Raises UpstreamLost where it is none."""
     try:
-        read_message(body)
+        said = read_sent(body)
+    except MalformedMessage as refused:
+        raise UpstreamLost(f"The server's answer cannot be read: {refused.detail}") from None
+    if server_kind(said) is not Kind.RESPONSE:
+        raise UpstreamLost("The server's answer cannot be read: it is no response of JSON-RPC.")
+    found: Document = said
+    return found
+
+
+def _refusal_in(body: bytes) -> Document | None:
+    """Return the response in the body of a refusal; empty: no message; None: nobody can tell."""
+    try:
+        said = read_sent(body)
     except MalformedMessage:
-        return False
-    return True
+        return None if body.lstrip(_BEFORE_JSON).startswith((b"{", b"[")) else {}
+    if server_kind(said) is Kind.RESPONSE:
+        found: Document = said
+        return found
+    claims = said if isinstance(said, list) else [said]
+    return None if any(isinstance(each, dict) and "jsonrpc" in each for each in claims) else {}
 
 
 async def _pass_events(
@@ -173,63 +171,64 @@ async def _pass_events(
 ) -> web.StreamResponse:
     if not reply.began:
         await reply.begin(200, without_body(answer, but="content-type"))
-    reader, responded = Reader(), False
-    lost = UpstreamLost(_ENDED)
+    responded, resumable, lost = False, False, UpstreamLost(_ENDED)
+    broken = False
     try:
-        async for event in _events(answer, reader):
-            responded = await _pipe(reply, event, change) or responded
-    except UpstreamLost as broken:
-        lost = broken
-        if told is None or responded or reader.resumable:
-            return reply.cut()
-    if told is None or responded or reader.resumable:
-        return await reply.end()
-    return await reply.say(told(lost))
+        async for event in _events(answer):
+            passed, responds = await _changed(event, change)
+            for each in passed:
+                await reply.pipe(written(each))
+            responded = responded or responds
+            resumable = resumable or any(each.id is not None for each in passed)
+    except UpstreamLost as error:
+        lost, broken = error, True
+    if told is not None and not responded and not resumable:
+        return await reply.say(told(lost))
+    return reply.cut() if broken else await reply.end()
 
 
-async def _pipe(reply: Reply, event: Event, change: Change) -> bool:
-    """Write an event as it is changed; return whether it held a response."""
-    given = _messages_in(event)
-    changed = [await change(each) for each in given]
-    if all(a is b for a, b in zip(given, changed, strict=True)):
-        await reply.pipe(written(event))
-    else:
-        for each in changed:
-            if each is not None:
-                await reply.pipe(written(event.saying(write_message(each))))
-    return any("method" not in each for each in given)
+async def _changed(event: Event, change: Change) -> tuple[list[Event], bool]:
+    """Return what is written of an event, and whether that holds a response."""
+    given = messages_in(event)
+    if given is None:
+        return [], False
+    changed = [await change(each) if server_kind(each) else None for each in given]
+    kept = [each for each in changed if each is not None]
+    responds = any("method" not in each for each in kept)
+    if all(a is b for a, b in zip(given, changed, strict=True)) and not _has_odd_ends(event):
+        return [event], responds
+    plain = Event(lines=tuple(line for line in event.lines if not _ODD_ENDS.search(line)))
+    if not given:
+        return [plain] if plain.lines else [], False
+    return [plain.saying(write_message(each)) for each in kept], responds
 
 
-async def _events(answer: Coming, reader: Reader) -> AsyncIterator[Event]:
+def _has_odd_ends(event: Event) -> bool:
+    return any(_ODD_ENDS.search(line) for line in event.lines)
+
+
+def messages_in(event: Event) -> list[Any] | None:
+    """Return the messages that an event carries: one, or in 2025-03-26 several, or none at all.
+
+    None: it says what cannot be read, or not as a message: some client could read one in it.
+    """
+    data = event.data
+    if data is None or not data.strip():
+        return []
+    if event.name != b"message":
+        return None
+    try:
+        said = read_sent(data)
+    except MalformedMessage:
+        return None
+    return said if isinstance(said, list) else [said]
+
+
+async def _events(answer: Coming) -> AsyncIterator[Event]:
+    reader = Reader()
     async for chunk in answer.chunks():
         for event in reader.feed(chunk):
             yield event
-
-
-def _messages_in(event: Event) -> list[Document]:
-    """Return the messages that an event carries: one, or in 2025-03-26 several."""
-    data = event.data
-    if data is None or event.name != b"message":
-        return []
-    try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
-        return []  # what we cannot read, the client cannot: it says so itself
-    return [each for each in (said if isinstance(said, list) else [said]) if isinstance(each, dict)]
-
-
-def _read(body: bytes) -> Message:
-    try:
-        return read_message(body)
-    except MalformedMessage as refused:
-        raise UpstreamLost(f"The server's answer cannot be read: {refused.detail}") from None
-
-
-def _length(answer: Coming) -> float:
-    said = value(answer.headers, "content-length")
-    if said.isdecimal():
-        return int(said)
-    return 0 if answer.status in _BODILESS else float("inf")
 
 
 def without_body(answer: Coming, *, but: str = "") -> tuple[tuple[str, str], ...]:

@@ -119,3 +119,10 @@ def value(headers: Iterable[tuple[str, str]], name: str) -> str:
 def media(headers: Iterable[tuple[str, str]]) -> str:
     """Return the media type of an answer, without its parameters."""
     return value(headers, "content-type").partition(";")[0].strip().lower()
+
+
+def charset(headers: Iterable[tuple[str, str]]) -> str:
+    """Return the charset that an answer claims, in lower case; all, where it claims more."""
+    parameters = value(headers, "content-type").lower().split(";")[1:]
+    parted = (each.partition("=") for each in parameters)
+    return " ".join(said.strip(' "') for name, _, said in parted if name.strip() == "charset")

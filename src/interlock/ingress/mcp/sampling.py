@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.messages import Message
+from ...core.spelling import lax_method
 from .reading import with_params
 from .results import REFUSED
 from .session import CAPABILITIES_KEY, Document
 
-_METHOD = "sampling/createMessage"
+_METHOD = "samplingcreatemessage"  #: as `lax_method` has it
 _TEXT = "Interlock does not let this server use the client's model (`sampling: refuse`)."
 
 
@@ -37,7 +38,12 @@ def _without(holder: Mapping[str, Any], name: str) -> dict[str, Any] | None:
 
 def is_asked(document: Document) -> bool:
     """Whether a message of a server is a request to the client's model."""
-    return document.get("method") == _METHOD
+    return _is_sampling(document.get("method"))
+
+
+def _is_sampling(method: object) -> bool:
+    """Compare as the laxest client does, which ignores case and what cannot be seen."""
+    return isinstance(method, str) and lax_method(method) == _METHOD
 
 
 def refusal(document: Document) -> Document:
@@ -51,6 +57,6 @@ def without_rounds(document: Document) -> Document:
     result = document.get("result")
     asked = result.get("inputRequests") if isinstance(result, Mapping) else None
     each = asked.values() if isinstance(asked, Mapping) else ()
-    if not any(isinstance(one, Mapping) and one.get("method") == _METHOD for one in each):
+    if not any(isinstance(one, Mapping) and _is_sampling(one.get("method")) for one in each):
         return document
     return refusal(document)
