@@ -20,6 +20,10 @@ class Unanswered:
     def __contains__(self, asked: Id | None) -> bool:
         return asked in self._open
 
+    def __len__(self) -> int:
+        """How many requests are open."""
+        return len(self._open)
+
     def refuses(self, size: int) -> str:
         """Say why a request of *size* bytes is too much now; empty: it is not."""
         if len(self._open) >= MOST_OPEN:
