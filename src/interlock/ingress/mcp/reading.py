@@ -78,9 +78,7 @@ def read_call(message: Message, caller: Caller, definition: Definition | None) -
 
 def _tool(message: Message, caller: Caller, definition: Definition | None) -> McpTool:
     if message.method != TOOLS_CALL:  # there is no definition that could have changed
-        return McpTool(
-            name=message.method, session=caller.session, command=caller.server.command
-        )
+        return McpTool(name=message.method, session=caller.session, command=caller.server.command)
     name = message.params.get("name")
     if not isinstance(name, str) or not name:
         raise MalformedMessage("`params.name` must name a tool.", code=INVALID_PARAMS)
