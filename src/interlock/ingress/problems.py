@@ -129,11 +129,18 @@ def action_notice(action: Action, statuses: Statuses | None = None, *, base: str
         kind=notice.kind,
         status=notice.status,
         title=notice.title,
-        detail=notice.detail.replace("{url}", url).replace("{id}", action.id),
+        detail=_placed(notice.detail, url, action),
         instance=url,
         members=members,
         headers=headers,
     )
+
+
+def _placed(detail: str, url: str, action: Action) -> str:
+    """Put in where the call is followed; what people said is left as they said it."""
+    if action.state not in _PENDING:
+        return detail
+    return detail.replace("{url}", url).replace("{id}", action.id)
 
 
 def action_headers(action: Action) -> Headers:
