@@ -1,4 +1,7 @@
-"""The drivers of real MCP clients, each straight before a real server: they can be trusted."""
+"""The drivers of real MCP clients, each straight before a real server: they can be trusted.
+
+Two minutes, and nothing of Interlock: run them with `-m drivers` when a driver or a lock changes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.acceptance.mcp_clients import environments
 from tests.acceptance.mcp_clients import server as real
 from tests.acceptance.mcp_clients.environments import CLIENTS, ClientHung, drive
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mcp_drivers")]
+pytestmark = [pytest.mark.drivers, pytest.mark.xdist_group("mcp_drivers")]
 
 MODERN = {"mcp-2", "fastmcp", "openai-agents", "pydantic-ai", "ts-2"}
 SAYS_PROGRESS = {"mcp-1", "mcp-2", "mcp-2-legacy", "fastmcp", "ts-1", "ts-2", "ts-2-legacy"}
