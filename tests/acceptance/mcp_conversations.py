@@ -27,6 +27,7 @@ TASKS = ("fastmcp", "pydantic-ai")
 
 TIME_OUT = 2.0  #: seconds, of a client that is held for too long
 START_OUT = 6.0  #: the same, where it counts for the start of the server too
+HANG_UP = {"mcp-2", "fastmcp", "openai-agents", "pydantic-ai", "ts-2"}
 TAKE_BACK = frozenset(
     {
         *((client, "http") for client in ("mcp-2-legacy", "ts-1", "ts-2-legacy")),
@@ -78,6 +79,11 @@ class Conversation:
     @property
     def takes_back(self) -> bool:
         return (self.client, self.over) in TAKE_BACK
+
+    @property
+    def hangs_up(self) -> bool:
+        """Whether it cancels by leaving, as clients of 2026-07-28 do, so that nothing runs."""
+        return self.over == "http" and self.client in HANG_UP
 
     @property
     def ends_sessions(self) -> bool:
@@ -164,7 +170,9 @@ class Conversation:
                 calls.append(model.is_told())
             else:
                 self.world.decide(case.text, "approve")
-                if not self.ends_sessions:  # it runs for nobody: policy's `orphans` is `execute`
+                if self.hangs_up:
+                    self.world.gate.becomes(reference, "approved")
+                elif not self.ends_sessions:  # it runs for nobody: `orphans` is `execute`
                     self.world.gate.becomes(reference, "answered")
                 calls.append(model.calls("post", text=case.text))
         return self.counted(case, calls)
