@@ -12,7 +12,7 @@ import pytest
 from interlock.core.actions import Agent, McpTool, ToolCall
 from interlock.core.errors import UpstreamError, UpstreamLost, UpstreamUnreachable
 from interlock.core.messages import write_message
-from interlock.upstream import mcp_stream
+from interlock.upstream import mcp_outstanding
 from interlock.upstream.credentials import BearerCredential, Secret
 from interlock.upstream.http import HttpSettings
 from interlock.upstream.mcp_sse import McpSseUpstream
@@ -246,7 +246,7 @@ async def test_a_call_that_was_cancelled_is_not_sent(to: Start, server: Scripted
 async def test_a_call_that_is_cancelled_while_it_runs_has_a_moment_to_answer(
     to: Start, server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mcp_stream, "CANCELLED_SECONDS", 0.01)
+    monkeypatch.setattr(mcp_outstanding, "CANCELLED_SECONDS", 0.01)
     arrived = asyncio.Event()
 
     async def play(stream: Any, message: Any) -> None:
@@ -301,7 +301,7 @@ async def test_two_requests_with_one_id_are_never_under_way_together(
 async def test_a_call_whose_id_stays_in_use_is_not_sent(
     to: Start, server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mcp_stream, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(mcp_outstanding, "BUSY_SECONDS", 0.01)
 
     async def play(stream: Any, message: Any) -> None:
         """Say nothing."""

@@ -21,7 +21,8 @@ from ..core.sse import LARGEST_EVENT, Event, Reader
 from ..tasks import Tasks, stopped
 from .credentials import Headers
 from .http import HttpExchange, HttpSettings, HttpUpstream
-from .mcp_stream import Deliver, SseStream, WholeAnswer
+from .mcp_outstanding import WholeAnswer
+from .mcp_stream import Deliver, SseStream
 
 OPEN_SECONDS = 15.0  #: in which a server has to say where it wants its messages
 CLOSE_SECONDS = 2.0  #: in which those who wait for answers are told that none will come
