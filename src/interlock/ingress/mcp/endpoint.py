@@ -44,7 +44,7 @@ from . import headers as of
 from . import results, sampling
 from .amending import AMENDED
 from .connections import Session, Sessions
-from .exchanging import Amending, Exchanges
+from .exchanging import Exchanges
 from .legacy import LegacyStreams
 from .opened import OwnAnswers, Streams
 from .reading import is_judged
@@ -52,12 +52,14 @@ from .replying import Reply, whole
 from .session import (
     CAPABILITIES_KEY,
     NO_CAPABILITIES,
+    Amending,
+    Answering,
     Caller,
-    Channel,
     Document,
     Holding,
     Live,
     Server,
+    TaskServing,
 )
 from .tasks_documents import status_of
 
@@ -69,24 +71,11 @@ _OWN_CODES = 31000  # and the HTTP status: outside of what JSON-RPC and MCP rese
 _READABLE = frozenset({"application/json", "application/*", of.EVENTS, "text/*", "*/*"})
 
 
-class Answering(Protocol):
-    """What answers the messages that are judged: `calls.Calls`."""
-
-    async def answer(self, message: Message, caller: Caller, channel: Channel) -> Document | Live:
-        """Return the response, or the server's own answer on its way."""
+class Learning(Answering, Protocol):
+    """It also reads a server's list before headers are compared with it."""
 
     async def learn(self, message: Message, caller: Caller) -> None:
         """Have the server listed, so that what it says of its tools is known."""
-
-    async def cancelled(self, message: Message, caller: Caller) -> bool:
-        """Take a held request back that a notification names; say whether that is all to do."""
-
-
-class Tasking(Protocol):
-    """Who serves tasks: `tasks.ServedTasks`."""
-
-    async def answer(self, message: Message, caller: Caller) -> Document | None:
-        """Answer what a client asks of its tasks; None: it is for the server."""
 
 
 @runtime_checkable
@@ -128,13 +117,13 @@ class McpEndpoint:
         self,
         *,
         servers: Mapping[str, Server],
-        calls: Answering,
+        calls: Learning,
         definitions: Definitions,
         listing: Amending,
         holding: Callable[[str], Holding],
         read_on: Callable[[Relay], None],
         refused: Callable[[str], None],
-        tasks: Tasking | None = None,
+        tasks: TaskServing | None = None,
         sessions: Sessions | None = None,
         legacy: LegacyStreams | None = None,
         streams: Streams | None = None,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
@@ -34,14 +34,13 @@ from .passing import (
 )
 from .reading import sent
 from .replying import Coming, Reply, media, value
-from .session import NO_CAPABILITIES, Caller, Document, Live
-
-
-class Amending(Protocol):
-    """Who reads and amends what a server says of itself and of its tools: `listing`."""
-
-    async def amend(self, message: Message, answer: Document, caller: Caller) -> Document: ...
-
+from .session import (
+    NO_CAPABILITIES,
+    Amending,
+    Caller,
+    Document,
+    Live,
+)
 
 log = logging.getLogger("interlock.agents")
 

@@ -27,8 +27,17 @@ from . import headers as of
 from . import sampling
 from .exchanging import carrier
 from .legacy_client import LegacyClient
-from .session import Caller, Channel, Document, Holding, Live, Server
-from .stdio import Amending, Answering, Conversation, Judging, Pipe
+from .session import (
+    Amending,
+    Answering,
+    Caller,
+    Channel,
+    Document,
+    Holding,
+    Live,
+    Server,
+)
+from .stdio import Conversation, Judging, Pipe
 
 log = logging.getLogger("interlock.mcp")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...core.actions import Action, Agent
-from ...core.messages import MODERN
+from ...core.messages import MODERN, Message
 from ...ports import McpServer
 from ...relay import Relay
 
@@ -90,6 +90,19 @@ class Channel(Protocol):
         """Send a progress notification, or where there is none a comment, if it streams."""
 
 
+class Amending(Protocol):
+    """Reads and amends what a server says of itself and of its tools: `amending.Listings`."""
+
+    async def amend(self, message: Message, answer: Document, caller: Caller) -> Document: ...
+
+
+class TaskServing(Protocol):
+    """Who serves tasks: `tasks.ServedTasks`."""
+
+    async def answer(self, message: Message, caller: Caller) -> Document | None:
+        """Answer what a client asks of its tasks; None: it is for the server."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """The server's own answer on its way. `foreign_id`: its id is not that of the asker."""
@@ -97,3 +110,13 @@ class Live:
     relay: Relay
     action: Action
     foreign_id: bool = False
+
+
+class Answering(Protocol):
+    """What answers the messages that are judged: `calls.Calls`."""
+
+    async def answer(self, message: Message, caller: Caller, channel: Channel) -> Document | Live:
+        """Return the response, or the server's own answer on its way."""
+
+    async def cancelled(self, message: Message, caller: Caller) -> bool:
+        """Take a held request back that a notification names; say whether that is all to do."""

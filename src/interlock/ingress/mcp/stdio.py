@@ -29,12 +29,14 @@ from .session import (
     CAPABILITIES_KEY,
     NO_CAPABILITIES,
     VERSION_KEY,
+    Amending,
+    Answering,
     Caller,
-    Channel,
     Document,
     Holding,
     Live,
     Server,
+    TaskServing,
 )
 from .unanswered import Unanswered
 
@@ -51,13 +53,6 @@ Answered = Callable[[Document | None], Awaitable[None]]
 Write = Callable[[bytes], Awaitable[None]]
 
 
-class TaskServing(Protocol):
-    """Who serves tasks: `tasks.ServedTasks`."""
-
-    async def answer(self, message: Message, caller: Caller) -> Document | None:
-        """Answer what a client asks of its tasks; None: it is for the server."""
-
-
 class Pipe(Protocol):
     """The server's side: see upstream.mcp_stdio.PipedServer."""
 
@@ -72,23 +67,6 @@ class Pipe(Protocol):
     def settled(self, asked: Id) -> None: ...
 
     def heard(self) -> None: ...
-
-
-class Answering(Protocol):
-    """Who judges calls: see calls.Calls."""
-
-    async def answer(
-        self, message: Message, caller: Caller, channel: Channel
-    ) -> Document | Live: ...
-
-    async def cancelled(self, message: Message, caller: Caller) -> bool:
-        """Cancel the held request that a notification names; say whether it was one of ours."""
-
-
-class Amending(Protocol):
-    """Who reads and amends what a server says of itself and of its tools."""
-
-    async def amend(self, message: Message, answer: Document, caller: Caller) -> Document: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
