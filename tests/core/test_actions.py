@@ -34,6 +34,7 @@ def full() -> Action:
         key="k",
         digest="d",
         seal="s",
+        decoy_of="a0",
     )
 
 

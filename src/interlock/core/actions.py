@@ -134,6 +134,8 @@ class Review:
     call: ToolCall | None = None  #: the edited call, sealed; set when `verdict` is EDIT
     policy: str = ""  #: SHA-256 of the policy that judged what was cleared
     at: int = 0  #: ms, by the store's clock
+    looked_ms: int = 0  #: how long the person had the call in sight, as far as was seen
+    step_up: str = ""  #: id of the authenticator that signed this very decision, if one did
     mac: str = ""  #: see `digest.clearance`; computed with a key that is not in the store
 
 
@@ -177,6 +179,7 @@ class Action:
     key: str = ""  #: the Idempotency-Key's hash, where one was sent
     digest: str = ""  #: of `call`
     seal: str = ""  #: MAC of what policy and people said; see `digest.seal_record`
+    decoy_of: str = ""  #: a practice call: the rejected one that it is like; it is never sent
 
     @property
     def edited(self) -> bool:
@@ -204,7 +207,7 @@ def evolve(action: Action, **changes: Any) -> Action:
     new.nonce, new.fence = action.nonce, action.fence
     new.answer, new.cause = action.answer, action.cause
     new.fingerprint, new.key = action.fingerprint, action.key
-    new.digest, new.seal = action.digest, action.seal
+    new.digest, new.seal, new.decoy_of = action.digest, action.seal, action.decoy_of
     for name, value in changes.items():
         setattr(new, name, value)
     new.__class__ = Action

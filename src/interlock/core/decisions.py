@@ -70,11 +70,16 @@ class RuleHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """How the action is undone: another tool, within a time, or a reason why no undo is named."""
+    """How the action is undone: another tool, within a time, or a reason why no undo is named.
+
+    `arguments` of that tool, each by where its value comes from: `args.NAME` of the call, or
+    `answer.PATH` of what the tool answered (JSON members, dots between them).
+    """
 
     tool: str = ""
     within: str = ""
     reason: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,5 +130,9 @@ class Decision:
     escalate: tuple[Escalation, ...] = ()
     notify: tuple[str, ...] = ()  #: groups to tell; empty: everybody
     redacted: tuple[str, ...] = ()  #: arguments that are hidden from approvers until revealed
+    dwell_ms: int = 0  #: how long a person must have had it in sight before they approve
+    step_up: bool = False  #: an approval needs a signature of the person's authenticator
+    folded: bool = False  #: what the machine made of it is folded until the person has judged
+    batch: bool = False  #: may be approved together with others, each listed by id
     facts: Facts = NO_FACTS  #: what was known of the past
     effects: Effects = NO_EFFECTS  #: for the store; neither recorded nor sealed

@@ -10,12 +10,16 @@
     x CallTooLarge         413
     x KeyReused            422  the Idempotency-Key was used for another call
     x QueueFull            429  too many calls of this agent wait already
+    x Suspended            403  the agent, or every agent, is stopped by a person
   - ReviewRefused          a person asked for something that cannot be done
     x Forbidden            403  this person may not decide this
     x IllegalTransition    409  this state does not allow it (any more)
     x Lapsed               410  the deadline has passed
     x StaleVersion         412  somebody else moved the action first
     x InvalidEdit          422  the edit does not fit the tool, or a reason is missing
+    x TooSoon              422  the call was not in sight for as long as policy asks
+    x StepUpNeeded         401  the decision needs a signature of the person's authenticator
+    x TooMany              429  this person has approved as many calls as policy lets them
   - StoreUnavailable       503  fail closed: nothing was sent
     x StateUnavailable     503  what became of a known call cannot be read now
   - UpstreamError
@@ -115,6 +119,12 @@ class QueueFull(CallRefused):
     status, kind = 429, "queue-full"
 
 
+class Suspended(CallRefused):
+    """This agent is suspended. Nothing was sent."""
+
+    status, kind = 403, "agent-suspended"
+
+
 class ReviewRefused(InterlockError):
     """The decision cannot be taken."""
 
@@ -149,6 +159,24 @@ class InvalidEdit(ReviewRefused):
     """The edit cannot be accepted."""
 
     status, kind = 422, "invalid-edit"
+
+
+class TooSoon(ReviewRefused):
+    """Policy asks for a longer look before this is approved."""
+
+    status, kind = 422, "too-soon"
+
+
+class StepUpNeeded(ReviewRefused):
+    """Policy asks for your security key or passkey to approve this."""
+
+    status, kind = 401, "step-up-needed"
+
+
+class TooMany(ReviewRefused):
+    """You have approved as many calls in this hour as policy lets one person approve."""
+
+    status, kind = 429, "too-many"
 
 
 class StoreUnavailable(InterlockError):

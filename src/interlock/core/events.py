@@ -33,6 +33,14 @@ class Reviewed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalated(Event):
+    """A person asked those who may decide later to decide now: policy's next step, early."""
+
+    by: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyTightened(Event):
     """Between approval and send, policy became stricter than what was approved."""
 

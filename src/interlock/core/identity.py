@@ -12,6 +12,7 @@ class Kind(enum.Enum):
     AGENT = "agent"  #: propose calls, read and cancel its own
     APPROVER = "approver"  #: see held calls and decide them
     ADMIN = "admin"  #: keys, policy, unknown outcomes; may not approve
+    AUDITOR = "auditor"  #: read everything that people see; change nothing
     METRICS = "metrics"  #: scrape only
 
 

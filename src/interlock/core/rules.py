@@ -225,6 +225,9 @@ class LevelSpec:
     hold_ms: int = 3_600_000
     remind_ms: int = 0  #: remind after so long, again and again; 0: never
     escalate: tuple[Escalation, ...] = ()  #: rising
+    dwell_ms: int = 0  #: see `decisions.Decision`, as the next two
+    step_up: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +238,24 @@ class Levels:
     approve_dual: LevelSpec = LevelSpec(quorum=2, hold_ms=4 * 3_600_000)
     require_reason: frozenset[str] = frozenset({"reject", "approve_dual"})
     notify: tuple[str, ...] = ()  #: groups that are told of `notify` calls; empty: everybody
+    digest_ms: int = 0  #: `notify` calls are told of together, so often; 0: one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """How people's attention is spent.
+
+    `batch`: the highest stake at which several calls may be approved together; None: none.
+    `per_hour`: how many calls one person may approve in an hour; 0: any number. `rotate`: each
+    held call is assigned to one of those who may decide it. `decoys`: the share of holds beside
+    which a practice call is put. `reasons`: presets for rejecting, code to text.
+    """
+
+    batch: Stake | None = None
+    per_hour: int = 0
+    rotate: bool = False
+    decoys: float = 0.0
+    reasons: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +304,7 @@ class PolicySet:
     caps: Caps = Caps()
     repeat_denied: RepeatDenied | None = None
     redact: Redact = Redact()
+    attention: Attention = Attention()
     tracks_session: bool = field(init=False, repr=False, compare=False)
     #: whether anything reads what sessions did, so that calls have to leave it behind
 

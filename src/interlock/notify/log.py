@@ -44,6 +44,8 @@ def told(action: Action, decision: Decision, why: Notice, url: str) -> str:
         case Notice.ESCALATED:
             more = "; ".join(_later(later) for later in decision.escalate)
             return f"{what} still waits, and more people may decide ({stake}; {more}): {link}"
+        case Notice.SETTLED:
+            return f"{what} waits no more, it is {action.state.value} ({stake}): {link}"
 
 
 def _called(call: ToolCall, masks: Masks) -> str:
