@@ -127,6 +127,8 @@ CLEARED = (REVIEW, "a1", b"key")
         (0, replace(REVIEW, verdict=Verdict.REJECT)),
         (0, replace(REVIEW, digest="0" * 64)),
         (0, replace(REVIEW, policy="p2")),
+        (0, replace(REVIEW, looked_ms=1)),
+        (0, replace(REVIEW, step_up="key-1")),
         (1, "a2"),
         (2, b"other"),
     ],
@@ -295,6 +297,10 @@ SAID = {
     "egress": True,
     "indeterminate": True,
     "undo": Undo(reason="Ask for it back."),
+    "dwell_ms": 1,
+    "step_up": True,
+    "folded": True,
+    "batch": True,
     "shadow": ("r",),
     "would_be": Level.ALLOW,
     "facts": Facts(task="Pay eve."),
@@ -340,6 +346,20 @@ def test_every_field_of_a_decision_is_sealed_or_decides_nothing():
 def test_whoever_writes_to_the_store_changes_nothing_that_people_decide_on(name):
     """Fault caught: widening who may decide, or showing what was hidden, in the store."""
     assert sealed(replace(DECIDED, **{name: SAID[name]})) != sealed(DECIDED)
+
+
+def test_where_the_arguments_of_an_undo_come_from_is_sealed():
+    """Fault caught: an undo whose amount is taken from elsewhere, in the store."""
+    undo = Undo(tool="refund", arguments=(("amount", "args.amount"),))
+    other = replace(undo, arguments=(("amount", "answer.balance"),))
+
+    assert sealed(replace(DECIDED, undo=undo)) != sealed(replace(DECIDED, undo=other))
+
+
+def test_whoever_writes_to_the_store_makes_no_call_of_a_practice_call():
+    call = Action(id="a1", call=seal(CALL), digest=digest(CALL), decision=DECIDED)
+
+    assert seal_record(replace(call, decoy_of="a0"), b"") != seal_record(call, b"")
 
 
 def test_every_fact_of_the_past_is_sealed():

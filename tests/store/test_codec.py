@@ -148,7 +148,18 @@ DECISIONS = st.builds(
     trace=st.lists(WORDS, max_size=2).map(tuple),
     arguments=st.dictionaries(WORDS, st.integers() | WORDS | st.floats(allow_nan=False)),
     sources=st.dictionaries(WORDS, st.sampled_from(["path", "query", "form", "json"])),
-    undo=st.none() | st.builds(Undo, tool=WORDS, within=WORDS, reason=WORDS),
+    undo=st.none()
+    | st.builds(
+        Undo,
+        tool=WORDS,
+        within=WORDS,
+        reason=WORDS,
+        arguments=st.lists(st.tuples(WORDS, WORDS), max_size=2).map(tuple),
+    ),
+    dwell_ms=st.integers(0, 10**9),
+    step_up=st.booleans(),
+    folded=st.booleans(),
+    batch=st.booleans(),
     egress=st.booleans(),
     quorum=st.integers(1, 3),
     approvers=st.lists(WORDS, max_size=2).map(tuple),
@@ -177,6 +188,8 @@ REVIEWS = st.builds(
     message=WORDS,
     reason_code=WORDS,
     policy=WORDS,
+    looked_ms=st.integers(0),
+    step_up=WORDS,
     mac=WORDS,
 )
 
@@ -192,9 +205,9 @@ def fields_of(action: Action) -> dict[bytes, bytes]:
     }
 
 
-@given(CALLS, DECISIONS, st.lists(REVIEWS, max_size=3).map(tuple), WORDS)
+@given(CALLS, DECISIONS, st.lists(REVIEWS, max_size=3).map(tuple), WORDS, WORDS)
 def test_an_action_reads_back_as_it_was_written(
-    call: ToolCall, decision: Decision, reviews: tuple[Review, ...], cause: str
+    call: ToolCall, decision: Decision, reviews: tuple[Review, ...], cause: str, of: str
 ) -> None:
     action = replace(
         an_action(call),
@@ -203,6 +216,7 @@ def test_an_action_reads_back_as_it_was_written(
         votes=reviews,
         reviews=reviews,
         cause=cause,
+        decoy_of=of,
     )
 
     assert decode_action("a1", fields_of(action)) == action
@@ -284,6 +298,7 @@ def test_effects_are_for_the_store_and_no_part_of_the_record() -> None:
 
 
 NEW = "limits target grant grants remind_ms escalate notify redacted facts".split()
+NEW += "dwell_ms step_up folded batch".split()
 
 
 def test_a_record_from_before_there_were_budgets_reads_as_one_without() -> None:

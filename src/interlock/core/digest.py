@@ -110,11 +110,11 @@ def clearance(review: Review, action_id: str, key: bytes) -> str:
     """Return the MAC of a person's approval: HMAC-SHA256, hex.
 
     It binds the action, the digest that was cleared, the policy that judged it, the verdict, the
-    reviewer with their groups, and the time. The key is not in the store, so that writing to the
-    store forges nothing.
+    reviewer with their groups, the time, how long they looked and what they signed with. The key
+    is not in the store, so that writing to the store forges nothing.
     """
     parts = (
-        b"interlock-clearance-1",
+        b"interlock-clearance-2",
         action_id.encode(),
         review.digest.encode(),
         review.policy.encode(),
@@ -122,6 +122,8 @@ def clearance(review: Review, action_id: str, key: bytes) -> str:
         review.reviewer.id.encode(),
         "\0".join(sorted(review.reviewer.groups)).encode(),
         str(review.at).encode(),
+        str(review.looked_ms).encode(),
+        review.step_up.encode(),
     )
     return hmac.new(key, _framed(*parts), hashlib.sha256).hexdigest()
 
@@ -130,12 +132,13 @@ def seal_record(action: Action, key: bytes) -> str:
     """Return the MAC of what is decided on and shown: HMAC-SHA256, hex.
 
     It binds the call with its owner and context, as asked and as edited, and policy's decision:
-    quorum, approvers, arguments, description, what is hidden, who may decide later, what a grant
-    would stand for, and what was known of the past: the user's own request, what the session read.
-    Who can only write to the store changes none of it.
+    quorum, approvers, arguments, description, what is hidden, who may decide later, how long and
+    with what a person must look, what a grant would stand for, whose practice call it is, and what
+    was known of the past: the user's own request, what the session read. Who can only write to the
+    store changes none of it.
     """
     decision = action.decision
-    said: list[object] = [action.id, _claims(action.call), action.digest]
+    said: list[object] = [action.id, _claims(action.call), action.digest, action.decoy_of]
     said.append(_claims(action.original) if action.original else None)
     if decision is not None:
         said += [
@@ -153,14 +156,15 @@ def seal_record(action: Action, key: bytes) -> str:
             [None if decision.target is None else dict(decision.target)],
             [decision.grant, decision.grants],
             [decision.egress, decision.indeterminate, _undo(decision.undo)],
+            [decision.dwell_ms, decision.step_up, decision.folded, decision.batch],
             _past(decision.facts),
         ]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, b"interlock-record-2" + text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, b"interlock-record-3" + text.encode(), hashlib.sha256).hexdigest()
 
 
-def _undo(undo: Undo | None) -> list[str] | None:
-    return None if undo is None else [undo.tool, undo.within, undo.reason]
+def _undo(undo: Undo | None) -> list[object] | None:
+    return None if undo is None else [undo.tool, undo.within, undo.reason, undo.arguments]
 
 
 def _past(facts: Facts) -> list[object]:

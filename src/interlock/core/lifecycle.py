@@ -173,7 +173,8 @@ def stricter(held: Decision, now: Decision) -> Decision:
     """Return the decision with more oversight; neither quorum nor approvers ever shrink.
 
     Escalations belong to the approvers that they add to, so later policy widens them as little.
-    What either hides stays hidden, and the shorter of two reminders counts.
+    What either hides stays hidden, the shorter of two reminders counts, and so does the longer
+    look; what only one of them lets people do in a batch is not done in one.
     """
     chosen = now if now.level > held.level else held
     approving = held if held.approvers or now.level < Level.APPROVE else now
@@ -185,6 +186,10 @@ def stricter(held: Decision, now: Decision) -> Decision:
         escalate=approving.escalate,
         remind_ms=min(reminders, default=0),
         redacted=tuple(dict.fromkeys((*held.redacted, *now.redacted))),
+        dwell_ms=max(held.dwell_ms, now.dwell_ms),
+        step_up=held.step_up or now.step_up,
+        folded=held.folded or now.folded,
+        batch=held.batch and now.batch,
     )
 
 
@@ -245,6 +250,10 @@ def _edited_under(held: Decision, now: Decision) -> Decision:
         editable=kept.editable,
         orphans=kept.orphans,
         redacted=kept.redacted,
+        dwell_ms=kept.dwell_ms,
+        step_up=kept.step_up,
+        folded=kept.folded,
+        batch=kept.batch,
         trace=(*now.trace, before),
     )
 

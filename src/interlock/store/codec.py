@@ -167,11 +167,13 @@ def encode_record(action: Action) -> bytes:
         "votes": [_review(review) for review in action.votes],
         "reviews": [_review(review) for review in action.reviews],
     }
+    if action.decoy_of:
+        record["decoy_of"] = action.decoy_of
     return to_json(record)
 
 
 def _review(review: Review) -> dict[str, Any]:
-    return {
+    said: dict[str, Any] = {
         "reviewer": review.reviewer.id,
         "groups": sorted(review.reviewer.groups),
         "verdict": review.verdict.value,
@@ -183,6 +185,8 @@ def _review(review: Review) -> dict[str, Any]:
         "at": review.at,
         "mac": review.mac,
     }
+    seldom = {"looked_ms": review.looked_ms, "step_up": review.step_up}
+    return said | {name: value for name, value in seldom.items() if value}
 
 
 def _review_from(packed: Mapping[str, Any]) -> Review:
@@ -195,6 +199,8 @@ def _review_from(packed: Mapping[str, Any]) -> Review:
         reason_code=packed["reason_code"],
         policy=packed["policy"],
         at=packed["at"],
+        looked_ms=packed.get("looked_ms", 0),
+        step_up=packed.get("step_up", ""),
         mac=packed["mac"],
     )
 
@@ -237,6 +243,7 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         key=record["key"],
         seal=record["seal"],
         digest=word(b"digest"),
+        decoy_of=record.get("decoy_of", ""),
     )
 
 

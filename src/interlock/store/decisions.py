@@ -21,7 +21,7 @@ from ..core.facts import NO_FACTS, Facts, Grant, Session
 
 SMALL = 4096  #: bytes; what nobody has to look at is kept up to this size
 _ALWAYS = ("notify", "redacted")
-_SELDOM = ("limits", "grant", "grants", "remind_ms")
+_SELDOM = ("limits", "grant", "grants", "remind_ms", "dwell_ms", "step_up", "folded", "batch")
 """Fields of a decision that are recorded where they say something."""
 
 
@@ -110,6 +110,12 @@ def _unremarkable(decision: Decision) -> bool:
     return decision.level <= Level.NOTIFY and decision.would_be is None and not any(said)
 
 
+def _undo(packed: Mapping[str, Any]) -> Undo:
+    rest = dict(packed)
+    named = tuple((name, source) for name, source in rest.pop("arguments", ()))
+    return Undo(arguments=named, **rest)
+
+
 def read_decision(packed: Mapping[str, Any]) -> Decision:
     """Read a decision.
 
@@ -144,7 +150,7 @@ def read_decision(packed: Mapping[str, Any]) -> Decision:
         rules=tuple(RuleHit(**rule) for rule in rules),
         arguments=json.loads(arguments),
         require_reason=needed,
-        undo=None if undo is None else Undo(**undo),
+        undo=None if undo is None else _undo(undo),
         editable=None if editable is None else tuple(editable),
         would_be=None if would_be is None else Level(would_be),
         target=json.loads(target),
