@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from interlock.approvals.views import consequence, history
+from interlock.approvals.views import history
 from interlock.core.decisions import Decision, Level, PolicyRef, Reversibility, Undo
 from interlock.core.masking import NO_MASKS
+from interlock.core.wording import consequence
 
 
 def decided(reversibility: Reversibility, undo: Undo | None) -> Decision:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ..core import wording
 from ..core.actions import Action, Review, State, ToolCall, Verdict
 from ..core.decisions import Decision, Level
 from ..core.errors import (
@@ -177,7 +178,7 @@ def _previewed(
 ) -> web.Response:
     call, decision = edit.call, edit.decision
     why = _unacceptable(action, call.digest, decision.level)
-    names = views.hidden(action, deps.gate.policy.redact.approver)
+    names = wording.hidden(action, deps.gate.policy.redact.approver)
     hidden, task = _unknown(held, names, edit.arguments), judged.task_of(call, decision)
     before = (action.call, held, hidden)
     return answer(
@@ -261,7 +262,7 @@ def _outcome(action: Action) -> models.Outcome:
         digest=action.digest,
         votes=len(action.votes),
         quorum=action.decision.quorum if action.decision else 1,
-        said=views.outcome(action),
+        said=wording.outcome(action),
     )
 
 

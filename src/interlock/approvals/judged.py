@@ -14,8 +14,8 @@ from ..core.patterns import HttpMatch
 from ..core.provenance import stated
 from ..core.redaction import visible_line, visible_text
 from ..core.rules import Indeterminate, Tool
+from ..core.wording import consequence
 from . import models
-from .views import consequence
 
 TARGETS = 20  #: arguments of a target that are shown, and values that the request is asked for
 TARGET_TEXT = 2000  #: characters of each that are shown

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..core.actions import Action, State
 from ..core.identity import Principal
 from ..core.lifecycle import approvers_at
+from ..core.wording import outcome
 from . import models
-from .views import outcome
 
 
 def rights(action: Action, who: Principal, now: int, hidden: bool = False) -> models.Rights:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ..core import wording
 from ..core.actions import Action
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.masking import NO_MASKS, Masks
@@ -33,7 +34,7 @@ async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> li
 
 def masked_for(deps: ApiDeps, action: Action) -> Masks:
     """Return what policy hides of *action*: policy as it was, and as it is."""
-    return views.masks(action, deps.gate.policy.redact.approver)
+    return wording.masks(action, deps.gate.policy.redact.approver)
 
 
 async def item(request: web.Request, *, limit: int = 0) -> models.Item:
@@ -56,7 +57,7 @@ async def revealed(request: web.Request, action: Action) -> models.Item:
     why = barred(action, who, await deps.store.now())
     if why:
         raise Forbidden(f"{why} What policy hides is shown to nobody else.")
-    hidden = views.hidden(action, deps.gate.policy.redact.approver)
+    hidden = wording.hidden(action, deps.gate.policy.redact.approver)
     if hidden:
         said = (action.id, who.id, ",".join(hidden), action.digest[:12])
         audit.warning("call %s revealed by=%s arguments=%s digest=%s", *map(visible_line, said))
@@ -91,7 +92,7 @@ def _made(
     deps: ApiDeps, visitor: Visitor, action: Action, masks: Masks, read: _Read
 ) -> models.Item:
     call, decision, whole = action.call, action.decision, read.whole
-    hides = views.hidden(action, deps.gate.policy.redact.approver)
+    hides = wording.hidden(action, deps.gate.policy.redact.approver)
     may, session = rights(action, visitor.principal, read.now, bool(hides)), visitor.session
     task = judged.task_of(call, decision)
     seen = () if masks else hides

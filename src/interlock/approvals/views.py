@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.actions import Action, Review, State, ToolCall
 from ..core.actions import Body as Kind
-from ..core.decisions import Decision, Reversibility
+from ..core.decisions import Decision
 from ..core.lookalikes import warnings
-from ..core.masking import HIDDEN, NO_MASKS, Masks, masked
+from ..core.masking import HIDDEN, Masks, masked
 from ..core.messages import read_message, with_arguments
 from ..core.redaction import (
     SECRET_HEADERS,
@@ -23,23 +22,10 @@ from ..core.redaction import (
     visible_line,
     visible_text,
 )
+from ..core.wording import consequence, gist, outcome
 from . import models
 
 _OPEN = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
-_GIST, _GIST_TEXT = 5, 60  #: arguments on a card, characters of each
-_GIST_READ = 2000  #: characters of each that are looked through
-_ENDED = {
-    State.APPROVED: "approved, being sent",
-    State.FORWARDING: "approved, being sent",
-    State.ANSWERED: "sent, the tool answered",
-    State.UNKNOWN: "sent, outcome unknown",
-    State.RESOLVED: "settled by hand",
-    State.REJECTED: "rejected",
-    State.RESPONDED: "answered in the tool's place",
-    State.EXPIRED: "expired, never sent",
-    State.CANCELLED: "cancelled, never sent",
-    State.DENIED: "denied by policy",
-}
 
 _VERDICTS = {
     "approve": "approved",
@@ -60,48 +46,6 @@ _EVENTS = {
     "LeaseLost": "whoever was sending it stopped",
     "Resolved": "found out what happened",
 }
-
-
-def consequence(decision: Decision) -> str:
-    """Return in one line whether the action can be undone, from policy alone."""
-    undo = decision.undo
-    how = ""
-    if undo and undo.tool:
-        how = f" with {undo.tool}" + (f" within {undo.within}" if undo.within else "")
-    said: dict[Reversibility, str] = {
-        Reversibility.READ_ONLY: "Reads only.",
-        Reversibility.REVERSIBLE: f"Can be undone{how}.",
-        Reversibility.COMPENSABLE: f"Can be made good{how}, at a cost.",
-        Reversibility.IRREVERSIBLE: "Cannot be undone.",
-    }
-    short = said[decision.reversibility]
-    if not undo or undo.tool or not undo.reason or not short.startswith("Can "):
-        return short
-    # the author's words stay a sentence of their own
-    why = undo.reason.rstrip(".")
-    return f"{short} {why}." if why[:1].isupper() else f"{short[:-1]}: {why}."
-
-
-def hidden(action: Action, redact: Iterable[str]) -> tuple[str, ...]:
-    """Return the arguments that policy hides: as it was when the call came, and as it is now.
-
-    *redact*: the paths of `redact.approver` of the policy in force; of a path into an argument,
-    the whole argument is hidden.
-    """
-    decision = action.decision
-    if decision is None:
-        return ()
-    now = (path.split(".")[1] for path in redact if path.startswith("args."))
-    found = dict.fromkeys((*decision.redacted, *(each for each in now if each)))
-    return tuple(name for name in found if name in decision.arguments)
-
-
-def masks(action: Action, redact: Iterable[str]) -> Masks:
-    """Return what is `hidden` of *action* until somebody reveals it."""
-    decision = action.decision
-    if decision is None:
-        return NO_MASKS
-    return Masks(decision.arguments, decision.sources, hidden(action, redact))
 
 
 def url(call: ToolCall, upstreams: Mapping[str, str], masks: Masks) -> str:
@@ -152,49 +96,6 @@ def card(
         edited=action.edited,
         outcome=outcome(action),
     )
-
-
-def gist(decision: Decision | None, masks: Masks) -> str:
-    """Return the first arguments in one line, cut short: enough to tell cards apart."""
-    if decision is None:
-        return ""
-    parts = []
-    for name, value in islice(decision.arguments.items(), _GIST):
-        text = _beginning(value)
-        if name in masks:
-            text = masked(value)
-        elif masks:  # what is hidden may go on behind the cut
-            text = masks.text(text) if len(text) < _GIST_READ else HIDDEN
-        more = "…" if len(text) > _GIST_TEXT else ""
-        parts.append(f"{visible_line(name[:_GIST_TEXT])}: {visible_line(text[:_GIST_TEXT])}{more}")
-    return ", ".join(parts)
-
-
-def _beginning(value: Any) -> str:
-    """Return the start of a value as text, without writing out the rest."""
-    if isinstance(value, str):
-        return value[:_GIST_READ]
-    written = islice(json.JSONEncoder(ensure_ascii=False).iterencode(value), _GIST_READ)
-    return "".join(piece[:_GIST_READ] for piece in written)[:_GIST_READ]
-
-
-def outcome(action: Action) -> str:
-    """Return who decided and what became of it: `bob: rejected`; empty while it is held."""
-    if action.state is State.HELD:
-        return ""
-    ended: str = _ENDED.get(action.state, action.state.value)
-    if action.state is State.APPROVED and _needs_its_caller(action):
-        ended = "approved, sent as soon as its caller is back"
-    if not action.reviews:
-        return ended
-    people = list(dict.fromkeys(visible_line(review.reviewer.id) for review in action.reviews))
-    edited = "edited, " if action.edited else ""
-    return f"{' and '.join(people)}: {edited}{ended}"
-
-
-def _needs_its_caller(action: Action) -> bool:
-    decision = action.decision
-    return decision is not None and decision.orphans == "refuse" and not action.fence
 
 
 def call_view(
