@@ -1,4 +1,4 @@
-"""The `/review` page: queue, item, sign-in. It decides nothing itself; its script uses the API."""
+"""The `/review` page: queue and item. It decides nothing itself; its script uses the API."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ..core.errors import InterlockError, NotFound
+from ..core.errors import NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from . import api, definitions_page, granting, policy, rendering, showing
+from . import api, definitions_page, granting, policy, rendering, showing, sign_in
 from .access import (
     REFUSE_PAGE,
     VISITOR,
     Route,
     Visitor,
     add_routes,
-    identify,
 )
 from .deps import DEPS, ApiDeps, apart
 from .form import fields
 from .identity import SIGNING_OUT, deciding
 from .models import Card, Item
-from .problems import CrossSite, NotSignedIn
+from .problems import CrossSite
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
@@ -78,7 +77,8 @@ BLANK = Card(
 
 def add_page(app: web.Application, deps: ApiDeps) -> None:
     """Add the page to *app*, beside `api.add_api`."""
-    app[REFUSE_PAGE] = refuse
+    app[REFUSE_PAGE] = sign_in.refused
+    app[sign_in.COMMON] = _common
     add_routes(app, deps, ROUTES)
 
 
@@ -169,65 +169,6 @@ async def rules(request: web.Request) -> web.Response:
     return _html("policy.html", policy=await policy.view(request.app[DEPS]), **_common(request))
 
 
-def refuse(request: web.Request, error: InterlockError) -> web.Response:
-    """Answer an error to a person.
-
-    A link that was followed from elsewhere comes without the (SameSite=Strict) cookie: such a
-    visitor is sent here once more, from here.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if isinstance(error, NotSignedIn) and site in ("cross-site", "same-site"):
-        return _html("again.html", path=request.path)
-    return _html("refused.html", status=error.status, error=error, **_common(request))
-
-
-async def sign_in(request: web.Request) -> web.Response:
-    """Show who a link signs in. Looking does not use it up."""
-    token = request.query.get("t", "")
-    person = request.app[DEPS].links.peek(token)
-    if person is None:
-        raise NotSignedIn(
-            "This sign-in link is unknown, used or too old. Links work once, for 15 minutes.",
-            help="Start `interlock serve` again, or ask whoever runs it, for a new link.",
-        )
-    return _html("sign_in.html", person=person, token=token, **_common(request))
-
-
-async def signed_in(request: web.Request) -> web.Response:
-    """Use a link up and start a session."""
-    deps, form = request.app[DEPS], await request.post()
-    person = deps.links.redeem(str(form.get("t", "")))
-    if person is None:
-        raise NotSignedIn(
-            "This sign-in link is unknown, used or too old. Links work once, for 15 minutes.",
-            help="Start `interlock serve` again, or ask whoever runs it, for a new link.",
-        )
-    response = web.Response(status=303, headers={"Location": "/review"})
-    response.set_cookie(
-        deps.cookie,
-        deps.sessions.open(person),
-        path="/",
-        httponly=True,
-        secure=deps.secure,
-        samesite="Strict",
-    )
-    return response
-
-
-async def signed_out(request: web.Request) -> web.Response:
-    """End the session."""
-    deps, form = request.app[DEPS], await request.post()
-    visitor = await identify(request)
-    if visitor is None or visitor.session is None:
-        raise NotSignedIn
-    if not visitor.session.permits(str(form.get("csrf", "")), SIGNING_OUT):
-        raise CrossSite
-    deps.sessions.close(request.cookies.get(deps.cookie, ""))
-    response = web.Response(status=303, headers={"Location": "/review"})
-    response.del_cookie(deps.cookie, path="/", httponly=True, secure=deps.secure, samesite="Strict")
-    return response
-
-
 async def static(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in rendering.STATIC:
@@ -251,8 +192,6 @@ ROUTES = (
     Route(method="GET", path="/grants", handler=grants, kinds=PEOPLE, page=True),
     Route(method="GET", path="/tools", handler=tools, kinds=PEOPLE, page=True),
     Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
-    Route(method="GET", path="/sign-in", handler=sign_in, kinds=None, page=True),
-    Route(method="POST", path="/sign-in", handler=signed_in, kinds=None, page=True),
-    Route(method="POST", path="/sign-out", handler=signed_out, kinds=None, page=True),
+    *sign_in.ROUTES,
     Route(method="GET", path="/static/{name}", handler=static, kinds=None),
 )
