@@ -18,6 +18,8 @@ OTHERS = {
     "digest": "f" * 64,
     "policy": "f" * 64,
     "at": 7,
+    "looked_ms": 7,
+    "step_up": "key-1",
 }
 UNBOUND = {"version", "message", "reason_code", "call", "mac"}
 """The edited call is bound by its digest; words and the version seen clear nothing."""
