@@ -5,14 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.core.decisions import Escalation, Level
-from interlock.notify.log import Notifier, told
+from interlock.core.actions import Action
+from interlock.core.decisions import Decision, Escalation, Level
+from interlock.notify.log import Notifier, line
 from interlock.ports import Notice
 from interlock.store.redis import RedisStore
 from tests.support.builders import a_call, a_decision, an_action
 from tests.support.fakes import World
 
 URL = "http://127.0.0.1:8081"
+
+
+def said_of(action: Action, decision: Decision, why: Notice) -> str:
+    return line(replace(action, decision=decision), decision, why, URL)
 
 
 async def test_people_are_told_what_waits_and_where_to_decide_it(
@@ -44,7 +49,7 @@ def test_each_line_says_why_and_to_whom(why: Notice, said: str) -> None:
         notify=("desk",) if why is Notice.SENT else ("ops", "leads"),
         escalate=(Escalation(after_ms=900_000, to=("cfo",)),),
     )
-    assert said in told(an_action(), decision, why, URL)
+    assert said in said_of(an_action(), decision, why)
 
 
 @pytest.mark.parametrize("why", Notice)
@@ -54,16 +59,16 @@ def test_no_line_shows_an_argument(why: Notice) -> None:
     decision = a_decision(
         arguments=arguments, sources={"to": "query", "memo": "json"}, redacted=("to", "memo")
     )
-    assert "canary" not in told(an_action(call), decision, why, URL)
+    assert "canary" not in said_of(an_action(call), decision, why)
 
 
 def test_a_call_in_no_entry_is_named_by_its_path_as_far_as_that_may_be_shown() -> None:
     action = an_action(a_call(target="/to/DE4711471147/pay"))
     unknown = a_decision(tool="", arguments={}, sources={})
-    assert "POST /to/DE4711471147/pay waits" in told(action, unknown, Notice.HELD, URL)
+    assert "POST /to/DE4711471147/pay waits" in said_of(action, unknown, Notice.HELD)
     hidden = replace(
         unknown, arguments={"a": "DE4711471147"}, sources={"a": "path"}, redacted=("a",)
     )
-    assert "POST /to/…1147/pay waits" in told(action, hidden, Notice.HELD, URL)
+    assert "POST /to/…1147/pay waits" in said_of(action, hidden, Notice.HELD)
     elsewhere = replace(hidden, arguments={"a": "written otherwise"})
-    assert "POST (hidden) waits" in told(action, elsewhere, Notice.HELD, URL)
+    assert "POST (hidden) waits" in said_of(action, elsewhere, Notice.HELD)

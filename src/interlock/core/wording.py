@@ -9,11 +9,11 @@ from typing import Any
 
 from .actions import Action, State
 from .decisions import Decision, Reversibility
-from .masking import HIDDEN, NO_MASKS, Masks, masked
+from .masking import HIDDEN, NO_MASKS, Masks, masked, without_secrets
 from .redaction import visible_line
 
 _GIST, _GIST_TEXT = 5, 60  #: arguments on a card, characters of each
-_GIST_READ = 2000  #: characters of each that are looked through
+_READ = 2000  #: characters of each that are looked through
 _ENDED = {
     State.APPROVED: "approved, being sent",
     State.FORWARDING: "approved, being sent",
@@ -74,24 +74,43 @@ def gist(decision: Decision | None, masks: Masks) -> str:
     """Return the first arguments in one line, cut short: enough to tell cards apart."""
     if decision is None:
         return ""
-    parts = []
-    for name, value in islice(decision.arguments.items(), _GIST):
+    shown = in_short(decision, masks, most=_GIST, length=_GIST_TEXT)
+    return ", ".join(f"{name}: {text}" for name, text in shown)
+
+
+def in_short(
+    decision: Decision,
+    masks: Masks,
+    *,
+    most: int,
+    length: int,
+    detectors: Iterable[str] = (),
+) -> tuple[tuple[str, str], ...]:
+    """Return the first *most* arguments and their values in one line each, *length* characters.
+
+    Visible, without what *masks* hide and the secrets that *detectors* find; `…`: there is more.
+    """
+    shown = []
+    for name, value in islice(decision.arguments.items(), most):
         text = _beginning(value)
         if name in masks:
             text = masked(value)
         elif masks:  # what is hidden may go on behind the cut
-            text = masks.text(text) if len(text) < _GIST_READ else HIDDEN
-        more = "…" if len(text) > _GIST_TEXT else ""
-        parts.append(f"{visible_line(name[:_GIST_TEXT])}: {visible_line(text[:_GIST_TEXT])}{more}")
-    return ", ".join(parts)
+            text = masks.text(text) if len(text) < _READ else HIDDEN
+        shown.append((_cut(name, _GIST_TEXT), _cut(without_secrets(text, detectors), length)))
+    return tuple(shown)
+
+
+def _cut(text: str, length: int) -> str:
+    return visible_line(text[:length]) + ("…" if len(text) > length else "")
 
 
 def _beginning(value: Any) -> str:
     """Return the start of a value as text, without writing out the rest."""
     if isinstance(value, str):
-        return value[:_GIST_READ]
-    written = islice(json.JSONEncoder(ensure_ascii=False).iterencode(value), _GIST_READ)
-    return "".join(piece[:_GIST_READ] for piece in written)[:_GIST_READ]
+        return value[:_READ]
+    written = islice(json.JSONEncoder(ensure_ascii=False).iterencode(value), _READ)
+    return "".join(piece[:_READ] for piece in written)[:_READ]
 
 
 def outcome(action: Action) -> str:
