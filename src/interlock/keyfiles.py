@@ -31,6 +31,7 @@ class DerivedKeys:
     definitions: bytes = field(repr=False)  #: of what people accepted of MCP tools
     rounds: bytes = field(repr=False)  #: of the tokens that MCP clients come back with
     tasks: bytes = field(repr=False)  #: of the notes on tasks of MCP clients
+    channels: bytes = field(repr=False)  #: of the buttons in chats
 
 
 def derived_keys(config: Config) -> DerivedKeys:
@@ -50,6 +51,7 @@ def derived_keys(config: Config) -> DerivedKeys:
         definitions=hmac.new(secret, b"interlock definitions v1", hashlib.sha256).digest(),
         rounds=hmac.new(secret, b"interlock rounds v1", hashlib.sha256).digest(),
         tasks=hmac.new(secret, b"interlock tasks v1", hashlib.sha256).digest(),
+        channels=hmac.new(secret, b"interlock channels v1", hashlib.sha256).digest(),
     )
 
 
