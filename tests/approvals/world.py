@@ -25,6 +25,7 @@ from interlock.core.patterns import HttpMatch, Segment
 from interlock.core.patterns import Kind as Part
 from interlock.core.rules import Facet, Levels, LevelSpec, PolicySet, Rule, Tool
 from interlock.gate import Gate
+from interlock.health import Health, add_health
 from interlock.observe.metrics import Metrics
 from interlock.policies.load import read_policies
 from interlock.policies.schemas import compile_schema
@@ -394,6 +395,7 @@ async def a_world(
     )
     add_api(app, deps)
     add_page(app, deps)
+    add_health(app, Health(gate=gate, store=store, metrics=metrics))
     await server.start_server()
     try:
         yield World(

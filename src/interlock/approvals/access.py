@@ -73,6 +73,13 @@ class Route:
     kinds: frozenset[Kind] | None
     page: bool = False  #: answers HTML to a person rather than JSON to a client
 
+    @property
+    def admitted(self) -> frozenset[Kind] | None:
+        """Who may use it, auditors included: they read all that approvers read, and no more."""
+        if self.kinds is None or self.method != hdrs.METH_GET or Kind.APPROVER not in self.kinds:
+            return self.kinds
+        return self.kinds | {Kind.AUDITOR}
+
 
 REFUSE_PAGE: web.AppKey[Callable[[web.Request, InterlockError], web.Response]] = web.AppKey(
     "refuse_page",
@@ -93,8 +100,8 @@ def add_routes(app: web.Application, deps: ApiDeps, routes: tuple[Route, ...]) -
 def _checked(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            if route.kinds is not None:
-                request[VISITOR] = await admit(request, route.kinds)
+            if route.admitted is not None:
+                request[VISITOR] = await admit(request, route.admitted)
             return await route.handler(request)
         except InterlockError as error:
             if route.page:
@@ -194,13 +201,17 @@ async def admit(request: web.Request, kinds: frozenset[Kind]) -> Visitor:
     if visitor.principal.kind not in kinds:
         allowed = " or ".join(sorted(kind.value for kind in kinds))
         raise Forbidden(
-            f"This needs {allowed} rights; the key is for {visitor.principal.kind.value}."
+            f"This needs {allowed} rights; {_means(visitor)} for {visitor.principal.kind.value}."
         )
     if visitor.session is not None and request.method not in _SAFE:
         told = request.headers.get("Origin") or request.headers.get("Sec-Fetch-Site")
         if told is None:
             raise CrossSite("The browser did not say which page asks; nothing was decided.")
     return visitor
+
+
+def _means(visitor: Visitor) -> str:
+    return "the key is" if visitor.session is None else "this sign-in is"
 
 
 async def identify(request: web.Request) -> Visitor | None:

@@ -21,6 +21,7 @@ _USE = {
     Kind.AGENT: "The agent sends it as `Interlock-Key: {key}` (or as a bearer token).",
     Kind.APPROVER: "Use it with `interlock queue --key-file FILE`, or as a bearer token.",
     Kind.ADMIN: "Use it as a bearer token at {people}/v1/. It may not approve.",
+    Kind.AUDITOR: "Use it as a bearer token at {people}/v1/, to read. It changes nothing.",
     Kind.METRICS: "Scrape {people}/metrics with it as a bearer token.",
 }
 
@@ -29,7 +30,8 @@ _USE = {
 def keys() -> None:
     """Make, list and revoke API keys.
 
-    A key belongs to an agent, an approver, an admin or a scraper, and is only ever one of them.
+    A key belongs to an agent, an approver, an admin, an auditor or a scraper, and is only ever
+    one of them.
     It is shown once, when it is made; the store keeps a hash.
 
     \b
@@ -62,12 +64,14 @@ def create(
       agent      calls tools, follows and cancels its own calls
       approver   sees what waits, and decides
       admin      settles unknown outcomes; may not approve
+      auditor    sees all that approvers see; changes nothing
       metrics    reads /metrics
 
     \b
     Examples:
       interlock keys create agent billing-bot --owner olga
       interlock keys create approver ann --group payments --expires 90d
+      interlock keys create auditor iris
     """
     for name, value in (
         ("SUBJECT", subject),
