@@ -20,8 +20,8 @@ from .core.identity import KeyRecord, Kind
 from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
 from .ports import Durability
-from .settings import Config, Node, ServerSettings, UpstreamSettings
-from .settings_types import Address, Hidden
+from .settings import Config, ServerSettings, UpstreamSettings
+from .settings_types import Address, Hidden, Node
 
 OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
 _VOLATILE = frozenset({"tmpfs", "ramfs"})
@@ -331,6 +331,9 @@ def _secrets(node: object) -> Iterator[Hidden]:
         yield node
     elif isinstance(node, dict):
         for each in node.values():
+            yield from _secrets(each)
+    elif isinstance(node, tuple):
+        for each in node:
             yield from _secrets(each)
     elif isinstance(node, Node):
         for name in type(node).model_fields:

@@ -8,14 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from .settings_notify import Notify
 from .settings_types import (
     Address,
     Duration,
     EndpointUrl,
     FilePath,
     Listen,
+    Node,
     Secret,
     Size,
     StoreUrl,
@@ -45,10 +47,6 @@ Preset = Literal[
 ]
 Status = Annotated[int, Field(ge=200, le=599)]
 RefusalStatus = Annotated[int, Field(ge=400, le=599)]
-
-
-class Node(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Anonymous(Node):
@@ -425,16 +423,6 @@ class ServerSettings(Node):
         if self.url is None and (self.credentials is not None or self.transport == "sse"):
             raise ValueError("a server without `url` is started as a command: give `url`")
         return self
-
-
-class NotifyLog(Node):
-    """Write a line to the log for each call that waits. Has no settings."""
-
-
-class Notify(Node):
-    """How people hear of waiting calls."""
-
-    log: NotifyLog | None = Field(default=NotifyLog(), description="To the log.")
 
 
 class Log(Node):

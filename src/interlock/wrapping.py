@@ -24,8 +24,8 @@ from .ingress.mcp.session import Server
 from .ingress.mcp.stdio import Conversation, Judging
 from .lines import CHUNK, lines
 from .servers import server_of, started_as
-from .settings import Config, Node
-from .settings_types import Hidden
+from .settings import Config
+from .settings_types import Hidden, Node
 from .tasks import Tasks, stopped
 from .upstream.child import Child
 from .upstream.mcp_stdio import PipedServer

@@ -133,7 +133,7 @@ def _word(annotation: Any, field: FieldInfo | None = None) -> str:
         return " or ".join(f"`{each}`" for each in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
         inner = _word(typing.get_args(annotation)[0])
-        plural = inner if inner.startswith("`") else f"{inner}s"
+        plural = inner.replace(" or ", ", ") if inner.startswith("`") else f"{inner}s"
         return f"list of {plural}".replace("texts", "names")
     choices = [each for each in typing.get_args(annotation) if each is not type(None)]
     if choices:
@@ -165,6 +165,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, BaseModel):
         return "see below"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{_amount(value, field)}`"
 
 
