@@ -27,7 +27,16 @@ from .keyfiles import derived_keys, ensure_operator_keys
 from .observe.log import TransitionLog
 from .observe.logging import configure, hide_secrets
 from .observe.metrics import Metrics
-from .parts import TESTED, Parts, definitions_of, notifiers_of, open_store, sweep, watch_policy
+from .parts import (
+    TESTED,
+    Parts,
+    definitions_of,
+    desk_of,
+    notifiers_of,
+    open_store,
+    sweep,
+    watch_policy,
+)
 from .people import PeopleListener, listen
 from .ports import KeyRing
 from .running import Running
@@ -91,7 +100,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         servers = servers_over_http(config)
         for close in (*(each.close for each in upstreams.values()), servers.close):
             stack.push_async_callback(close)
-        definitions = definitions_of(config, store, keys)
+        definitions, desk = definitions_of(config, store, keys), desk_of(config, store, keys)
         await definitions.refresh()
         metrics.count_waiting_definitions(definitions.waiting)
         gate = Gate(
@@ -118,6 +127,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             ring=ring,
             metrics=metrics,
             definitions=definitions,
+            desk=desk,
         )
         people = PeopleListener(parts)
         served = await people.open(stack)

@@ -25,7 +25,16 @@ from .keyfiles import derived_keys
 from .observe.log import TransitionLog
 from .observe.logging import hide_secrets
 from .observe.metrics import Metrics
-from .parts import TESTED, Parts, definitions_of, notifiers_of, open_store, sweep, watch_policy
+from .parts import (
+    TESTED,
+    Parts,
+    definitions_of,
+    desk_of,
+    notifiers_of,
+    open_store,
+    sweep,
+    watch_policy,
+)
 from .people import PeopleListener
 from .ports import KeyRing
 from .sending import Timing
@@ -69,7 +78,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             store.client, pepper=keys.pepper, clock=clock, prefix=config.store.prefix
         )
         agent = await _agent(guarded, ring)
-        definitions = definitions_of(config, store, keys)
+        definitions, desk = definitions_of(config, store, keys), desk_of(config, store, keys)
         await definitions.refresh()
         loaded = await loading
         durability, records = await store.durability(), await ring.records()
@@ -97,6 +106,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             ring=ring,
             metrics=metrics,
             definitions=definitions,
+            desk=desk,
         )
         served = served_tasks(parts, keys)
         calls = Calls(gate, definitions, keys.rounds, clock, tasks=served)

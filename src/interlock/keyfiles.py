@@ -31,6 +31,9 @@ class DerivedKeys:
     definitions: bytes = field(repr=False)  #: of what people accepted of MCP tools
     rounds: bytes = field(repr=False)  #: of the tokens that MCP clients come back with
     tasks: bytes = field(repr=False)  #: of the notes on tasks of MCP clients
+    desk: bytes = field(repr=False)  #: of who stands in for whom
+    authenticators: bytes = field(repr=False)  #: of people's security keys and passkeys
+    sessions: bytes = field(repr=False)  #: of people's sessions and their CSRF tokens
     channels: bytes = field(repr=False)  #: of the buttons in chats
 
 
@@ -51,6 +54,9 @@ def derived_keys(config: Config) -> DerivedKeys:
         definitions=hmac.new(secret, b"interlock definitions v1", hashlib.sha256).digest(),
         rounds=hmac.new(secret, b"interlock rounds v1", hashlib.sha256).digest(),
         tasks=hmac.new(secret, b"interlock tasks v1", hashlib.sha256).digest(),
+        desk=hmac.new(secret, b"interlock desk v1", hashlib.sha256).digest(),
+        authenticators=hmac.new(secret, b"interlock authenticators v1", hashlib.sha256).digest(),
+        sessions=hmac.new(secret, b"interlock sessions v1", hashlib.sha256).digest(),
         channels=hmac.new(secret, b"interlock channels v1", hashlib.sha256).digest(),
     )
 

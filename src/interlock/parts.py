@@ -20,6 +20,7 @@ from .ports import Limits, Notifier
 from .reload import PolicyWatch
 from .settings import Config
 from .store.definitions import StoredDefinitions
+from .store.desk import RedisDesk
 from .store.embedded import EmbeddedStore
 from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
@@ -42,6 +43,7 @@ class Parts:
     ring: RedisKeyRing
     metrics: Metrics
     definitions: StoredDefinitions
+    desk: RedisDesk
 
 
 async def open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
@@ -86,6 +88,11 @@ def definitions_of(config: Config, store: RedisStore, keys: DerivedKeys) -> Stor
         compile_schema=lambda schema: compile_schema(schema, frozenset()),
         prefix=config.store.prefix,
     )
+
+
+def desk_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisDesk:
+    """Return what people share about reviewing."""
+    return RedisDesk(store.client, key=keys.desk, prefix=config.store.prefix)
 
 
 def notifiers_of(config: Config) -> tuple[Notifier, ...]:

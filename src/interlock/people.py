@@ -98,6 +98,7 @@ class PeopleListener:
             keys=parts.ring,
             sessions=sessions,
             links=links,
+            desk=parts.desk,
             url=config.people_url,
             upstreams=_addresses(config),
             definitions=parts.definitions,

@@ -168,6 +168,9 @@ class Store(Protocol):
     async def remind(self, limit: int) -> tuple[str, ...]:
         """Ids of held calls that people have to be told of again now; each is returned once."""
 
+    async def stopped(self, agent: str) -> Suspension | None:
+        """Return why nothing of *agent* is sent: its own suspension, or that of all agents."""
+
     async def now(self) -> int: ...
 
     async def durability(self) -> Durability: ...
@@ -340,12 +343,18 @@ class Desk(Protocol):
     async def stands_in(self, person: str) -> tuple[Absence, ...]:
         """Return the genuine absences in which *person* stands in now."""
 
+    async def away(self, person: str) -> Absence | None:
+        """Return the genuine absence of *person* that holds now."""
+
     async def suspend(self, suspension: Suspension) -> None:
         """Stop an agent. Once this returns, no send of it starts."""
 
     async def resume(self, agent: str) -> bool: ...
 
     async def suspended(self) -> tuple[Suspension, ...]: ...
+
+    async def waiting(self, agents: Sequence[str]) -> tuple[int, ...]:
+        """Return how many calls of each of *agents* are held."""
 
 
 class Clock(Protocol):
@@ -409,3 +418,103 @@ class TaskNotes(Protocol):
             CallTooLarge: it is longer than a note may be.
             QueueFull: this agent has too many notes, or makes the store keep too much.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticator:
+    """A security key or passkey that a person signs decisions with. Times in ms, store's clock."""
+
+    id: str  #: base64url, as browsers name it
+    person: str
+    public_key: bytes = field(repr=False)  #: a COSE key (RFC 9052)
+    label: str  #: what its person calls it
+    transports: tuple[str, ...] = ()  #: how a browser reaches it: usb, nfc, internal ...
+    synced: bool = False  #: it may be copied to other devices of its person
+    backed_up: bool = False  #: and is
+    sign_count: int = 0  #: that its latest signature gave; 0: it does not count
+    created: int
+    used: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """What a person was asked to sign: `subject` says all that the signature is good for."""
+
+    id: str
+    nonce: bytes = field(repr=False)
+    subject: tuple[str, ...]
+    expires: int  #: ms, by the store's clock
+
+
+class Added(enum.Enum):
+    """What became of a new authenticator."""
+
+    OK = "OK"
+    KNOWN = "KNOWN"  #: this person has it, or had it once
+    OTHERS = "OTHERS"  #: it was to be the first, and is not
+
+
+class Authenticators(Protocol):
+    """People's authenticators. Nobody without a key writes one, or a question, that counts.
+
+    Raises StoreUnavailable from every method when the store does not answer in time.
+    """
+
+    async def of(self, person: str) -> tuple[Authenticator, ...]:
+        """Return the genuine authenticators of *person*, oldest first."""
+
+    async def add(self, made: Authenticator, *, first: bool) -> Added:
+        """Keep a new one; *first*: only while its person has none. Raises TooMany."""
+
+    async def signed(self, before: Authenticator, after: Authenticator) -> bool:
+        """Note a use; False: it was used or removed meanwhile."""
+
+    async def remove(self, which: Authenticator, at: int) -> bool:
+        """Take it away for good; False: it was used or removed meanwhile."""
+
+    async def ask(self, subject: Sequence[str]) -> Challenge:
+        """Return a new question, good for one answer, for a few minutes."""
+
+    async def take(self, challenge_id: str) -> Challenge | None:
+        """Use a question up, in all processes; None: unknown, used, too old, or not ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Who signed in, as what, and for how long at most. Times in ms since the epoch.
+
+    `kinds`: what they may be here, by the groups that they had; one session is one of these.
+    """
+
+    person: str
+    kind: Kind
+    groups: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    by: str = ""  #: what signed them in, as configuration had it then
+    opened: int
+    used: int  #: when it was used last, to about a minute
+    ends: int
+
+
+class SignIns(Protocol):
+    """Who is signed in, in every process; nobody without a key writes one that counts.
+
+    Raises StoreUnavailable from every method when the store does not answer in time.
+    """
+
+    async def keep(self, name: str, who: SignedIn) -> None:
+        """Keep a session under the SHA-256 (hex) of what its browser shows."""
+
+    async def get(self, name: str) -> SignedIn | None:
+        """Return a genuine session that has not ended, and note that it is used."""
+
+    async def end(self, name: str) -> None: ...
+
+    async def end_all(self, person: str) -> int:
+        """End every session of *person*, everywhere; return how many there were."""
+
+    async def listed(self) -> tuple[SignedIn, ...]:
+        """Return every session that has not ended, those that end first first."""
+
+    async def once(self, name: str, keep_ms: int) -> bool:
+        """Say whether *name* (SHA-256, hex) is seen for the first time in *keep_ms*."""

@@ -31,6 +31,7 @@ from interlock.policies.load import read_policies
 from interlock.policies.schemas import compile_schema
 from interlock.ports import Upstream
 from interlock.store.definitions import StoredDefinitions
+from interlock.store.desk import RedisDesk
 from interlock.store.keyring import RedisKeyRing
 from interlock.store.redis import RedisStore
 
@@ -383,6 +384,7 @@ async def a_world(
         keys=keys,
         sessions=Sessions(clock),
         links=OneTimeLinks(clock),
+        desk=RedisDesk(store.client, key=b"k" * 32, prefix=prefix),
         url="http://127.0.0.1:8081",
         upstreams=UPSTREAMS,
         listen=store.listen,

@@ -17,7 +17,7 @@ from ..core.facts import Grant
 from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..granting import GrantAsked
-from ..ports import KeyRing, PolicyState, Store
+from ..ports import Desk, KeyRing, PolicyState, Store
 from .identity import OneTimeLinks, Sessions
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -52,6 +52,8 @@ class Gate(Protocol):
     async def take_back(self, grant_id: str, by: str) -> Grant: ...
 
     async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action: ...
+
+    async def escalate(self, action_id: str, by: str, message: str) -> Action: ...
 
 
 class Definitions(Protocol):
@@ -106,6 +108,7 @@ class ApiDeps:
     keys: KeyRing
     sessions: Sessions
     links: OneTimeLinks
+    desk: Desk
     url: str
     upstreams: Mapping[str, str] = field(default_factory=dict)
     hosts: frozenset[str] = frozenset()

@@ -25,6 +25,7 @@ class Look:
     first: int  #: when this person opened it first
     looked_ms: int
     others: tuple[Looking, ...] = ()
+    noted: int = 0  #: when it was noted last; 0: they have closed it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

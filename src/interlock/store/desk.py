@@ -1,0 +1,278 @@
+"""What people share about reviewing: ports.Desk on Redis or Valkey, one script a question.
+
+All of it is help for people (who looks, who is asked) or takes away (who is stopped), but for
+absences: they give one person another's groups, so each carries a MAC with a key that is not in
+the store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from ..core.desk import Absence, Assignment, Colleague, Look, Looking, Suspension
+from ..core.errors import MalformedCall, QueueFull
+from .codec import DAMAGED
+from .connection import patiently
+from .lua import Script
+
+LONGEST = 128  #: characters of a person's or an agent's name
+WORDS = 2000  #: characters of a reason or message that are kept
+PRESENT_MS = 25_000  #: how long after the last note somebody still has a call open
+COLLEAGUES = 500  #: people of whom `colleagues` tells, those who were here last
+GREETED = 60.0  #: seconds in which the same person is not noted again by this process
+_REMEMBERED = 10_000
+
+
+class RedisDesk:
+    """Implements `ports.Desk`. *key*: 32 bytes that are not in the store, for absences."""
+
+    def __init__(self, client: Redis, *, key: bytes, prefix: str = "interlock") -> None:
+        if len(key) < 16:
+            raise ValueError("the key of absences has at least 16 bytes")
+        self._client = client
+        self._prefix = "{" + prefix + "}"
+        self._key = key
+        self._script = Script("desk")
+        self._greeted: dict[str, tuple[float, str]] = {}
+
+    # looking -------------------------------------------------------------------------------
+
+    async def look(self, action_id: str, person: str, visible_ms: int) -> Look:
+        """Note a look. The first note, and the first after `leave`, only open the call."""
+        seen = max(0, min(visible_ms, 10**12))
+        now, flat = await self._ask("look", _name(action_id), _name(person), seen)
+        return _looks(flat).look(person, int(now)) or Look(first=int(now), looked_ms=0)
+
+    async def leave(self, action_id: str, person: str) -> None:
+        await self._ask("leave", _name(action_id), _name(person))
+
+    async def looked(self, action_id: str, person: str) -> Look | None:
+        now, rows = await self._ask("looks", _name(action_id))
+        return _looks(rows[0]).look(person, int(now))
+
+    async def looking(self, action_ids: Sequence[str]) -> tuple[tuple[Looking, ...], ...]:
+        if not action_ids:
+            return ()
+        now, rows = await self._ask("looks", *action_ids)
+        return tuple(_looks(flat).open(int(now)) for flat in rows)
+
+    # asking --------------------------------------------------------------------------------
+
+    async def assign(self, action_id: str, assignment: Assignment) -> None:
+        """Ask somebody; the store's clock says when, whatever `assignment.at` says."""
+        to = _name(assignment.to) if assignment.to else ""
+        said = (to, _name(assignment.by), assignment.message[:WORDS])
+        await self._ask("assign", _name(action_id), *said)
+
+    async def assigned(self, action_ids: Sequence[str]) -> tuple[Assignment | None, ...]:
+        if not action_ids:
+            return ()
+        return tuple(map(_assignment, await self._ask("assigned", *action_ids)))
+
+    async def settled(self, action_id: str) -> None:
+        await self._ask("settled", _name(action_id))
+
+    async def approved(self, person: str, action_id: str) -> None:
+        await self._ask("approved", _name(person), _name(action_id))
+
+    async def approvals(self, person: str) -> tuple[int, int]:
+        count, oldest, _ = await self._ask("approvals", _name(person))
+        return int(count), int(oldest)
+
+    async def waiting(self, agents: Sequence[str]) -> tuple[int, ...]:
+        """Return how many calls of each of *agents* are held."""
+        return tuple(map(int, await self._ask("waiting", *agents))) if agents else ()
+
+    # people --------------------------------------------------------------------------------
+
+    async def greet(self, person: str, groups: Sequence[str]) -> None:
+        """Note that *person* was here; what this process noted a moment ago is not repeated."""
+        said, known = _written(sorted(set(groups))), self._greeted.get(person)
+        if known is not None and known[1] == said and time.monotonic() - known[0] < GREETED:
+            return
+        await self._ask("greet", _name(person), said)
+        self._greeted.pop(person, None)
+        if len(self._greeted) >= _REMEMBERED:
+            del self._greeted[next(iter(self._greeted))]
+        self._greeted[person] = (time.monotonic(), said)
+
+    async def colleagues(self) -> tuple[Colleague, ...]:
+        """Return who was here in the last 30 days, whoever came last first; at most 500."""
+        now, rows, stored = await self._ask("colleagues", COLLEAGUES)
+        away = {each.person: each for each in self._absences(stored, int(now))}
+        return tuple(_colleague(row, away) for row in rows)
+
+    async def go_away(self, absence: Absence) -> None:
+        """Keep *absence*, sealed; it takes the place of an earlier one of the same person.
+
+        Raises:
+            QueueFull: too many people are away.
+        """
+        _name(absence.person)
+        sealed = dataclasses.replace(absence, mac=self._mac(absence))
+        (answer,) = await self._ask(
+            "go_away", absence.person, absence.until, _written(dataclasses.asdict(sealed))
+        )
+        if answer == b"FULL":
+            raise QueueFull("Too many people are away already; some have to come back first.")
+
+    async def come_back(self, person: str) -> None:
+        await self._ask("come_back", _name(person))
+
+    async def stands_in(self, person: str) -> tuple[Absence, ...]:
+        now, stored = await self._ask("away")
+        return tuple(each for each in self._absences(stored, int(now)) if each.to == person)
+
+    async def away(self, person: str) -> Absence | None:
+        """Return the genuine absence of *person* that holds now."""
+        now, stored = await self._ask("away")
+        found = (each for each in self._absences(stored, int(now)) if each.person == person)
+        return next(found, None)
+
+    def _absences(self, stored: Iterable[bytes], now: int) -> list[Absence]:
+        """Read those that are genuine and hold now; one of each person, whatever was written."""
+        read = (_absence(value) for value in stored)
+        known = [each for each in read if each is not None and each.since <= now < each.until]
+        found: dict[str, Absence] = {}
+        for each in known:
+            if hmac.compare_digest(each.mac.encode(), self._mac(each).encode()):
+                found.setdefault(each.person, each)
+        return list(found.values())
+
+    def _mac(self, absence: Absence) -> str:
+        said = _written(["interlock-absence-1", dataclasses.asdict(absence) | {"mac": ""}])
+        return hmac.new(self._key, said.encode(), hashlib.sha256).hexdigest()
+
+    # stopping ------------------------------------------------------------------------------
+
+    async def suspend(self, suspension: Suspension) -> None:
+        """Stop an agent; the store's clock says when. The store itself refuses its sends.
+
+        Raises:
+            QueueFull: too many agents are stopped one by one; stop all of them together.
+        """
+        who, said = _name(suspension.agent), suspension.reason[:WORDS]
+        (answer,) = await self._ask("suspend", who, _name(suspension.by), said)
+        if answer == b"FULL":
+            raise QueueFull("Too many agents are stopped one by one; stop all of them: `-`.")
+
+    async def resume(self, agent: str) -> bool:
+        (ended,) = await self._ask("resume", _name(agent))
+        return bool(int(ended))
+
+    async def suspended(self) -> tuple[Suspension, ...]:
+        """Return who is stopped, latest first; what cannot be read still stops."""
+        flat = await self._ask("stopped")
+        found = [_suspension(*pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
+        return tuple(sorted(found, key=lambda each: (-each.at, each.agent)))
+
+    async def _ask(self, what: str, *given: str | int) -> Any:
+        return await patiently(lambda: self._script(self._client, self._prefix, what, *given))
+
+
+class _Looks:
+    """Who looked at one call: person -> first, last, looked, since (ms)."""
+
+    def __init__(self, rows: dict[str, tuple[int, int, int, int]]) -> None:
+        self._rows = rows
+
+    def open(self, now: int) -> tuple[Looking, ...]:
+        """Return who has it open at *now*, whoever came first first."""
+        rows = self._rows.items()
+        found = [
+            Looking(person=person, since=since)
+            for person, (_, last, _, since) in rows
+            if since and now - last <= PRESENT_MS
+        ]
+        return tuple(sorted(found, key=lambda each: (each.since, each.person)))
+
+    def look(self, person: str, now: int) -> Look | None:
+        row = self._rows.get(person)
+        if row is None:
+            return None
+        first, last, looked, since = row
+        others = tuple(each for each in self.open(now) if each.person != person)
+        noted = last if since else 0
+        return Look(first=first, looked_ms=looked, others=others, noted=noted)
+
+
+def _looks(flat: Sequence[bytes]) -> _Looks:
+    rows = {}
+    for who, value in zip(flat[::2], flat[1::2], strict=True):
+        try:
+            first, last, looked, since = map(int, value.split(b" "))
+            rows[who.decode()] = (first, last, looked, since)
+        except ValueError:
+            continue  # none of ours: nobody looked
+    return _Looks(rows)
+
+
+def _name(text: str) -> str:
+    """Return *text* as a name. Raises MalformedCall."""
+    if not 0 < len(text) <= LONGEST:
+        raise MalformedCall(f"A name has 1 to {LONGEST} characters.")
+    return text
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _assignment(row: Sequence[bytes | None]) -> Assignment | None:
+    try:
+        to, by, at, message = (cast(bytes, part).decode() for part in row)
+        return Assignment(to=to, by=by, at=int(at), message=message)
+    except (AttributeError, ValueError):
+        return None  # nobody is asked, or it is none of ours
+
+
+def _colleague(row: Sequence[Any], away: dict[str, Absence]) -> Colleague:
+    who, groups, seen, approved, assigned = row
+    name = who.decode("utf-8", "replace")
+    return Colleague(
+        id=name,
+        groups=_texts(groups),
+        seen=int(float(seen)),
+        approved=int(approved),
+        assigned=int(assigned),
+        away=away.get(name),
+    )
+
+
+def _texts(value: bytes) -> tuple[str, ...]:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(each for each in found if type(each) is str) if type(found) is list else ()
+
+
+def _absence(value: bytes) -> Absence | None:
+    """Read an absence; one that is not ours to read makes nobody stand in."""
+    try:
+        fields: dict[str, Any] = json.loads(value.partition(b" ")[2])
+        absence = Absence(**fields | {"groups": tuple(fields["groups"])})
+    except DAMAGED:
+        return None
+    texts = (absence.person, absence.to, absence.mac, *absence.groups)
+    sound = all(type(text) is str for text in texts)
+    times = all(type(at) is int for at in (absence.until, absence.since))
+    return absence if sound and times and absence.mac.isascii() else None
+
+
+def _suspension(agent: bytes, value: bytes) -> Suspension:
+    by, reason, at = "", "", 0
+    try:
+        said = json.loads(value)
+        by, reason, at = str(said["by"]), str(said["reason"]), int(said["at"])
+    except DAMAGED:
+        reason = "Its record cannot be read; it counts all the same."
+    return Suspension(agent=agent.decode("utf-8", "replace"), by=by, reason=reason, at=at)

@@ -1,0 +1,181 @@
+-- What people share about reviewing. ARGV = what is asked, then what it needs.
+-- {p}:stopped         hash  agent, or `-` for all -> JSON: by, reason, at; put.lua looks here too
+-- {p}:look:<id>       hash  person -> first last looked since: ms; since 0: they have closed it
+-- {p}:ask:<id>        hash  to, by, at, message: who is asked to decide it
+-- {p}:asked:<person>  zset  what they were asked to decide, by when
+-- {p}:did:<person>    zset  what they approved in the last hour, by when
+-- {p}:people          zset  who was here in the last 30 days;  {p}:of  hash  person -> groups, JSON
+-- {p}:away            hash  person -> until, a space, JSON: their absence
+local LOOKERS, PEOPLE, ROWS = 64, 10000, 10000
+local HERE, SEEN, KEPT = 25000, 30 * DAY, 30 * DAY
+local UNPROVEN = 100  -- of one person's assignments, so many are looked up in each count
+
+local function found(value)
+  local first, last, looked, since = string.match(value or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  if not first then return nil end
+  return { first = tonumber(first), last = tonumber(last), looked = tonumber(looked), since = tonumber(since) }
+end
+
+-- Whoever looked longest ago makes room; what they saw so far is forgotten.
+local function make_room(k)
+  if redis.call('HLEN', k) < LOOKERS then return end
+  local flat, oldest, who = redis.call('HGETALL', k), math.huge, nil
+  for i = 1, #flat, 2 do
+    local look = found(flat[i + 1])
+    local at = look and look.last or 0
+    if at < oldest then oldest, who = at, flat[i] end
+  end
+  redis.call('HDEL', k, who)
+end
+
+local function note(k, person, look)
+  redis.call('HSET', k, person, table.concat({ ms(look.first), ms(look.last), ms(look.looked), ms(look.since) }, ' '))
+  redis.call('PEXPIRE', k, ms(KEPT))
+end
+
+local function look(id, person, visible)
+  local k = key('look', id)
+  local seen = found(redis.call('HGET', k, person))
+  if not seen then
+    make_room(k)
+    seen = { first = NOW, last = NOW, looked = 0, since = NOW }
+  elseif seen.since == 0 then seen.since = NOW
+  else
+    local passed = math.max(NOW - seen.last, 0)
+    seen.looked = seen.looked + math.min(visible, passed)
+    if passed > HERE then seen.since = NOW end
+  end
+  seen.last = math.max(seen.last, NOW)
+  note(k, person, seen)
+end
+
+local function leave(id, person)
+  local k = key('look', id)
+  local seen = found(redis.call('HGET', k, person))
+  if seen then
+    seen.since = 0
+    note(k, person, seen)
+  end
+end
+
+local function unassign(id)
+  local k = key('ask', id)
+  local to = redis.call('HGET', k, 'to')
+  if to then redis.call('ZREM', key('asked', to), id) end
+  redis.call('DEL', k)
+end
+
+local function assign(id, to, by, message)
+  unassign(id)
+  if to == '' then return end
+  local k, theirs = key('ask', id), key('asked', to)
+  redis.call('HSET', k, 'to', to, 'by', by, 'at', ms(NOW), 'message', message)
+  redis.call('PEXPIRE', k, ms(KEPT))
+  redis.call('ZADD', theirs, ms(NOW), id)
+  redis.call('ZREMRANGEBYRANK', theirs, 0, -ROWS - 1)
+  redis.call('PEXPIRE', theirs, ms(KEPT))
+end
+
+-- Calls that expired or were taken back are found here, and forgotten.
+local function assigned(person)
+  local theirs = key('asked', person)
+  for _, id in ipairs(redis.call('ZRANGE', theirs, 0, UNPROVEN - 1)) do
+    if not redis.call('ZSCORE', P .. ':open', id) then redis.call('ZREM', theirs, id) end
+  end
+  return redis.call('ZCARD', theirs)
+end
+
+local function approvals(person)
+  local k = key('did', person)
+  redis.call('ZREMRANGEBYSCORE', k, '-inf', ms(NOW - HOUR))
+  return redis.call('ZCARD', k), redis.call('ZRANGE', k, 0, 0, 'WITHSCORES')[2] or '0'
+end
+
+local function approved(person, id)
+  local k = key('did', person)
+  redis.call('ZADD', k, 'NX', ms(NOW), id)
+  redis.call('ZREMRANGEBYRANK', k, 0, -ROWS - 1)
+  redis.call('PEXPIRE', k, ms(HOUR))
+end
+
+local function greet(person, groups)
+  local people, of = P .. ':people', P .. ':of'
+  redis.call('ZADD', people, ms(NOW), person)
+  redis.call('HSET', of, person, groups)
+  local gone = redis.call('ZRANGEBYSCORE', people, '-inf', ms(NOW - SEEN), 'LIMIT', 0, 100)
+  if redis.call('ZCARD', people) - #gone > PEOPLE then gone[#gone + 1] = redis.call('ZRANGE', people, #gone, #gone)[1] end
+  for _, who in ipairs(gone) do
+    redis.call('ZREM', people, who)
+    redis.call('HDEL', of, who)
+  end
+  redis.call('PEXPIRE', people, ms(SEEN))
+  redis.call('PEXPIRE', of, ms(SEEN))
+end
+
+local function colleagues(most)
+  local out = {}
+  local flat = redis.call('ZREVRANGEBYSCORE', P .. ':people', '+inf', ms(NOW - SEEN), 'WITHSCORES', 'LIMIT', 0, most)
+  for i = 1, #flat, 2 do
+    local who = flat[i]
+    local groups = redis.call('HGET', P .. ':of', who) or ''
+    out[#out + 1] = { who, groups, flat[i + 1], (approvals(who)), assigned(who) }
+  end
+  return { ms(NOW), out, redis.call('HVALS', P .. ':away') }
+end
+
+local function go_away(person, til, said)
+  local k = P .. ':away'
+  local flat = redis.call('HGETALL', k)
+  for i = 1, #flat, 2 do
+    if (tonumber(string.match(flat[i + 1], '^(%d+) ')) or 0) <= NOW then redis.call('HDEL', k, flat[i]) end
+  end
+  if redis.call('HLEN', k) >= PEOPLE and redis.call('HEXISTS', k, person) == 0 then return 'FULL' end
+  redis.call('HSET', k, person, ms(til) .. ' ' .. said)
+  local left = til - NOW
+  if left > redis.call('PTTL', k) then redis.call('PEXPIRE', k, ms(math.max(left, 1))) end
+  return 'OK'
+end
+
+local function suspend(agent, by, reason)
+  local k = P .. ':stopped'
+  if redis.call('HLEN', k) >= ROWS and redis.call('HEXISTS', k, agent) == 0 then return 'FULL' end
+  redis.call('HSET', k, agent, cjson.encode({ by = by, reason = reason, at = NOW }))
+  return 'OK'
+end
+
+-- What may be asked for: its name -> what it does with the arguments and answers.
+local ASKED = {
+  look = function(a) look(a[2], a[3], tonumber(a[4])); return { ms(NOW), redis.call('HGETALL', key('look', a[2])) } end,
+  leave = function(a) leave(a[2], a[3]); return { 'OK' } end,
+  looks = function(a)
+    local out = {}
+    for i = 2, #a do out[#out + 1] = redis.call('HGETALL', key('look', a[i])) end
+    return { ms(NOW), out }
+  end,
+  assign = function(a) assign(a[2], a[3], a[4], a[5]); return { 'OK' } end,
+  assigned = function(a)
+    local out = {}
+    for i = 2, #a do out[#out + 1] = redis.call('HMGET', key('ask', a[i]), 'to', 'by', 'at', 'message') end
+    return out
+  end,
+  settled = function(a) unassign(a[2]); redis.call('DEL', key('look', a[2])); return { 'OK' } end,
+  approved = function(a) approved(a[2], a[3]); return { 'OK' } end,
+  approvals = function(a)
+    local count, oldest = approvals(a[2])
+    return { count, oldest, ms(NOW) }
+  end,
+  greet = function(a) greet(a[2], a[3]); return { 'OK' } end,
+  colleagues = function(a) return colleagues(tonumber(a[2])) end,
+  go_away = function(a) return { go_away(a[2], tonumber(a[3]), a[4]) } end,
+  come_back = function(a) return { redis.call('HDEL', P .. ':away', a[2]) } end,
+  away = function() return { ms(NOW), redis.call('HVALS', P .. ':away') } end,
+  suspend = function(a) return { suspend(a[2], a[3], a[4]) } end,
+  resume = function(a) return { redis.call('HDEL', P .. ':stopped', a[2]) } end,
+  stopped = function() return redis.call('HGETALL', P .. ':stopped') end,
+  waiting = function(a)
+    local out = {}
+    for i = 2, #a do out[#out + 1] = redis.call('SCARD', key('o', a[i])) end
+    return out
+  end,
+}
+return ASKED[ARGV[1]](ARGV)
