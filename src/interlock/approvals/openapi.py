@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import models, models_definitions, models_policy
+from .operation import CSRF, IF_MATCH, IN_PATH, Operation, query
 
 _REF = "#/components/schemas/{model}"
 _REFUSALS = {
@@ -24,69 +23,30 @@ _REFUSALS = {
     421: "this listener is not known by that Host",
     422: "the edit does not fit, a reason is missing, or policy does not let this be granted",
     428: "no If-Match",
+    429: "you have approved as many calls in this hour as policy lets you; see Retry-After",
     503: "the store does not answer; nothing has changed",
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """What the document says about one route."""
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    answers: type[BaseModel] | None
-    takes: type[BaseModel] | None = None
-    media_type: str = "application/json"
-    parameters: tuple[Mapping[str, Any], ...] = ()
-    refusals: tuple[int, ...] = (401, 403, 421, 503)
-    open: bool = False  #: needs no sign-in
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def _query(name: str, schema: Mapping[str, Any], description: str) -> Mapping[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-_IN_PATH = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-}
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": True,
-    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
-    "description": 'the version that was looked at, in quotes: the ETag, such as `"1"`',
-}
-_CSRF = {
-    "name": "Interlock-CSRF",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "`csrf` of the item or list; needed from a session, not with a key",
-}
 _OF_TOOL = tuple(
     {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     for name in ("server", "tool")
 )
 _DEFINITIONS = (
-    _query("server", {"type": "string"}, "only this server's"),
-    _query("tool", {"type": "string"}, "only the tool of this name"),
-    _query("state", {"enum": ["waiting", "accepted"]}, "only what waits, or what is accepted"),
-    _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
-    _query("offset", {"type": "integer", "minimum": 0, "default": 0}, "`next` of the page before"),
+    query("server", {"type": "string"}, "only this server's"),
+    query("tool", {"type": "string"}, "only the tool of this name"),
+    query("state", {"enum": ["waiting", "accepted"]}, "only what waits, or what is accepted"),
+    query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
+    query("offset", {"type": "integer", "minimum": 0, "default": 0}, "`next` of the page before"),
 )
 _CURSOR = "^[0-9]{1,20}-[0-9A-Za-z_-]{1,64}$"
 _LIST = (
-    _query("state", {"type": "string", "default": "held"}, "a state, or `recent`: decided lately"),
-    _query("level", {"enum": ["allow", "notify", "approve", "approve_dual", "deny"]}, "asked for"),
-    _query("agent", {"type": "string"}, "only this agent's"),
-    _query("tool", {"type": "string"}, "only this catalogue entry's"),
-    _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
-    _query(
+    query("state", {"type": "string", "default": "held"}, "a state, or `recent`: decided lately"),
+    query("level", {"enum": ["allow", "notify", "approve", "approve_dual", "deny"]}, "asked for"),
+    query("agent", {"type": "string"}, "only this agent's"),
+    query("tool", {"type": "string"}, "only this catalogue entry's"),
+    query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
+    query(
         "cursor",
         {"type": "string", "pattern": _CURSOR},
         "`next` of the page before",
@@ -109,7 +69,7 @@ OPERATIONS = (
         name="showApproval",
         summary="Everything about one call",
         answers=models.Item,
-        parameters=(_IN_PATH,),
+        parameters=(IN_PATH,),
         refusals=(401, 403, 404, 421, 503),
         headers={"ETag": "the version, in quotes; send it as If-Match with the decision"},
     ),
@@ -120,7 +80,7 @@ OPERATIONS = (
         summary="An edit as it would be sent and judged; changes nothing",
         answers=models.Preview,
         takes=models.PreviewRequest,
-        parameters=(_IN_PATH,),
+        parameters=(IN_PATH,),
         refusals=(400, 401, 403, 404, 409, 415, 421, 422, 503),
     ),
     Operation(
@@ -130,7 +90,7 @@ OPERATIONS = (
         summary="Approve, edit, reject, or answer in the tool's place",
         answers=models.Outcome,
         takes=models.DecisionRequest,
-        parameters=(_IN_PATH, _IF_MATCH, _CSRF),
+        parameters=(IN_PATH, IF_MATCH, CSRF),
         refusals=tuple(_REFUSALS),
         headers={"ETag": "the version after the decision"},
     ),
@@ -141,7 +101,7 @@ OPERATIONS = (
         summary="Settle a call whose outcome is unknown (admins)",
         answers=models.Outcome,
         takes=models.ResolveRequest,
-        parameters=(_IN_PATH,),
+        parameters=(IN_PATH,),
         refusals=(400, 401, 403, 404, 409, 415, 421, 503),
     ),
     Operation(
@@ -150,7 +110,7 @@ OPERATIONS = (
         name="reveal",
         summary="Everything about one call, with what policy hides; recorded (whoever may decide)",
         answers=models.Item,
-        parameters=(_IN_PATH, _CSRF),
+        parameters=(IN_PATH, CSRF),
         refusals=(401, 403, 404, 409, 421, 503),
         headers={"ETag": "the version, in quotes; send it as If-Match with the decision"},
     ),
@@ -167,7 +127,7 @@ OPERATIONS = (
         name="revokeGrant",
         summary="End a grant at once",
         answers=models_policy.GrantView,
-        parameters=(_IN_PATH, _CSRF),
+        parameters=(IN_PATH, CSRF),
         refusals=(401, 403, 404, 421, 503),
     ),
     Operation(
@@ -186,7 +146,7 @@ OPERATIONS = (
         summary="Accept what a server says of a tool, as it was looked at",
         answers=models_definitions.DefinitionView,
         takes=models_definitions.AcceptRequest,
-        parameters=(*_OF_TOOL, _CSRF),
+        parameters=(*_OF_TOOL, CSRF),
         refusals=(400, 401, 403, 404, 409, 412, 415, 421, 422, 503),
     ),
     Operation(

@@ -31,6 +31,7 @@ _TITLES = {
     421: "Unknown host",
     422: "Not acceptable as it is",
     428: "Version needed",
+    429: "Too many",
     503: "Store unavailable",
 }
 
