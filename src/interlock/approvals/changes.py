@@ -1,7 +1,8 @@
-"""What an edit changes, as people see it. Pure."""
+"""How one call differs from another, as people see it. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ..core.actions import ToolCall
 from ..core.decisions import Decision
 from ..core.masking import Masks, masked
+from ..core.messages import read_message
 from ..core.redaction import redact_headers, visible_line, visible_text
 from . import models
 from .views import target, value_text
@@ -33,7 +35,7 @@ def differences(before: Side, after: Side) -> list[models.Difference]:
     for where, one, two in (
         ("method", old.method, new.method),
         ("request target", target(old, before[2]), target(new, after[2])),
-        ("headers", _header_lines(old), _header_lines(new)),
+        ("headers", *_header_lines(old, new)),
     ):
         if one != two:
             changes.append(
@@ -64,5 +66,44 @@ def _same(one: Mapping[str, Any], two: Mapping[str, Any], name: str) -> bool:
     return json.dumps(one[name], sort_keys=True) == json.dumps(two[name], sort_keys=True)
 
 
-def _header_lines(call: ToolCall) -> str:
-    return "\n".join(f"{name}: {value}" for name, value in redact_headers(call.headers))
+def compared(before: Side, after: Side) -> list[models.Difference]:
+    """Return how a call differs from an earlier one; nothing: it is the same request.
+
+    Beside `differences`, this says where the bytes of the body differ although what policy reads
+    of them does not: two requests are never called the same that are not.
+    """
+    changes = differences(before, after)
+    (old, _, _), (new, _, _) = before, after
+    for where, one, two in (
+        ("tool of the server", old.mcp.name if old.mcp else "", new.mcp.name if new.mcp else ""),
+        ("signed for", f"{old.service} {old.region}", f"{new.service} {new.region}"),
+    ):
+        if one != two:
+            told = models.Difference(where=where, before=visible_text(one), after=visible_text(two))
+            changes.append(told)
+    if not changes and _sent(old) != _sent(new):
+        changes.append(models.Difference(where="body", before=_bytes(old), after=_bytes(new)))
+    return changes
+
+
+def _sent(call: ToolCall) -> object:
+    """Return what is compared of a body: of an MCP call all but the number of the message."""
+    if call.mcp is None:
+        return call.body
+    document = dict(read_message(call.body).document)
+    return json.dumps(document | {"id": 0}, sort_keys=True)
+
+
+def _bytes(call: ToolCall) -> str:
+    return f"{len(call.body)} bytes, SHA-256 {hashlib.sha256(call.body).hexdigest()[:16]}…"
+
+
+def _header_lines(old: ToolCall, new: ToolCall) -> tuple[str, str]:
+    """Return the headers of each that the other has not."""
+    one, two = (
+        [f"{name}: {value}" for name, value in redact_headers(call.headers)] for call in (old, new)
+    )
+    only = [line for line in one if line not in two], [line for line in two if line not in one]
+    if not any(only) and one != two:  # their order, or how often they come
+        only = one, two
+    return "\n".join(only[0]), "\n".join(only[1])

@@ -16,6 +16,7 @@ from ..core.redaction import visible_line, visible_text
 from ..core.rules import Indeterminate, Tool
 from ..core.wording import consequence
 from . import models
+from .views import stake_why
 
 TARGETS = 20  #: arguments of a target that are shown, and values that the request is asked for
 TARGET_TEXT = 2000  #: characters of each that are shown
@@ -32,6 +33,7 @@ def judgement(
     return models.Judgement(
         level=decision.level.word,
         stake=decision.stake.word,
+        stake_why=stake_why(decision, masks),
         reversibility=decision.reversibility.word,
         facet=visible_line(decision.facet),
         description=visible_line(decision.description),
@@ -62,6 +64,9 @@ def judgement(
         session=_session(decision),
         escalation=_later(decision, action.created, now),
         remind_ms=decision.remind_ms,
+        dwell_ms=decision.dwell_ms,
+        step_up=decision.step_up,
+        folded=decision.folded,
         policy=f"{decision.policy.name} v{decision.policy.version}",
         policy_sha256=decision.policy.sha256,
     )

@@ -106,6 +106,10 @@ class Card(Model):
     quorum: int
     edited: bool
     outcome: str = Field(description="who decided, and what became of it; empty while held")
+    assigned: str = Field(default="", description="who is asked to decide it; others still may")
+    looking: list[str] = Field(default=[], description="who has it open now")
+    stopped: str = Field(default="", description="who stopped the agent; empty: nobody has")
+    batch: bool = Field(default=False, description="may be approved together with others")
 
 
 class Rest(Model):
@@ -231,6 +235,7 @@ class Judgement(Model):
 
     level: str
     stake: str
+    stake_why: str = Field(description="what decided the stake: a facet with its value, a rule")
     reversibility: str
     facet: str
     description: str
@@ -253,6 +258,9 @@ class Judgement(Model):
     session: SessionState | None
     escalation: list[Later]
     remind_ms: int
+    dwell_ms: int = Field(description="how long it must be in sight before it is approved")
+    step_up: bool = Field(description="approving needs the person's passkey or security key")
+    folded: bool = Field(description="the page folds this until the person has judged")
     policy: str
     policy_sha256: str
 
@@ -296,6 +304,58 @@ class Difference(Model):
     after: str | None
 
 
+class Compared(Model):
+    """The latest call of this kind that people approved, and how this one differs from it."""
+
+    id: str
+    agent: str
+    by: list[str]
+    at: int
+    same: bool = Field(description="nothing of the request differs")
+    changes: list[Difference] = Field(description="`before`: the one that was approved")
+
+
+class Looker(Model):
+    """Somebody who has the call open now."""
+
+    person: str
+    since: int
+
+
+class Asked(Model):
+    """Who is asked to decide, by whom (`rotation`: by policy), and what they wrote."""
+
+    to: str
+    by: str
+    at: int
+    message: str
+
+
+class Stopped(Model):
+    """Nothing of this agent is sent, nor approved, until somebody resumes it."""
+
+    everybody: bool = Field(description="all agents are stopped, not only this one")
+    by: str
+    reason: str
+    at: int
+
+
+class Practice(Model):
+    """It was a practice call, made from one that people rejected; it would never be sent."""
+
+    right: bool = Field(description="the person did not let it through")
+    by: list[str] = Field(description="who rejected the real one")
+    why: str = Field(description="why they did; empty: it is kept no more")
+
+
+class Load(Model):
+    """How many calls this person approved in the last hour, and how many policy lets them."""
+
+    approved: int
+    most: int
+    again_at: int = Field(description="when there is room again; 0: there is")
+
+
 class Rights(Model):
     """What this visitor may do now, and why not."""
 
@@ -326,6 +386,15 @@ class Item(Model):
     may: Rights
     redacted: list[str] = Field(description="arguments that are hidden here; see `reveal`")
     grant: GrantOffer | None
+    compared: Compared | None = Field(
+        default=None, description="with the last approved one; None: there is none"
+    )
+    looked_ms: int = Field(default=0, description="how long this person had it in sight")
+    looking: list[Looker] = Field(default=[], description="who else has it open now")
+    assigned: Asked | None = None
+    stopped: Stopped | None = None
+    practice: Practice | None = Field(default=None, description="only once it is decided")
+    load: Load | None = Field(default=None, description="where policy bounds it")
     whole: bool
     csrf: str = Field(description="the token that decides this call from a session; else empty")
     now: int

@@ -9,27 +9,29 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..core import wording
-from ..core.actions import Action
+from ..core.actions import Action, State, Verdict
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import granting, judged, models, views
+from . import desk_view, granting, judged, models, views
 from .access import VISITOR, Visitor
-from .changes import differences
+from .changes import compared, differences
 from .deps import DEPS, ApiDeps, apart
 from .identity import deciding
 from .rights import barred, rights
 
 audit = logging.getLogger("interlock.audit")
 _SESSION_CALLS = 20
+_LET_THROUGH = frozenset({Verdict.APPROVE, Verdict.EDIT})
 
 
 async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
     waiting = await deps.store.attended([action.id for action in actions])
-    return [
+    made = [
         views.card(action, waits, deps.upstreams, masked_for(deps, action))
         for action, waits in zip(actions, waiting, strict=True)
     ]
+    return await desk_view.on_cards(deps, made)
 
 
 def masked_for(deps: ApiDeps, action: Action) -> Masks:
@@ -67,14 +69,33 @@ async def revealed(request: web.Request, action: Action) -> models.Item:
 
 async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:
     deps, size = request.app[DEPS], views.weight(action)
+    like = await _like(deps, action)
     read = _Read(
         waits=(await deps.store.attended([action.id]))[0],
         history=await deps.store.history(action.id),
         earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
+        like=like,
         now=await deps.store.now(),
         whole=not limit or size <= limit,
     )
-    return await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
+    size += views.weight(like) if like and read.whole else 0
+    item = await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
+    item = item.model_copy(update={"practice": await _practice(deps, action)})
+    return await desk_view.on_item(deps, item, action, request[VISITOR])
+
+
+async def _like(deps: ApiDeps, action: Action) -> Action | None:
+    """Return the latest call of this kind that people approved, where its record is genuine."""
+    ask = getattr(deps.store, "like", None)
+    like: Action | None = await ask(action) if ask else None
+    return like if like is not None and deps.gate.genuine(like) else None
+
+
+async def _practice(deps: ApiDeps, action: Action) -> models.Practice | None:
+    if not action.decoy_of or action.state is State.HELD:
+        return None
+    real = await deps.gate.get(action.decoy_of)
+    return views.practice(action, real, masked_for(deps, real) if real else NO_MASKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +105,7 @@ class _Read:
     waits: bool
     history: Sequence[Mapping[str, str]]
     earlier: list[models.Card]
+    like: Action | None
     now: int
     whole: bool
 
@@ -118,6 +140,7 @@ def _made(
         may=may,
         redacted=list(dict.fromkeys(named)),
         grant=granting.offered(deps, action, masks, task[0]),
+        compared=_compared(deps, action, masks, read.like) if whole else None,
         whole=whole,
         csrf=session.token(deciding(action.digest)) if session else "",
         now=read.now,
@@ -138,6 +161,25 @@ def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Differenc
     hidden = Masks(read.arguments, read.sources, dict.fromkeys(names)) if masks else NO_MASKS
     before = (action.original, read, hidden)
     return differences(before, (action.call, action.decision, masks))
+
+
+def _compared(
+    deps: ApiDeps, action: Action, masks: Masks, like: Action | None
+) -> models.Compared | None:
+    """Compare with *like*; what policy hides of that one stays hidden when this is revealed."""
+    if like is None or like.decision is None or action.decision is None:
+        return None
+    before = (like.call, like.decision, masked_for(deps, like))
+    changes = compared(before, (action.call, action.decision, masks))
+    approvals = [each for each in like.reviews if each.verdict in _LET_THROUGH]
+    return models.Compared(
+        id=like.id,
+        agent=visible_line(like.call.agent.id),
+        by=list(dict.fromkeys(visible_line(each.reviewer.id) for each in approvals)),
+        at=max((each.at for each in approvals), default=like.changed),
+        same=not changes,
+        changes=changes,
+    )
 
 
 async def found(request: web.Request) -> Action:

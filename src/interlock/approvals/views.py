@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.actions import Action, Review, State, ToolCall
+from ..core.actions import Action, Review, State, ToolCall, Verdict
 from ..core.actions import Body as Kind
 from ..core.decisions import Decision
 from ..core.lookalikes import warnings
@@ -39,6 +39,7 @@ _EVENTS = {
     "ClearanceFailed": "policy lets it through no more:",
     "DeadlinePassed": "the time to decide was over",
     "Cancelled": "cancelled",
+    "Escalated": "asked those who may decide later to decide now",
     "Claimed": "being sent",
     "Answered": "the tool answered",
     "NotSent": "not sent:",
@@ -63,6 +64,15 @@ def url(call: ToolCall, upstreams: Mapping[str, str], masks: Masks) -> str:
 def target(call: ToolCall, masks: Masks) -> str:
     target = masks.target(call.target)
     return f"/{HIDDEN}" if target is None else target
+
+
+def stake_why(decision: Decision, masks: Masks) -> str:
+    """Return what decided the stake: `amount: 900.0`, `blast: external`, or the rule's name."""
+    name = decision.facet
+    start = f"facet {name} "
+    said = next((line for line in decision.trace if name and line.startswith(start)), "")
+    shown = said.removeprefix(start).rpartition(": ")[0].rpartition(" = ")[2]
+    return visible_line(masks.text(f"{name}: {shown}" if shown else name))
 
 
 def card(
@@ -95,6 +105,22 @@ def card(
         quorum=decision.quorum if decision else 1,
         edited=action.edited,
         outcome=outcome(action),
+        batch=decision.batch if decision else False,
+    )
+
+
+def practice(action: Action, real: Action | None, masks: Masks) -> models.Practice | None:
+    """Return what a decided practice call was for; *real*: the rejected call that it is like.
+
+    None while it is held: nothing may tell it from a call of an agent.
+    """
+    if not action.decoy_of or action.state is State.HELD:
+        return None
+    said = [each for each in real.reviews if each.verdict is Verdict.REJECT] if real else []
+    return models.Practice(
+        right=all(each.verdict is Verdict.REJECT for each in action.reviews),
+        by=list(dict.fromkeys(visible_line(each.reviewer.id) for each in said)),
+        why=visible_text(masks.text(real.cause)) if real else "",
     )
 
 

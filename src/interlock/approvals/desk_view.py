@@ -1,0 +1,114 @@
+"""What the desk knows of held calls, put on cards and items: who looks, is asked, is stopped."""
+
+from __future__ import annotations
+
+from ..core.actions import Action, State
+from ..core.desk import EVERYBODY, Assignment, Looking, Suspension
+from ..core.redaction import visible_line, visible_text
+from ..ports import Desk
+from . import models
+from .access import Visitor
+from .deps import ApiDeps
+
+HOUR_MS = 3_600_000
+
+
+def _desk(deps: ApiDeps) -> Desk | None:
+    return getattr(deps, "desk", None)
+
+
+async def on_cards(deps: ApiDeps, cards: list[models.Card]) -> list[models.Card]:
+    """Return *cards*; those that are held with who looks, who is asked and who stopped it."""
+    held = [card.id for card in cards if card.state == State.HELD.value]
+    desk = _desk(deps)
+    if not held or desk is None:
+        return cards
+    assigned = dict(zip(held, await desk.assigned(held), strict=True))
+    looking = dict(zip(held, await desk.looking(held), strict=True))
+    stopped = _by_agent(await desk.suspended())
+    return [_card(card, assigned, looking, stopped) for card in cards]
+
+
+def _card(
+    card: models.Card,
+    assigned: dict[str, Assignment | None],
+    looking: dict[str, tuple[Looking, ...]],
+    stopped: dict[str, Suspension],
+) -> models.Card:
+    if card.id not in assigned:
+        return card
+    asked, stop = assigned[card.id], stopped.get(card.agent) or stopped.get(EVERYBODY)
+    return card.model_copy(
+        update={
+            "assigned": visible_line(asked.to) if asked else "",
+            "looking": [visible_line(each.person) for each in looking[card.id]],
+            "stopped": visible_line(stop.by) if stop else "",
+        }
+    )
+
+
+def _by_agent(suspensions: tuple[Suspension, ...]) -> dict[str, Suspension]:
+    """Return them by agent as cards name it: visible, so that two may share a name; never none."""
+    return {visible_line(each.agent): each for each in suspensions}
+
+
+async def on_item(
+    deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor
+) -> models.Item:
+    """Return *item* with what the desk knows; nobody approves calls of a stopped agent."""
+    desk, who = _desk(deps), visitor.principal.id
+    if desk is None:
+        return item
+    stops = {each.agent: each for each in await desk.suspended()}
+    stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
+    told: dict[str, object] = {"stopped": _stopped(stop), "load": await _load(deps, desk, who)}
+    if stop and item.may.approve:
+        why = f"{visible_line(stop.by)} stopped {_whom(stop)}: reject it, or wait."
+        told["may"] = item.may.model_copy(update={"approve": False, "edit": False, "why": why})
+    if action.state is State.HELD:
+        (assigned,) = await desk.assigned([action.id])
+        (lookers,) = await desk.looking([action.id])
+        look = await desk.looked(action.id, who)
+        told["assigned"] = _asked(assigned)
+        told["looked_ms"] = look.looked_ms if look else 0
+        told["looking"] = [
+            models.Looker(person=visible_line(each.person), since=each.since)
+            for each in lookers
+            if each.person != who
+        ]
+    return item.model_copy(update=told)
+
+
+def _whom(stop: Suspension) -> str:
+    return "every agent" if stop.agent == EVERYBODY else "this agent"
+
+
+def _stopped(stop: Suspension | None) -> models.Stopped | None:
+    if stop is None:
+        return None
+    return models.Stopped(
+        everybody=stop.agent == EVERYBODY,
+        by=visible_line(stop.by),
+        reason=visible_text(stop.reason),
+        at=stop.at,
+    )
+
+
+def _asked(assigned: Assignment | None) -> models.Asked | None:
+    if assigned is None or not assigned.to:
+        return None
+    return models.Asked(
+        to=visible_line(assigned.to),
+        by=visible_line(assigned.by),
+        at=assigned.at,
+        message=visible_text(assigned.message),
+    )
+
+
+async def _load(deps: ApiDeps, desk: Desk, who: str) -> models.Load | None:
+    most = deps.gate.policy.attention.per_hour
+    if not most:
+        return None
+    approved, oldest = await desk.approvals(who)
+    again = oldest + HOUR_MS if approved >= most else 0
+    return models.Load(approved=approved, most=most, again_at=again)
