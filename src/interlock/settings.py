@@ -477,6 +477,18 @@ class Config(Node):
             raise ValueError(f"`{twice[0]}` is an upstream and a server: give one another name")
         return self
 
+    @model_validator(mode="after")
+    def _slack_knows_groups(self) -> Self:
+        local = {each.id for each in self.people.local}
+        people = self.notify.slack.people.values() if self.notify.slack else ()
+        unknown = sorted({each.id for each in people if each.groups is None} - local)
+        if unknown:
+            raise ValueError(
+                f"`notify.slack.people`: {unknown[0]} is not in `people.local`: give their groups"
+                f" as {{id: {unknown[0]}, groups: [...]}}"
+            )
+        return self
+
     @property
     def people_url(self) -> str:
         """Where people reach the page, without a slash at the end."""

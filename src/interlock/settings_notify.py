@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+import importlib.util
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,11 +21,22 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationInfo,
+    model_validator,
 )
 
-from .settings_types import Duration, Hidden, Node, Secret, plain_name, secret
+from .settings_types import (
+    Duration,
+    Hidden,
+    Node,
+    Secret,
+    WebUrl,
+    plain_name,
+    reviewed_name,
+    secret,
+)
 
 Name = Annotated[str, AfterValidator(plain_name)]
+Person = Annotated[str, AfterValidator(reviewed_name)]
 NoticeName = Literal["held", "sent", "reminder", "escalated", "settled"]
 MOST_CHANNELS = 20  #: of one kind
 
@@ -68,6 +82,35 @@ def signing(value: Hidden) -> Hidden:
             " `whsec_`, such as `echo whsec_$(openssl rand -base64 32)` prints"
         )
     return value
+
+
+def _slack_id(kind: str, letters: str, example: str) -> Callable[[str], str]:
+    pattern = re.compile(rf"[{letters}][A-Z0-9]{{5,20}}", re.ASCII)
+
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"write {kind} as Slack shows it, such as {example}")
+        return value
+
+    return check
+
+
+slack_user = _slack_id("a user's id", "UW", "U0123ABCD")
+slack_app = _slack_id("the app's id", "A", "A0123ABCD")
+slack_team = _slack_id("the workspace's id", "T", "T0123ABCD")
+_channel_id = _slack_id("the channel's id", "CGD", "C0123ABCD or #approvals")
+
+
+def slack_channel(value: str) -> str:
+    """Check a channel: an id, or `#name`."""
+    if re.fullmatch(r"#[a-z0-9_-]{1,80}", value, re.ASCII):
+        return value
+    return _channel_id(value)
+
+
+def slack_person(value: Any) -> Any:
+    """Read a person by their id alone."""
+    return {"id": value} if isinstance(value, str) else _frozen(value)
 
 
 HookUrl = Annotated[Hidden, PlainValidator(hook_url), PlainSerializer(repr, str)]
@@ -123,10 +166,106 @@ class WebhookSettings(ChannelSettings):
 Webhooks = Annotated[dict[Name, WebhookSettings], BeforeValidator(by_name)]
 
 
+class SlackPerson(Node):
+    """Who a Slack user is here."""
+
+    id: Person = Field(description="The person, as recorded with each decision.")
+    groups: tuple[Person, ...] | None = Field(
+        default=None,
+        description="Groups, as policies name them under `approvers`. Absent: as `people.local`"
+        " says of this id.",
+    )
+
+
+SlackPeople = dict[
+    Annotated[str, AfterValidator(slack_user)],
+    Annotated[SlackPerson, BeforeValidator(slack_person)],
+]
+
+
+class SlackSettings(ChannelSettings):
+    """A message in a Slack channel for each held call, with buttons; see docs/channels.md."""
+
+    token: Secret = Field(description="The bot's token (`xoxb-...`), scope `chat:write`.")
+    channel: Annotated[str, AfterValidator(slack_channel)] = Field(
+        description="The channel's id (`C0123ABCD`), or `#name`. The bot must be a member."
+    )
+    signing_secret: Secret | None = Field(
+        default=None,
+        description="The app's signing secret. With `app`, `team` and `people` there are buttons;"
+        " without there is only a link.",
+    )
+    app: Annotated[str, AfterValidator(slack_app)] = Field(
+        default="", description="The app's id (`A0123ABCD`); no other app's buttons are heard."
+    )
+    team: Annotated[str, AfterValidator(slack_team)] = Field(
+        default="", description="The workspace's id (`T0123ABCD`); no other one's are heard."
+    )
+    people: SlackPeople = Field(
+        default={},
+        description="Who may decide from Slack, by Slack user id: `{U0123ABCD: ann}`, where `ann`"
+        " is in `people.local`; else `{U0123ABCD: {id: ann, groups: [ops]}}`.",
+    )
+    approve: bool = Field(
+        default=False,
+        description="Draw an Approve button where all of the exact request is in the message, and"
+        " one approval is all that policy asks for. Needs `arguments: true`.",
+    )
+    api_url: WebUrl = Field(
+        default="https://slack.com/api",
+        description="Slack's Web API, where that differs: `https://slack-gov.com/api`.",
+    )
+
+    @property
+    def decides(self) -> bool:
+        """Whether people may decide from Slack."""
+        return self.signing_secret is not None
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        named = {
+            "signing_secret": self.signing_secret is not None,
+            "app": bool(self.app),
+            "team": bool(self.team),
+            "people": bool(self.people),
+        }
+        missing = [f"`{name}`" for name, given in named.items() if not given]
+        if missing and len(missing) < len(named):
+            raise ValueError(f"buttons need {', '.join(missing)} too; give all four or none")
+        if self.approve and missing:
+            raise ValueError(f"`approve: true` needs buttons: give {', '.join(missing)}")
+        if self.approve and not self.arguments:
+            raise ValueError("`approve: true` shows whole requests in Slack: add `arguments: true`")
+        return self
+
+
+class AppriseSettings(ChannelSettings):
+    """E-mail, Teams and whatever else Apprise reaches; needs `pip install 'interlock[apprise]'`."""
+
+    urls: tuple[Secret, ...] = Field(
+        min_length=1,
+        max_length=MOST_CHANNELS,
+        description="Apprise URLs, each from a variable or file: they hold credentials.",
+    )
+    timeout: Duration = Field(
+        default=30.0, gt=0, le=300, description="How long all of them may take together."
+    )
+
+    @model_validator(mode="after")
+    def _installed(self) -> Self:
+        if importlib.util.find_spec("apprise") is None:
+            raise ValueError("this needs the package apprise: pip install 'interlock[apprise]'")
+        return self
+
+
 class Notify(Node):
     """How people hear of waiting calls."""
 
     log: NotifyLog | None = Field(default=NotifyLog(), description="To the log.")
     webhook: Webhooks = Field(
         default={}, max_length=MOST_CHANNELS, description="To URLs, by names of yours."
+    )
+    slack: SlackSettings | None = Field(default=None, description="To a channel of Slack.")
+    apprise: AppriseSettings | None = Field(
+        default=None, description="To e-mail, Teams and others, through Apprise."
     )
