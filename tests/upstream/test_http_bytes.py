@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from interlock.core.actions import Agent
 from interlock.core.errors import UpstreamLost, UpstreamUnreachable
 from interlock.ingress.wire import DEFAULT_FORWARD, RawRequest, Settings, parse_call
+from interlock.reach import ForbiddenAddress
 from interlock.upstream.credentials import BearerCredential, HeaderCredential, Secret
 from interlock.upstream.http import HttpSettings, HttpUpstream, _end_to_end, base_url
-from interlock.upstream.resolver import ForbiddenAddress
 from tests.support.servers import (
     answer,
     closed_port,
@@ -315,7 +315,7 @@ def test_a_private_address_in_the_url_needs_to_be_allowed(host):
 
 
 def test_the_metadata_service_is_never_an_upstream():
-    with pytest.raises(ForbiddenAddress, match="where no tool may be"):
+    with pytest.raises(ForbiddenAddress, match="where nothing may be"):
         HttpSettings(url="http://169.254.169.254", allow_private=True)
 
 

@@ -20,9 +20,9 @@ from yarl import URL
 
 from ..core.actions import ToolCall
 from ..core.errors import UpstreamError, UpstreamLost, UpstreamUnreachable
+from ..reach import CheckedResolver, check_host, reach_of
 from .credentials import Credential, Headers, NoCredential
 from .direct import TRIED, Direct, DirectResponse
-from .resolver import CheckedResolver, check_host, reach_of
 
 DIRECT = TRIED.match(aiohttp.__version__) is not None
 _AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")

@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractResolver
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.upstream.resolver import (
+from interlock.reach import (
     CheckedResolver,
     ForbiddenAddress,
     Reach,
@@ -103,7 +103,7 @@ def test_a_name_is_checked_only_when_it_is_resolved():
     assert check_host("api.example.com", Reach.PUBLIC) is None
     with pytest.raises(ForbiddenAddress, match="set `allow_private: true`"):
         check_host("10.0.0.1", Reach.PUBLIC)
-    with pytest.raises(ForbiddenAddress, match="where no tool may be"):
+    with pytest.raises(ForbiddenAddress, match="where nothing may be"):
         check_host("169.254.169.254", Reach.PRIVATE)
 
 

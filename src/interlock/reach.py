@@ -1,4 +1,4 @@
-"""Which addresses an upstream may be at. The address that is checked is the one connected to.
+"""Which addresses a tool or a receiver may be at. The address that is checked is connected to.
 
 Against server-side request forgery and DNS rebinding: every connection resolves the name anew,
 every address of the answer is checked, and the connection goes to one of those, by number.
@@ -23,7 +23,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Reach(enum.Enum):
-    """How far an upstream's addresses may reach inwards."""
+    """How far addresses may reach inwards."""
 
     PUBLIC = "public"  #: addresses of the internet only
     LOOPBACK = "loopback"  #: this machine only: the URL itself says so
@@ -31,11 +31,11 @@ class Reach(enum.Enum):
 
 
 class ForbiddenAddress(OSError):
-    """The name resolves to an address that this upstream may not be at."""
+    """The name resolves to an address that it may not be at."""
 
 
 def reach_of(host: str, *, allow_private: bool) -> Reach:
-    """Return the reach of an upstream whose URL names *host*."""
+    """Return the reach of what is at a URL that names *host*."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return Reach.LOOPBACK
@@ -69,13 +69,13 @@ def _refusal(host: str, address: Address, reach: Reach) -> str:
     if reach is Reach.PUBLIC and permitted(address, Reach.PRIVATE):
         return (
             f"{host} is at {address}, which is not a public address. "
-            "If the tool really is there, set `allow_private: true` on this upstream."
+            "If it really is there, set `allow_private: true` on it."
         )
-    return f"{host} is at {address}, where no tool may be (link-local, metadata, multicast ...)."
+    return f"{host} is at {address}, where nothing may be (link-local, metadata, multicast ...)."
 
 
 def permitted(address: Address, reach: Reach) -> bool:
-    """Say whether an upstream of this reach may be at *address* (RFC 6890 registries)."""
+    """Say whether what has this reach may be at *address* (RFC 6890 registries)."""
     inner = _embedded(address)
     if inner is not None:
         return permitted(inner, reach)
