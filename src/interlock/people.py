@@ -18,16 +18,17 @@ from aiohttp import web
 
 from .approvals.api import add_api
 from .approvals.deps import ApiDeps
-from .approvals.identity import OneTimeLinks, Sessions
+from .approvals.identity import OneTimeLinks
 from .approvals.page import add_page
 from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
 from .health import Health, add_health
-from .keyfiles import ensure_operator_keys, read_private, write_private
+from .keyfiles import derived_keys, ensure_operator_keys, read_private, write_private
 from .parts import Parts
 from .policies.load import policy_files
 from .settings import Config
 from .settings_types import Address
+from .signing_in import sessions_of
 from .system import SystemClock
 
 LOOK = 2.0  #: seconds between two tries to take over from a process that serves it
@@ -90,7 +91,8 @@ class PeopleListener:
     async def _serve(self, stack: AsyncExitStack) -> Served:
         parts, clock = self._parts, SystemClock()
         config = parts.config
-        links, sessions = OneTimeLinks(clock), Sessions(clock)
+        links, key = OneTimeLinks(clock), derived_keys(config).sessions
+        sessions = sessions_of(config, parts.store.client, key, clock)
         app = web.Application(client_max_size=config.agents.max_body * 4)
         deps = ApiDeps(
             gate=parts.gate,
@@ -99,6 +101,7 @@ class PeopleListener:
             sessions=sessions,
             links=links,
             desk=parts.desk,
+            authenticators=parts.authenticators,
             url=config.people_url,
             upstreams=_addresses(config),
             definitions=parts.definitions,

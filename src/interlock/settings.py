@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .settings_notify import Notify
+from .settings_people import Oidc, SessionSettings
 from .settings_types import (
     Address,
     Duration,
@@ -138,6 +140,23 @@ class People(Node):
     local: tuple[LocalPerson, ...] = Field(
         default=(), description="People who may sign in by a one-time link on the console."
     )
+    sessions: SessionSettings = Field(
+        default=SessionSettings(), description="How long a browser stays signed in."
+    )
+    oidc: Oidc | None = Field(
+        default=None, description="Sign-in at an OpenID Connect provider. Absent: there is none."
+    )
+
+    @model_validator(mode="after")
+    def _comes_back(self) -> Self:
+        url = self.url or f"http://{self.listen}"
+        near = Address(urlsplit(url).hostname or "", 0).loopback
+        if self.oidc is not None and not near and not url.startswith("https://"):
+            raise ValueError(
+                "with `oidc` the provider sends people back to `url`: set it to the https:// "
+                "address under which they reach this listener"
+            )
+        return self
 
 
 class Embedded(Node):

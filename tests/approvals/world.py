@@ -34,6 +34,7 @@ from interlock.store.definitions import StoredDefinitions
 from interlock.store.desk import RedisDesk
 from interlock.store.keyring import RedisKeyRing
 from interlock.store.redis import RedisStore
+from interlock.store.sessions import RedisSignIns
 
 ANN = Reviewer(id="ann", groups=frozenset({"ops"}))
 BOB = Reviewer(id="bob", groups=frozenset({"ops"}))
@@ -376,13 +377,16 @@ async def a_world(
         compile_schema=lambda schema: compile_schema(schema, frozenset()),
         prefix=prefix,
     )
+    sign_ins = RedisSignIns(
+        store.client, key=b"i" * 32, clock=clock, idle_ms=28_800_000, prefix=prefix
+    )
     app = web.Application()
     server = TestServer(app, host="127.0.0.1")
     deps = ApiDeps(
         gate=gate,
         store=store,
         keys=keys,
-        sessions=Sessions(clock),
+        sessions=Sessions(sign_ins, key=b"c" * 32, clock=clock),
         links=OneTimeLinks(clock),
         desk=RedisDesk(store.client, key=b"k" * 32, prefix=prefix),
         url="http://127.0.0.1:8081",

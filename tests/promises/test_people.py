@@ -132,7 +132,7 @@ async def test_promise_07_no_agent_credential_reaches_a_decision(world: World) -
 
 async def test_promise_07_an_agents_key_beside_a_session_is_still_an_agents(world: World) -> None:
     action, key = await world.hold(), await world.key(Kind.AGENT)
-    cookie = world.deps.sessions.open(ANN)
+    cookie = await world.deps.sessions.open(ANN)
     async with ClientSession(cookies={"interlock": cookie}) as client:
         response = await client.get(
             f"{world.url}/v1/approvals/{action.id}", headers={"Authorization": f"Bearer {key}"}
@@ -154,8 +154,8 @@ async def test_promise_10_another_sites_page_cannot_decide(
     world: World, headers: dict[str, str]
 ) -> None:
     action = await world.hold()
-    cookie = world.deps.sessions.open(ANN)
-    session = world.deps.sessions.find(cookie)
+    cookie = await world.deps.sessions.open(ANN)
+    session = await world.deps.sessions.find(cookie)
     assert session is not None
     token = session.token(f"decide {action.digest}")  # even where the token had leaked
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:

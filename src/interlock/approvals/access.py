@@ -224,11 +224,11 @@ async def identify(request: web.Request) -> Visitor | None:
             return None
         principal = await deps.keys.verify(key.strip())
         return Visitor(principal=principal) if principal else None
-    session = deps.sessions.find(request.cookies.get(deps.cookie, ""))
+    session = await deps.sessions.find(request.cookies.get(deps.cookie, ""))
     if session is None:
         return None
     person = session.person
-    principal = Principal(kind=Kind.APPROVER, id=person.id, groups=person.groups)
+    principal = Principal(kind=session.kind, id=person.id, groups=person.groups)
     return Visitor(principal=principal, session=session)
 
 

@@ -1,31 +1,42 @@
-"""Local sign-in: links that work once, and the sessions that they open.
+"""Who is signed in: links that work once, and sessions.
 
-Everything is kept in this process: a restart signs everybody out. Secrets are kept as SHA-256
-only, and compared in constant time.
+Links are kept in this process, sessions in the store (`ports.SignIns`), both under the SHA-256 of
+what their bearer shows. What is compared is compared in constant time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ..core.actions import Reviewer
-from ..ports import Clock
+from ..core.identity import Kind
+from ..ports import Clock, SignedIn, SignIns
 
 LINK_MS = 900_000  #: how long a sign-in link works
-SESSION_MS = 43_200_000  #: how long a session lasts: 12 hours
-_MOST = 10_000  #: links, and sessions, kept at most; the oldest go first
+SESSION_MS = 43_200_000  #: how long a session lasts where nothing else is said: 12 hours
+_MOST = 10_000  #: links kept at most; the oldest go first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A signed-in person. `secret` binds CSRF tokens to this session; `expires` in ms."""
+    """A signed-in person. `secret` binds CSRF tokens to this session; `expires` in ms.
+
+    `kind`: what they are in this session, of the `kinds` that they may be; `by`: what signed them
+    in. The secret is derived from the cookie and from a key: who has but the store has neither.
+    """
 
     person: Reviewer
-    secret: bytes
+    kind: Kind
+    kinds: tuple[Kind, ...]
+    by: str
+    secret: bytes = field(repr=False)
     expires: int
+    opened: int = 0  #: when the person signed in: ms since the epoch
 
     def token(self, purpose: str) -> str:
         """Return the CSRF token for *purpose*: HMAC-SHA256, hex."""
@@ -47,7 +58,13 @@ def deciding(digest: str) -> str:
 
 
 SIGNING_OUT = "sign out"
+SWITCHING = "another role"
 REVOKING = "revoke a grant"
+
+
+def ending(person: str) -> str:
+    """Return the purpose of a token that signs *person* out everywhere."""
+    return f"sign out {person}"
 
 
 class OneTimeLinks:
@@ -76,46 +93,128 @@ class OneTimeLinks:
         return link.person if link and self._clock.now_ms() < link.expires else None
 
 
+def _anybody(who: SignedIn) -> bool:
+    return True
+
+
 class Sessions:
-    """Who is signed in. A cookie is `<id>.<HMAC of the id>`; neither is kept as it is."""
+    """Who is signed in. A cookie is `<random>.<HMAC of it>`; the store keeps its SHA-256.
 
-    def __init__(self, clock: Clock) -> None:
+    *key*: 32 bytes that are not in the store; what is derived from it says which cookies are ours
+    before the store is asked, and makes the CSRF tokens of each. *longest_ms*: when a session ends
+    however much it is used. *known*: whether what signed somebody in is still configured so.
+    """
+
+    def __init__(
+        self,
+        kept: SignIns,
+        *,
+        key: bytes,
+        clock: Clock,
+        longest_ms: int = SESSION_MS,
+        known: Callable[[SignedIn], bool] = _anybody,
+    ) -> None:
+        self._kept = kept
+        self._cookies = _derived(key, b"cookie")
+        self._tokens = _derived(key, b"csrf")
         self._clock = clock
-        self._key = secrets.token_bytes(32)
-        self._open: dict[bytes, Session] = {}
+        self._known = known
+        self.longest_ms = longest_ms
 
-    def open(self, person: Reviewer) -> str:
-        """Sign *person* in and return the value of their cookie."""
+    async def open(
+        self,
+        person: Reviewer,
+        kind: Kind = Kind.APPROVER,
+        *,
+        kinds: tuple[Kind, ...] = (),
+        by: str = "",
+    ) -> str:
+        """Sign *person* in as *kind*, one of *kinds*; return the value of their cookie."""
         name = secrets.token_urlsafe(32)
-        expires = self._clock.now_ms() + SESSION_MS
-        _bound(self._open)
-        session = Session(person=person, secret=secrets.token_bytes(32), expires=expires)
-        self._open[_hash(name)] = session
-        return f"{name}.{self._sign(name)}"
+        cookie = f"{name}.{self._sign(name)}"
+        now = self._clock.now_ms()
+        who = SignedIn(
+            person=person.id,
+            kind=kind,
+            groups=tuple(sorted(person.groups)),
+            kinds=kinds or (kind,),
+            by=by,
+            opened=now,
+            used=now,
+            ends=now + self.longest_ms,
+        )
+        await self._kept.keep(_name(cookie), who)
+        return cookie
 
-    def find(self, cookie: str) -> Session | None:
+    async def switch(self, cookie: str, kind: Kind) -> str | None:
+        """Go on as another of the kinds that this person may be; return the new cookie.
+
+        The old one ends; the new one lasts no longer than it would have. None: not allowed.
+        """
+        who = await self._who(cookie)
+        if who is None or kind not in who.kinds:
+            return None
+        name = secrets.token_urlsafe(32)
+        changed = f"{name}.{self._sign(name)}"
+        await self.close(cookie)
+        await self._kept.keep(_name(changed), dataclasses.replace(who, kind=kind))
+        return changed
+
+    async def find(self, cookie: str) -> Session | None:
         """Return the session of *cookie*, or None where there is none (any more)."""
-        name, _, mac = cookie.partition(".")
-        if not hmac.compare_digest(mac.encode(), self._sign(name).encode()):
+        who = await self._who(cookie)
+        if who is None:
             return None
-        session = self._open.get(_hash(name))
-        if session and self._clock.now_ms() >= session.expires:
-            del self._open[_hash(name)]
-            return None
-        return session
+        return Session(
+            person=Reviewer(id=who.person, groups=frozenset(who.groups)),
+            kind=who.kind,
+            kinds=who.kinds,
+            by=who.by,
+            secret=hmac.new(self._tokens, cookie.encode(), hashlib.sha256).digest(),
+            expires=who.ends,
+            opened=who.opened,
+        )
 
-    def close(self, cookie: str) -> None:
-        """Sign out; harmless for a cookie that is not known."""
-        self._open.pop(_hash(cookie.partition(".")[0]), None)
+    async def close(self, cookie: str) -> None:
+        """Sign out, everywhere; harmless for a cookie that is not known."""
+        if self._ours(cookie):
+            await self._kept.end(_name(cookie))
+
+    async def close_all(self, person: str) -> int:
+        """Sign a person out of every browser; return how many sessions that were."""
+        return await self._kept.end_all(person)
+
+    async def _who(self, cookie: str) -> SignedIn | None:
+        who = await self._kept.get(_name(cookie)) if self._ours(cookie) else None
+        return who if who is not None and self._known(who) else None
+
+    def _ours(self, cookie: str) -> bool:
+        name, _, mac = cookie.partition(".")
+        return hmac.compare_digest(mac.encode("utf-8", "replace"), self._sign(name).encode())
 
     def _sign(self, name: str) -> str:
-        return hmac.new(self._key, name.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        said = name.encode("utf-8", "replace")
+        return hmac.new(self._cookies, said, hashlib.sha256).hexdigest()
+
+
+def linked(person: Reviewer) -> str:
+    """Return what a session says that was opened by a link to *person*, as configured."""
+    groups = " ".join(sorted(person.groups))
+    return f"link {hashlib.sha256(f'{person.id} {groups}'.encode()).hexdigest()[:32]}"
+
+
+def _derived(key: bytes, purpose: bytes) -> bytes:
+    return hmac.new(key, b"interlock session " + purpose, hashlib.sha256).digest()
+
+
+def _name(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()
 
 
 def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-def _bound(kept: dict[bytes, _Link] | dict[bytes, Session]) -> None:
+def _bound(kept: dict[bytes, _Link]) -> None:
     if len(kept) >= _MOST:
         del kept[next(iter(kept))]

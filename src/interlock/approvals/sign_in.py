@@ -11,7 +11,7 @@ from ..core.errors import InterlockError
 from . import rendering
 from .access import Route, identify
 from .deps import DEPS, ApiDeps
-from .identity import SIGNING_OUT
+from .identity import SIGNING_OUT, linked
 from .problems import CrossSite, NotSignedIn
 
 COMMON: web.AppKey[Callable[[web.Request], dict[str, Any]]] = web.AppKey(
@@ -39,7 +39,8 @@ async def sign_in(request: web.Request) -> web.Response:
     person = request.app[DEPS].links.peek(token)
     if person is None:
         raise _spent()
-    return html(request, "sign_in.html", person=person, token=token)
+    longest = request.app[DEPS].sessions.longest_ms
+    return html(request, "sign_in.html", person=person, token=token, longest=longest)
 
 
 async def signed_in(request: web.Request) -> web.Response:
@@ -49,7 +50,7 @@ async def signed_in(request: web.Request) -> web.Response:
     if person is None:
         raise _spent()
     response = web.Response(status=303, headers={"Location": "/review"})
-    set_cookie(response, deps, deps.sessions.open(person))
+    set_cookie(response, deps, await deps.sessions.open(person, by=linked(person)))
     return response
 
 
@@ -75,7 +76,7 @@ async def signed_out(request: web.Request) -> web.Response:
         raise NotSignedIn
     if not visitor.session.permits(str(form.get("csrf", "")), SIGNING_OUT):
         raise CrossSite
-    deps.sessions.close(request.cookies.get(deps.cookie, ""))
+    await deps.sessions.close(request.cookies.get(deps.cookie, ""))
     response = web.Response(status=303, headers={"Location": "/review"})
     response.del_cookie(deps.cookie, path="/", httponly=True, secure=deps.secure, samesite="Strict")
     return response
