@@ -23,19 +23,12 @@ from .form import fields
 from .identity import SIGNING_OUT, deciding
 from .models import Card, Item
 from .problems import CrossSite
+from .reasons import REASONS
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _RECENT = 12
 _SHARE = "10"  #: calls of one agent in the first page, where not all fit
-REASONS = (
-    ("wrong_target", "Wrong target"),
-    ("wrong_amount", "Wrong amount or scope"),
-    ("not_requested", "Nobody asked for this"),
-    ("needs_context", "Needs more context"),
-    ("policy", "Against our rules"),
-    ("duplicate", "Already done"),
-)
 LENGTHS = (
     ("1h", 3_600_000, "1 hour"),
     ("8h", 28_800_000, "8 hours"),
