@@ -197,7 +197,7 @@ class Gate:
 
         Raises:
             StoreUnavailable: it could not be recorded; nothing was sent.
-            KeyReused, QueueFull: it was not taken.
+            KeyReused, QueueFull, Suspended: it was not taken.
         """
         self._refuse_when_closing()
         began = perf_counter()

@@ -15,6 +15,7 @@ from .core.errors import (
     QueueFull,
     StaleVersion,
     StoreUnavailable,
+    Suspended,
 )
 from .core.events import DeadlinePassed, Event, LeaseLost
 from .core.facts import NO_EFFECTS, Effects
@@ -97,6 +98,7 @@ _FULL = {
     "": "Too many calls wait for people already. Nothing was sent."
     " Wait until some are decided, then try again.",
 }
+STOPPED = "This agent was stopped by a person. Nothing of it is sent until somebody resumes it."
 _CHANGED = StaleVersion, "The call has changed since you looked at it; look again."
 _REFUSALS: Mapping[Put, tuple[type[Exception], str]] = {
     Put.REUSED: (
@@ -107,6 +109,7 @@ _REFUSALS: Mapping[Put, tuple[type[Exception], str]] = {
         StoreUnavailable,
         "Nothing was sent: others used the same budget at the same time; try again.",
     ),
+    Put.SUSPENDED: (Suspended, STOPPED),
     Put.LAPSED: (Lapsed, "The deadline has passed; the call will not be sent."),
     Put.SELF: (Forbidden, "The requester and its owner may not decide this call."),
     Put.DIGEST: _CHANGED,

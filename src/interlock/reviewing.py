@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from .core.actions import Action, Review, ToolCall, Verdict
 from .core.clearance import TAMPERED
 from .core.commands import Claim
 from .core.decisions import Decision, Level
+from .core.desk import EVERYBODY, Suspension
 from .core.edits import apply_edit, check_must
 from .core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion
 from .core.events import Resolved, Reviewed
@@ -17,6 +19,7 @@ from .core.lifecycle import step
 from .core.mcp_edits import apply_mcp_edit
 from .core.patterns import HttpMatch
 from .core.patterns import Kind as SegmentKind
+from .core.redaction import visible_line
 from .granting import GrantAsked, Grants
 from .judge import Judge
 from .ports import Definitions, Ids, Put, Store
@@ -66,6 +69,7 @@ class Reviews:
                 return action
             if not self._judge.seals.genuine(action) and review.verdict is not Verdict.REJECT:
                 raise IllegalTransition(TAMPERED)
+            await self._refuse_when_stopped(action, review)
             cleared = review.call if review.call is not None else action.call
             decision = await self._judge.judge(cleared, action_id)
             if grant is not None:
@@ -77,6 +81,13 @@ class Reviews:
                 await self._grants.give(after, review.reviewer.id, grant, decision)
             return after
         raise StaleVersion("Others are deciding this call at the same time; look again.")
+
+    async def _refuse_when_stopped(self, action: Action, review: Review) -> None:
+        """Let nobody clear what could not be sent; to reject or to answer it is still possible."""
+        if review.verdict in (Verdict.APPROVE, Verdict.EDIT):
+            stopped = await self._store.stopped(action.call.agent.id)
+            if stopped is not None:
+                raise IllegalTransition(said_of(stopped))
 
     async def _reviewed(
         self, action: Action, review: Review, decision: Decision, nonce: str
@@ -163,6 +174,20 @@ class Reviews:
         at = await self._store.now()
         resolved = Resolved(at=at, by=by, happened=happened, message=message)
         return await self._recorder.apply(action, resolved)
+
+
+def said_of(stopped: Suspension) -> str:
+    """Say to people who stopped an agent, when and why, and how it is resumed."""
+    everybody = stopped.agent == EVERYBODY
+    who = "All agents were" if everybody else f"The agent {visible_line(stopped.agent)} was"
+    when = datetime.fromtimestamp(stopped.at / 1000, UTC).isoformat(" ", "minutes")[:16]
+    why = f' ("{visible_line(stopped.reason)}")' if stopped.reason.strip() else ""
+    by = visible_line(stopped.by) if stopped.by else "somebody"
+    return (
+        f"{who} stopped by {by} on {when} UTC{why}. Nothing is sent, so this cannot be approved; it"
+        " can be rejected. An admin, or an approver who does not own the agent, may resume it on"
+        " the page Agents."
+    )
 
 
 def _template(match: HttpMatch) -> str:

@@ -6,9 +6,11 @@ A claim is written before the first byte leaves; what cannot be claimed or recor
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .core.actions import Action, Answer, State, ToolCall, evolve
 from .core.decisions import Reversibility
@@ -39,8 +41,11 @@ from .recording import Recorder, as_stored
 from .relay import Relay
 from .tasks import Tasks
 
+log = logging.getLogger("interlock")
+
 TAKEN_BACK = "The caller took it back while the tool was at work."
 _REDEFINED = "The server changed the definition of this tool after people saw the call; ask again."
+T = TypeVar("T")
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
 
 
@@ -83,6 +88,7 @@ class Sender:
         self._tasks = tasks
         self._closing = closing
         self._sent: dict[str, int] = {}  #: what this process sent of approved calls, and when
+        self._stopped: dict[str, None] = {}  #: approved calls of stopped agents, each logged once
         self._under_way: dict[str, asyncio.Task[None]] = {}  #: requests without an answer yet
         self._takers: dict[str, asyncio.Future[Relay]] = {}  #: who wants an answer as it comes
 
@@ -193,9 +199,17 @@ class Sender:
         event = self.claiming(at, nonce)
         after, _ = step(action, event)
         stored = await self._recorder.put(action, event, after, nonce)
+        if stored.outcome is Put.SUSPENDED:
+            self._say_stopped(action)
         if stored.outcome is not Put.OK or stored.state != State.FORWARDING.value:
             return None  # a claim whose reply came late may have lost its lease meanwhile
         return self._recorder.told(action, event, after, stored)
+
+    def _say_stopped(self, action: Action) -> None:
+        """Say once that an approved call waits: the sweep tries it again until it lapses."""
+        if action.id not in self._stopped:
+            log.warning("call %s is approved and waits: its agent is stopped", action.id)
+        _note(self._stopped, action.id, None)
 
     def _redefined(self, call: ToolCall) -> bool:
         """Say whether an MCP server says something else of the tool now than people saw."""
@@ -348,9 +362,7 @@ class Sender:
             raise UpstreamLost(TAKEN_BACK) from None
 
     def _remember(self, action: Action) -> None:
-        if len(self._sent) >= 100_000:  # the oldest approvals have lapsed long ago
-            del self._sent[next(iter(self._sent))]
-        self._sent[action.id] = self._clock.now_ms()
+        _note(self._sent, action.id, self._clock.now_ms())
 
     async def _report(self, action: Action, event: Event) -> None:
         """Record what became of our send; as its owner we may, however late."""
@@ -375,6 +387,12 @@ class Sender:
         elif isinstance(event, Lost) and event.cause == TAKEN_BACK and _only_reads(action):
             nothing = Resolved(at=event.at, by="interlock", happened=False, message=TAKEN_BACK)
             await self._recorder.apply(after, nothing)  # nobody has to find out about a read
+
+
+def _note(known: dict[str, T], action_id: str, value: T) -> None:
+    if len(known) >= 100_000:  # the oldest approvals have lapsed long ago
+        del known[next(iter(known))]
+    known[action_id] = value
 
 
 def _on_connection_of(action: Action, again: ToolCall) -> Action:

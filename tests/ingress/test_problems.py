@@ -24,6 +24,7 @@ from interlock.core.errors import (
     NotFound,
     QueueFull,
     StoreUnavailable,
+    Suspended,
     Unauthenticated,
     UpstreamLost,
     UpstreamUnreachable,
@@ -139,6 +140,7 @@ def test_no_policy_name_can_break_a_header():
         (CallTooLarge(), 413, False),
         (KeyReused(), 422, False),
         (QueueFull(), 429, False),
+        (Suspended(), 403, False),
         (StoreUnavailable(), 503, False),
         (UpstreamUnreachable("No route."), 502, False),
         (UpstreamLost("The connection was cut."), 504, "unknown"),
@@ -152,6 +154,16 @@ def test_every_error_says_first_whether_anything_was_executed(error, status, exe
     assert said["detail"].startswith("OUTCOME UNKNOWN." if executed else "NOT EXECUTED.")
     assert error.detail in said["detail"] and error.help in said["detail"]
     assert said["type"] == f"urn:interlock:problem:{error.kind}"
+
+
+def test_a_stopped_agent_is_told_not_to_retry_and_to_tell_the_user():
+    told = json.loads(problem(Suspended()).body)
+
+    assert told["type"] == "urn:interlock:problem:agent-suspended"
+    assert told["detail"] == (
+        "NOT EXECUTED. This agent was stopped by a person. Nothing was sent."
+        " Do not retry it, in this or another form; tell the user."
+    )
 
 
 def test_errors_carry_the_headers_that_clients_act_on():

@@ -2,7 +2,8 @@
 
 A breadth-first search over worlds: the stored hash, the clock, two workers, and what really left
 for the tool. The shipped text runs unchanged but for its clock, wrapped so that one round trip
-tries every command on one world, delivers it twice, and delivers old commands again.
+tries every command on one world, delivers it twice, and delivers old commands again. Where it is
+asked to, somebody stops the agent and resumes it at any moment.
 """
 
 from __future__ import annotations
@@ -59,6 +60,22 @@ FAULTS: dict[str, tuple[str, str]] = {
     "gap": ("'HINCRBY', c, 'ver', 1)", "'HINCRBY', c, 'ver', 2)"),
 }
 """Faults that were or could be made, each as a change of the shipped text."""
+STOPPING_FAULTS: dict[str, tuple[str, str]] = {
+    "sendstopped": ("if stopped(v[3]) then return { 'SUSPENDED', 'approved' } end", ""),
+    "takestopped": (
+        "if a.to ~= 'denied' and stopped(a.agent) then return { 'SUSPENDED', '' } end",
+        "",
+    ),
+    "holdstopped": (
+        "if a.to ~= 'denied' and stopped(a.agent)",
+        "if a.op == 'allow' and stopped(a.agent)",
+    ),
+    "oneonly": ("return v[1] or v[2]", "return v[1]"),
+    "allonly": ("return v[1] or v[2]", "return v[2]"),
+    "others": ("'HMGET', P .. ':stopped', agent, '-')", "'HMGET', P .. ':stopped', 'else', '-')"),
+    "forgotten": ("if NOBODY then return false end", "if NOBODY ~= nil then return false end"),
+}
+"""The same of the ways to a send that a stopped agent does not have."""
 
 _HARNESS = """
 local CLOCK
@@ -75,6 +92,7 @@ CLOCK = tonumber(ARGV[1])
 local function world()
   redis.call('FLUSHDB')
   if #hash > 0 then redis.call('HSET', C, unpack(hash)) end
+  if ARGV[4] ~= '' then redis.call('HSET', '{x}:stopped', ARGV[4], '{}') end
 end
 local out = {}
 for _, op in ipairs(ops) do
@@ -117,7 +135,7 @@ def script(fault: str = "") -> str:
     """Return the wrapped script, with one fault planted in the shipped text."""
     text = source("put")
     if fault:
-        old, new = FAULTS[fault]
+        old, new = (FAULTS | STOPPING_FAULTS)[fault]
         assert text.count(old) == 1, f"{fault}: the text to break is not there (once)"
         text = text.replace(old, new)
     clock = "local T = redis.call('TIME')\nlocal NOW = T[1] * 1000 + math.floor(T[2] / 1000)"
@@ -148,6 +166,8 @@ class World:
     refused: str = ""  #: a refusal that somebody was shown
     edits: int = 0
     crashes: int = 0
+    stopped: str = ""  #: the field of {p}:stopped, where there is one
+    stops: int = 0
 
     def field(self, name: str) -> str:
         return dict(self.stored).get(name, "")
@@ -187,9 +207,12 @@ class Tried:
 class Explorer:
     """The search; `explore` returns how many worlds there are, or raises Broken."""
 
-    def __init__(self, client: redis.Redis, quorum: int, fault: str = "") -> None:
+    def __init__(
+        self, client: redis.Redis, quorum: int, fault: str = "", *, stops: Sequence[str] = ()
+    ) -> None:
         self._client = client
         self._quorum = quorum
+        self._stops = stops  #: whom somebody stops, one after the other
         self._sha = client.script_load(script(fault))
         self.reached: set[str] = set()
 
@@ -198,6 +221,7 @@ class Explorer:
             "decide", "held", "n0", 0, ttl=HOLD, digest="d0", quorum=self._quorum, rec="r", call="b"
         )
         ((made,),) = self._ask([(World(stored=()), [Try("hold", create)])])
+        self._check_taking_in(create)
         first = World(stored=made.after)
         seen, level = {self._key(first)}, [(first, (("hold", create),))]
         while level:
@@ -212,12 +236,24 @@ class Explorer:
             level = following
         return len(seen)
 
+    def _check_taking_in(self, hold: Command) -> None:
+        """Let nothing in of an agent that is stopped, neither to be sent nor to be held."""
+        allow = operation("allow", "forwarding", "n0", 0, ttl=LEASE, digest="d0")
+        tries = [Try("hold", hold), Try("allow", allow)]
+        for who in self._stops:
+            (answers,) = self._ask([(World(stored=(), stopped=who), tries)])
+            for one, tried in zip(tries, answers, strict=True):
+                if tried.result != "SUSPENDED" or tried.after or tried.twice:
+                    _fail(
+                        "taken in though its agent is stopped", (("stop", None), (one.label, None))
+                    )
+
     def _ask(self, asked: Sequence[tuple[World, list[Try]]]) -> list[list[Tried]]:
         pipe = self._client.pipeline(transaction=False)
         for world, tries in asked:
             flat = _json([part for pair in world.stored for part in pair])
             commands = "[" + ",".join(_json(one.command) for one in tries) + "]"
-            pipe.evalsha(self._sha, 0, world.now, flat, commands)
+            pipe.evalsha(self._sha, 0, world.now, flat, commands, world.stopped)
         rows: list[Any] = pipe.execute()
         return [[Tried(r, _hash(a), s, _hash(t)) for r, a, s, t in row] for row in rows]
 
@@ -317,6 +353,8 @@ class Explorer:
         if taken and op == "claim":
             if world.field("st") != "approved":
                 _fail("a claim was granted twice", history)
+            if world.stopped:
+                _fail("its send began though its agent is stopped", history)
             nonce, digest = (one.command[NAMES.index(name)] for name in ("nonce", "digest"))
             claimed = Worker("claimed", nonce, digest, world.now + LEASE)
             after = _with(after, one.worker, claimed)
@@ -329,6 +367,11 @@ class Explorer:
         """Return what happens outside the store: time passes, workers send, crash, give up."""
         if any(int(world.field(name) or 0) > world.now for name in ("deadline", "lapses")):
             yield "tick", replace(world, now=world.now + 1)
+        if world.stopped:
+            yield "resume", replace(world, stopped="")
+        elif world.stops < len(self._stops):
+            who = self._stops[world.stops]
+            yield f"stop {who}", replace(world, stopped=who, stops=world.stops + 1)
         for i, worker in enumerate(world.workers):
             if worker.phase == "claimed" and world.now < worker.until:
                 sent = replace(world, sends=(*world.sends, worker.digest))
@@ -363,7 +406,8 @@ class Explorer:
             (w.phase, w.digest, w.nonce == owner, w.nonce == not_sent, max(w.until - now, 0))
             for w in world.workers
         )
-        ghosts = (world.sends, world.votes, world.refused, world.edits, world.crashes)
+        ghosts: tuple[object, ...] = (world.sends, world.votes, world.refused, world.edits)
+        ghosts += (world.crashes, world.stopped, world.stops)
         return tuple(sorted(kept.items())), tuple(workers), ghosts
 
 

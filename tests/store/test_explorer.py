@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.store.explorer import FAULTS, FINAL, Broken, Explorer
+from tests.store.explorer import AGENT, FAULTS, FINAL, STOPPING_FAULTS, Broken, Explorer
 from tests.support.stores import Server
 
 
@@ -33,3 +33,16 @@ def test_no_interleaving_breaks_the_shipped_script(client: redis.Redis, quorum: 
 def test_a_planted_fault_is_found(client: redis.Redis, fault: str) -> None:
     with pytest.raises(Broken, match="hold"):
         Explorer(client, 2, fault).explore()
+
+
+@pytest.mark.parametrize("who", [AGENT, "-"])
+def test_no_send_begins_and_nothing_is_taken_in_while_its_agent_is_stopped(
+    client: redis.Redis, who: str
+) -> None:
+    assert Explorer(client, 1, stops=[who]).explore() > 2000
+
+
+@pytest.mark.parametrize("fault", STOPPING_FAULTS)
+def test_a_planted_fault_in_stopping_is_found(client: redis.Redis, fault: str) -> None:
+    with pytest.raises(Broken, match="stop"):
+        Explorer(client, 1, fault, stops=[AGENT, "-"]).explore()

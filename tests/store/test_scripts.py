@@ -13,8 +13,8 @@ import redis
 from interlock.core.actions import State, Verdict
 from interlock.core.events import Decided, Event, Reviewed
 from interlock.core.lifecycle import FINAL, TRANSITIONS
-from interlock.store import redis as module
 from interlock.store.lua import packed, source
+from interlock.store.operations import OPERATION
 from tests.store.explorer import operation
 from tests.support.stores import Server, fresh_prefix
 
@@ -44,7 +44,7 @@ def operations_of(kind: type[Event], after: State) -> set[str]:
             S.RESPONDED: {Verdict.RESPOND},
         }.get(after, {Verdict.APPROVE, Verdict.EDIT})
         return {verdict.value for verdict in verdicts}
-    return {module._OPERATION[kind]}
+    return {OPERATION[kind]}
 
 
 def expected() -> set[tuple[str, str, str]]:

@@ -120,7 +120,7 @@ class QueueFull(CallRefused):
 
 
 class Suspended(CallRefused):
-    """This agent is suspended. Nothing was sent."""
+    """This agent was stopped by a person. Nothing was sent."""
 
     status, kind = 403, "agent-suspended"
 

@@ -22,6 +22,7 @@ from ..core.errors import (
     QueueFull,
     StateUnavailable,
     StoreUnavailable,
+    Suspended,
     Unauthenticated,
     UpstreamLost,
 )
@@ -91,6 +92,8 @@ def _advice(error: InterlockError) -> str:
         )
     if isinstance(error, StoreUnavailable | QueueFull):
         return "Try again in a few seconds."
+    if isinstance(error, Suspended):
+        return "Do not retry it, in this or another form; tell the user."
     if isinstance(error, CallRefused):
         return "Correct the request before you send it again."
     return ""
@@ -333,6 +336,7 @@ _AWS_CODES = {
     "rejected-by-reviewer": "AccessDenied",
     "expired": "AccessDenied",
     "cancelled": "AccessDenied",
+    "agent-suspended": "AccessDenied",
     "pending-approval": "ApprovalPending",
     "pending-answer": "ApprovalPending",
     "unauthenticated": "InvalidClientTokenId",

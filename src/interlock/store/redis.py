@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from ..core.actions import Action, State
-from ..core.decisions import Level
+from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import StoreUnavailable
-from ..core.events import (
-    Answered,
-    Cancelled,
-    Claimed,
-    ClearanceFailed,
-    DeadlinePassed,
-    Decided,
-    Event,
-    LeaseLost,
-    Lost,
-    NotSent,
-    PolicyTightened,
-    Resolved,
-    Reviewed,
-)
+from ..core.events import Answered
 from ..core.facts import Facts, Grant, Needs
 from ..ports import Change, Durability, Limits, Listed, Put, Stored
 from .batch import Batch
-from .codec import DAMAGED, decode_action, encode_answer, encode_call, encode_event, encode_record
+from .codec import DAMAGED, decode_action
 from .connection import Lane, connect, patiently
-from .effects import encode_effects
-from .lua import Script, packed
+from .lua import Script
+from .operations import encode_change, session_key
 from .past import Past
+from .stopped import stopped_key, suspension
 from .watch import BLOCK, Watch
 
-_OPERATION: Mapping[type[Event], str] = {
-    PolicyTightened: "deny",
-    ClearanceFailed: "deny",
-    DeadlinePassed: "lapse",
-    LeaseLost: "lapse",
-    Cancelled: "cancel",
-    Claimed: "claim",
-    Answered: "answer",
-    NotSent: "notsent",
-    Lost: "lose",
-    Resolved: "resolve",
-}
 _HERE, _LEFT = b"1", b"0"  #: what is noted of a caller: it waits; it has cancelled by leaving
 _LISTED = "st ver rec call call2 digest created changed deadline lapses fence fp owner_nonce answer"
 
@@ -88,7 +62,7 @@ class RedisStore:
 
     async def put(self, change: Change) -> Stored:
         write = self._batch.write_soon if _nobody_waits(change) else self._batch.write
-        row = await write(self._operation(change))
+        row = await write(encode_change(change, self._limits))
         outcome, told, version, now, deadline, created, lapsed = (part.decode() for part in row)
         answer = Put(outcome)
         named = told if answer in (Put.JOIN, Put.REUSED) else change.after.id
@@ -106,57 +80,6 @@ class RedisStore:
     async def _send(self, group: Sequence[bytes]) -> list[list[bytes]]:
         rows = await self._ask(lambda: self._put(self._lane, self._prefix, *group))
         return cast(list[list[bytes]], rows)
-
-    def _operation(self, change: Change) -> bytes:
-        """The fields of one operation, in the order of NAMES in put.lua."""
-        before, event, after = change.before, change.event, change.after
-        new, operation = before.version == 0, _operation(change)
-        who, mac, call = "", "", b""
-        if isinstance(event, Reviewed):
-            who, mac = event.review.reviewer.id, event.review.mac
-        if new or operation == "edit":
-            call = encode_call(after.call, keep_body=not new or after.state is State.HELD)
-        decision = after.decision
-        ttl = max(after.deadline - event.at, 0) if after.deadline else ""
-        if operation in ("approve", "edit") and after.state is State.HELD:
-            ttl = ""  # a vote or an edit leaves the hold's deadline where it is
-        answer = encode_answer(after.answer) if after.answer and after.state in _SPOKEN else b""
-        quiet = operation in ("claim", "answer", "lapse") and not new
-        return packed(
-            after.id,
-            operation,
-            change.nonce,
-            before.version,
-            after.state.value,
-            ttl,
-            after.digest,
-            who,
-            mac,
-            decision.quorum if decision else 1,
-            encode_event(event),
-            b"" if quiet else encode_record(after),
-            call,
-            answer,
-            after.call.agent.id,
-            after.call.agent.owner,
-            session_key(after) if new else "",
-            after.fingerprint,
-            after.key,
-            int(decision.stake) if decision else 3,
-            int(_watched(after)),
-            f"{self._limits.held_per_agent} {self._limits.held_in_all}"
-            f" {self._limits.kept_per_agent}",
-            self._limits.join_window_ms,
-            self._keep(after),
-            encode_effects(change.effects) if new or operation == "edit" else "",
-            _reminders(after),
-        )
-
-    def _keep(self, action: Action) -> int:
-        """How long the action is kept once it is settled, ms; a flood must not fill the store."""
-        if action.decision is not None and action.decision.level in _REVIEWED:
-            return self._limits.keep_reviewed_ms
-        return self._limits.keep_keyed_ms if action.key else self._limits.keep_ms
 
     # reading -------------------------------------------------------------------------------
 
@@ -302,6 +225,13 @@ class RedisStore:
 
     # the rest ------------------------------------------------------------------------------
 
+    async def stopped(self, agent: str) -> Suspension | None:
+        names = (agent, EVERYBODY)
+        key = stopped_key(self._prefix)
+        found = await self._ask(lambda: self._client.hmget(key, names))
+        said = zip(names, found, strict=True)
+        return next((suspension(name, text) for name, text in said if text is not None), None)
+
     async def attend(self, action_id: str, seconds: float) -> None:
         key = f"{self._prefix}:w:{action_id}"
         await self._ask(lambda: self._client.set(key, _HERE, px=max(int(seconds * 1000), 1)))
@@ -357,42 +287,6 @@ class RedisStore:
         except StoreUnavailable:
             self.on_error()
             raise
-
-
-_REVIEWED = (Level.APPROVE, Level.APPROVE_DUAL)
-_SPOKEN = (State.ANSWERED, State.RESPONDED)
-
-
-def _operation(change: Change) -> str:
-    event, after = change.event, change.after
-    if isinstance(event, Decided):
-        return "allow" if after.state is State.FORWARDING else "decide"
-    if isinstance(event, Reviewed):
-        return "deny" if after.state is State.DENIED else event.review.verdict.value
-    return _OPERATION[type(event)]
-
-
-def _reminders(action: Action) -> str:
-    """When people have to be told of a held call again, ms: every so often, and after each."""
-    decision = action.decision
-    if action.state is not State.HELD or decision is None:
-        return ""
-    moments = [decision.remind_ms, *(one.after_ms for one in decision.escalate)]
-    return " ".join(map(str, moments)) if any(moments) else ""
-
-
-def _watched(action: Action) -> bool:
-    """Whether people have to do with it: everything but plain allowed calls."""
-    return action.decision is None or action.decision.level is not Level.ALLOW
-
-
-def session_key(action: Action) -> str:
-    """A hash, since no text of an agent may become part of a key."""
-    session = action.call.context.session
-    if not session:
-        return ""
-    said = f"{action.call.agent.id}\0{session}".encode()
-    return hashlib.sha256(said).hexdigest()[:32]
 
 
 def _nobody_waits(change: Change) -> bool:

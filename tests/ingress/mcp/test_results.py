@@ -29,6 +29,7 @@ from interlock.core.errors import (
     QueueFull,
     StateUnavailable,
     StoreUnavailable,
+    Suspended,
     UpstreamLost,
     UpstreamUnreachable,
 )
@@ -141,6 +142,7 @@ def test_what_people_say_cannot_pass_for_our_words(said: str) -> None:
 
 ERRORS = [
     QueueFull("full"),
+    Suspended(),
     StoreUnavailable(),
     StateUnavailable(),
     UpstreamUnreachable("x"),

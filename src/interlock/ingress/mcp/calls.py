@@ -20,6 +20,7 @@ from ...core.errors import (
     QueueFull,
     StateUnavailable,
     StoreUnavailable,
+    Suspended,
     UpstreamError,
 )
 from ...core.messages import INVALID_PARAMS, TOOLS_CALL, Message, asked
@@ -90,7 +91,7 @@ class Calls:
         definition = await self._definition(message, caller)
         try:
             return await self._judged(message, caller, channel, definition)
-        except (QueueFull, StoreUnavailable, UpstreamError) as error:
+        except (QueueFull, StoreUnavailable, Suspended, UpstreamError) as error:
             return results.failure(error, self._asker(message, caller, definition))
 
     async def learn(self, message: Message, caller: Caller) -> None:

@@ -22,6 +22,7 @@ from ...core.errors import (
     NotFound,
     QueueFull,
     StoreUnavailable,
+    Suspended,
 )
 from ...core.messages import Kind, Message
 from ...gate import Gate
@@ -265,7 +266,7 @@ class ServedTasks:
             await self._submitted(known, note)
         except StoreUnavailable:
             return  # the next one who asks for the task tries again
-        except (QueueFull, CallTooLarge, KeyReused, MalformedCall) as error:
+        except (QueueFull, CallTooLarge, KeyReused, MalformedCall, Suspended) as error:
             why = f"The input could not be sent to the tool: {error.detail}"
             with suppress(StoreUnavailable, QueueFull):
                 await self._change(known, lambda n, now: _failing(n, note.next, why, now))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ...core.actions import Action, McpTool, ToolCall
-from ...core.errors import QueueFull, StoreUnavailable, UpstreamError, UpstreamLost
+from ...core.errors import QueueFull, StoreUnavailable, Suspended, UpstreamError, UpstreamLost
 from ...core.messages import Message, write_message
 from ...core.mirrors import encode_mirrored
 from ...gate import PENDING, Gate, Submission
@@ -64,7 +64,7 @@ async def judged(message: Message, caller: Caller, remote: str, gate: Gate) -> D
     call, to = read_call(there, named, None), results.asker(message, caller)
     try:
         submission = await _submitted(call, caller, gate)
-    except (QueueFull, StoreUnavailable, UpstreamError) as error:
+    except (QueueFull, StoreUnavailable, Suspended, UpstreamError) as error:
         return results.failure(error, to)
     if submission.failure is not None:
         return results.failure(submission.failure, to, submission.action)

@@ -44,6 +44,15 @@ local function voters(c)
   return names
 end
 
+-- Whether a person stopped this agent, or all of them. Operations of one call share one look.
+local NOBODY
+local function stopped(agent)
+  if NOBODY == nil then NOBODY = redis.call('EXISTS', P .. ':stopped') == 0 end
+  if NOBODY then return false end
+  local v = redis.call('HMGET', P .. ':stopped', agent, '-')
+  return v[1] or v[2]
+end
+
 -- Fingerprints marked `key:` only guard their Idempotency-Key.
 local function joinable(a) return a.fp ~= '' and string.sub(a.fp, 1, 4) ~= 'key:' end
 
@@ -101,6 +110,7 @@ local function create(a, c)
   local joined = joins(a)
   if joined then return joined end
   local held = a.to == 'held'
+  if a.to ~= 'denied' and stopped(a.agent) then return { 'SUSPENDED', '' } end
   if held and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
   if held and redis.call('ZCARD', P .. ':open') >= tonumber(a.capall) then return { 'FULL', '' } end
   local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and past().effects_of(a.eff)
@@ -168,8 +178,9 @@ local function review(a, c)
 end
 
 local function claim(a, c)
-  local v = redis.call('HMGET', c, 'digest', 'adigest')
+  local v = redis.call('HMGET', c, 'digest', 'adigest', 'agent')
   if v[1] ~= a.digest or v[2] ~= a.digest then return { 'DIGEST', '' } end
+  if stopped(v[3]) then return { 'SUSPENDED', 'approved' } end
   redis.call('HINCRBY', c, 'fence', 1)
   redis.call('HSET', c, 'owner_nonce', a.nonce)
   redis.call('SREM', P .. ':ready', a.id)

@@ -1,0 +1,134 @@
+"""One transition to one operation of put.lua: its fields, in the order that the script reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from ..core.actions import Action, State
+from ..core.decisions import Level
+from ..core.events import (
+    Answered,
+    Cancelled,
+    Claimed,
+    ClearanceFailed,
+    DeadlinePassed,
+    Decided,
+    Event,
+    LeaseLost,
+    Lost,
+    NotSent,
+    PolicyTightened,
+    Resolved,
+    Reviewed,
+)
+from ..ports import Change, Limits
+from .codec import encode_answer, encode_call, encode_event, encode_record
+from .effects import encode_effects
+from .lua import packed
+
+OPERATION: Mapping[type[Event], str] = {
+    PolicyTightened: "deny",
+    ClearanceFailed: "deny",
+    DeadlinePassed: "lapse",
+    LeaseLost: "lapse",
+    Cancelled: "cancel",
+    Claimed: "claim",
+    Answered: "answer",
+    NotSent: "notsent",
+    Lost: "lose",
+    Resolved: "resolve",
+}
+_REVIEWED = (Level.APPROVE, Level.APPROVE_DUAL)
+_SPOKEN = (State.ANSWERED, State.RESPONDED)
+
+
+def encode_change(change: Change, limits: Limits) -> bytes:
+    """Return the fields of one operation, in the order of NAMES in put.lua."""
+    before, event, after = change.before, change.event, change.after
+    new, operation = before.version == 0, operation_of(event, after)
+    who, mac, call = "", "", b""
+    if isinstance(event, Reviewed):
+        who, mac = event.review.reviewer.id, event.review.mac
+    if new or operation == "edit":
+        call = encode_call(after.call, keep_body=not new or after.state is State.HELD)
+    decision = after.decision
+    answer = encode_answer(after.answer) if after.answer and after.state in _SPOKEN else b""
+    quiet = operation in ("claim", "answer", "lapse") and not new
+    return packed(
+        after.id,
+        operation,
+        change.nonce,
+        before.version,
+        after.state.value,
+        _ttl(event, after, operation),
+        after.digest,
+        who,
+        mac,
+        decision.quorum if decision else 1,
+        encode_event(event),
+        b"" if quiet else encode_record(after),
+        call,
+        answer,
+        after.call.agent.id,
+        after.call.agent.owner,
+        session_key(after) if new else "",
+        after.fingerprint,
+        after.key,
+        int(decision.stake) if decision else 3,
+        int(_watched(after)),
+        f"{limits.held_per_agent} {limits.held_in_all} {limits.kept_per_agent}",
+        limits.join_window_ms,
+        _keep(after, limits),
+        encode_effects(change.effects) if new or operation == "edit" else "",
+        _reminders(after),
+    )
+
+
+def operation_of(event: Event, after: Action) -> str:
+    """Name the operation of put.lua that writes *event*."""
+    if isinstance(event, Decided):
+        return "allow" if after.state is State.FORWARDING else "decide"
+    if isinstance(event, Reviewed):
+        return "deny" if after.state is State.DENIED else event.review.verdict.value
+    return OPERATION[type(event)]
+
+
+def _ttl(event: Event, after: Action, operation: str) -> int | str:
+    """How long the new state may last, ms; empty: the deadline stays, or there is none.
+
+    A vote or an edit leaves the hold's deadline where it is.
+    """
+    if not after.deadline or (operation in ("approve", "edit") and after.state is State.HELD):
+        return ""
+    return max(after.deadline - event.at, 0)
+
+
+def _keep(action: Action, limits: Limits) -> int:
+    """How long the action is kept once it is settled, ms; a flood must not fill the store."""
+    if action.decision is not None and action.decision.level in _REVIEWED:
+        return limits.keep_reviewed_ms
+    return limits.keep_keyed_ms if action.key else limits.keep_ms
+
+
+def _reminders(action: Action) -> str:
+    """When people have to be told of a held call again, ms: every so often, and after each."""
+    decision = action.decision
+    if action.state is not State.HELD or decision is None:
+        return ""
+    moments = [decision.remind_ms, *(one.after_ms for one in decision.escalate)]
+    return " ".join(map(str, moments)) if any(moments) else ""
+
+
+def _watched(action: Action) -> bool:
+    """Whether people have to do with it: everything but plain allowed calls."""
+    return action.decision is None or action.decision.level is not Level.ALLOW
+
+
+def session_key(action: Action) -> str:
+    """A hash, since no text of an agent may become part of a key."""
+    session = action.call.context.session
+    if not session:
+        return ""
+    said = f"{action.call.agent.id}\0{session}".encode()
+    return hashlib.sha256(said).hexdigest()[:32]
