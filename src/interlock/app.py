@@ -30,6 +30,7 @@ from .observe.metrics import Metrics
 from .parts import (
     TESTED,
     Parts,
+    authenticators_of,
     definitions_of,
     desk_of,
     notifiers_of,
@@ -128,6 +129,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             metrics=metrics,
             definitions=definitions,
             desk=desk,
+            authenticators=authenticators_of(config, store, keys),
         )
         people = PeopleListener(parts)
         served = await people.open(stack)

@@ -28,6 +28,7 @@ from .observe.metrics import Metrics
 from .parts import (
     TESTED,
     Parts,
+    authenticators_of,
     definitions_of,
     desk_of,
     notifiers_of,
@@ -107,6 +108,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             metrics=metrics,
             definitions=definitions,
             desk=desk,
+            authenticators=authenticators_of(config, store, keys),
         )
         served = served_tasks(parts, keys)
         calls = Calls(gate, definitions, keys.rounds, clock, tasks=served)

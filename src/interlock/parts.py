@@ -19,6 +19,7 @@ from .policies.schemas import compile_schema
 from .ports import Limits, Notifier
 from .reload import PolicyWatch
 from .settings import Config
+from .store.credentials import RedisAuthenticators
 from .store.definitions import StoredDefinitions
 from .store.desk import RedisDesk
 from .store.embedded import EmbeddedStore
@@ -44,6 +45,7 @@ class Parts:
     metrics: Metrics
     definitions: StoredDefinitions
     desk: RedisDesk
+    authenticators: RedisAuthenticators
 
 
 async def open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
@@ -93,6 +95,12 @@ def definitions_of(config: Config, store: RedisStore, keys: DerivedKeys) -> Stor
 def desk_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisDesk:
     """Return what people share about reviewing."""
     return RedisDesk(store.client, key=keys.desk, prefix=config.store.prefix)
+
+
+def authenticators_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisAuthenticators:
+    """Return people's security keys and passkeys."""
+    key, prefix = keys.authenticators, config.store.prefix
+    return RedisAuthenticators(store.client, key=key, prefix=prefix)
 
 
 def notifiers_of(config: Config) -> tuple[Notifier, ...]:

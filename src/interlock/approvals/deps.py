@@ -17,7 +17,7 @@ from ..core.facts import Grant
 from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..granting import GrantAsked
-from ..ports import Desk, KeyRing, PolicyState, Store
+from ..ports import Authenticators, Desk, KeyRing, PolicyState, Store
 from .identity import OneTimeLinks, Sessions
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -100,7 +100,7 @@ class ApiDeps:
     for. `revealed` counts that hidden values were shown; `shadowed` says, by rule and level asked
     for, how often shadow mode fired, and for more than was given; `policy_files` names the files
     that the policy is read from. `definitions`: of MCP servers' tools; `definition_accepted`
-    counts that a person accepted one.
+    counts that a person accepted one. `authenticators`: what people sign decisions with.
     """
 
     gate: Gate
@@ -120,6 +120,7 @@ class ApiDeps:
     policy_files: Callable[[], Sequence[str]] = tuple
     definitions: Definitions = field(default_factory=NoDefinitions)
     definition_accepted: Callable[[], None] = _nothing
+    authenticators: Authenticators | None = None
 
     @property
     def secure(self) -> bool:

@@ -24,6 +24,7 @@ STATIC = {
     "edit.js": "text/javascript",
     "grants.js": "text/javascript",
     "tools.js": "text/javascript",
+    "webauthn.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 # kept the same in static/common.js: a line feed, a tab, other tokens in a row, spaces in a row

@@ -1,0 +1,149 @@
+"""Security keys and passkeys of people, and what they were asked to sign: ports.Authenticators.
+
+Records and questions carry a MAC with a key that is not in the store: who can only write to the
+store adds no authenticator for anybody, and asks nobody to sign anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from ..core.errors import TooMany
+from ..core.redaction import visible_line
+from ..ports import Added, Authenticator, Challenge
+from .connection import patiently
+from .lua import Script
+
+LASTS_MS = 300_000  #: how long a question may be answered
+MOST = 20  #: authenticators of one person
+
+audit = logging.getLogger("interlock.audit")
+
+
+class RedisAuthenticators:
+    """Implements `ports.Authenticators`. *lasts_ms*: how long a question may be answered."""
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        key: bytes,
+        prefix: str = "interlock",
+        most: int = MOST,
+        lasts_ms: int = LASTS_MS,
+    ) -> None:
+        if len(key) < 16:
+            raise ValueError("the key of authenticators has at least 16 bytes")
+        self._client = client
+        self._prefix = "{" + prefix + "}"
+        self._key = key
+        self._most = most
+        self._lasts_ms = lasts_ms
+        self._script = Script("authenticators")
+
+    async def of(self, person: str) -> tuple[Authenticator, ...]:
+        """Return those of *person*, oldest first; what is not our record is logged and left out."""
+        name = f"{self._prefix}:authn:{person}"
+        found = await patiently(lambda: self._client.hgetall(name))
+        read = [self._read(person, id_, value) for id_, value in found.items()]
+        kept = [each for each in read if each is not None]
+        return tuple(sorted(kept, key=lambda each: (each.created, each.id)))
+
+    async def add(self, made: Authenticator, *, first: bool) -> Added:
+        given = self._written(made)
+        outcome = await self._run("add", made, given, "1" if first else "0", self._most)
+        if outcome == b"FULL":
+            raise TooMany(f"You have {self._most} authenticators; remove one first.")
+        return Added(outcome.decode())
+
+    async def signed(self, before: Authenticator, after: Authenticator) -> bool:
+        outcome = await self._run("replace", before, self._written(before), self._written(after))
+        return outcome == b"OK"
+
+    async def remove(self, which: Authenticator, at: int) -> bool:
+        gone = self._sealed("gone", dataclasses.asdict(which) | {"removed": at})
+        return await self._run("remove", which, self._written(which), gone) == b"OK"
+
+    async def ask(self, subject: Sequence[str]) -> Challenge:
+        name, nonce = secrets.token_urlsafe(24), secrets.token_bytes(32)
+        expires = await self._now() + self._lasts_ms
+        said = {"id": name, "nonce": nonce, "subject": list(subject), "expires": expires}
+        sealed, lasts = self._sealed("challenge", said), max(self._lasts_ms, 1)
+        await patiently(lambda: self._client.set(self._asked(name), sealed, px=lasts))
+        return Challenge(id=name, nonce=nonce, subject=tuple(subject), expires=expires)
+
+    async def take(self, challenge_id: str) -> Challenge | None:
+        value = await patiently(lambda: self._client.getdel(self._asked(challenge_id)))
+        said = self._opened("challenge", value) if value is not None else None
+        if said is None or said["id"] != challenge_id or said["expires"] <= await self._now():
+            return None
+        return Challenge(
+            id=challenge_id,
+            nonce=_bytes(said["nonce"]),
+            subject=tuple(said["subject"]),
+            expires=said["expires"],
+        )
+
+    async def _now(self) -> int:
+        seconds, micros = await patiently(lambda: self._client.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def _asked(self, challenge_id: str) -> str:
+        return f"{self._prefix}:asked:{challenge_id}"
+
+    async def _run(self, what: str, whose: Authenticator, *more: str | int) -> bytes:
+        said = (what, whose.person, whose.id, *more)
+        answer: Any = await patiently(lambda: self._script(self._client, self._prefix, *said))
+        return cast(bytes, answer)
+
+    def _read(self, person: str, id_: bytes | str, value: bytes | str) -> Authenticator | None:
+        said = self._opened("authenticator", value)
+        name = id_ if isinstance(id_, str) else id_.decode("utf-8", "replace")
+        if said is None or (said["person"], said["id"]) != (person, name):
+            told = (visible_line(person), visible_line(name))
+            audit.warning("authenticator not genuine person=%s id=%s: it is ignored", *told)
+            return None
+        key, transports = _bytes(said["public_key"]), tuple(said["transports"])
+        return Authenticator(**said | {"public_key": key, "transports": transports})
+
+    def _written(self, record: Authenticator) -> str:
+        return self._sealed("authenticator", dataclasses.asdict(record))
+
+    def _sealed(self, what: str, said: dict[str, Any]) -> str:
+        text = _canonical(said)
+        return json.dumps([text, self._mac(what, text)], separators=(",", ":"))
+
+    def _opened(self, what: str, value: bytes | str) -> dict[str, Any] | None:
+        """Return what was sealed; None: it is not what we wrote, or of another kind."""
+        try:
+            text, mac = json.loads(value)
+            genuine = hmac.compare_digest(mac.encode(), self._mac(what, text).encode())
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        return cast(dict[str, Any], json.loads(text)) if genuine else None
+
+    def _mac(self, what: str, text: str) -> str:
+        said = f"interlock-{what}-1\0{text}".encode()
+        return hmac.new(self._key, said, hashlib.sha256).hexdigest()
+
+
+def _canonical(said: dict[str, Any]) -> str:
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), default=_text)
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text)
