@@ -271,6 +271,85 @@ class Notifier(Protocol):
     async def notify(self, action: Action, why: Notice) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something that people have to be told of through one channel. Times in ms.
+
+    `why` None: of several calls together, which are `calls`, and `more` besides since `since`.
+    `tries`: how often it was claimed. `failed` says why the last try failed; `due`: when it is
+    tried again, or until when somebody tries now; `died`: since when it is not tried any more.
+    """
+
+    id: str
+    channel: str
+    why: Notice | None
+    action: str
+    version: int
+    at: int
+    tries: int
+    failed: str = ""
+    calls: tuple[str, ...] = ()
+    more: int = 0
+    since: int = 0
+    due: int = 0
+    died: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many entries of one channel can be sent now; `digest_ms`: how often its digest is."""
+
+    channel: str
+    most: int
+    digest_ms: int = 0
+
+
+class Outbox(Protocol):
+    """What people have still to be told of: durable, bounded, without arguments and secrets.
+
+    Raises StoreUnavailable from every method when the store does not answer in time.
+    """
+
+    async def put(
+        self, action_id: str, version: int, why: Notice, channels: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Have each channel told; return those that were not taken because too many wait.
+
+        One that waits already for the same notice of the same version is enough.
+        """
+
+    async def collect(self, action_id: str, channels: Sequence[str]) -> None:
+        """Have each channel told of it in its next digest."""
+
+    async def claim(self, rooms: Sequence[Room], lease_ms: int) -> tuple[Entry, ...]:
+        """Return what is due; it is due again after the lease, unless somebody says otherwise."""
+
+    async def done(self, entry: Entry) -> None: ...
+
+    async def again(self, entry: Entry, after_ms: int, why: str) -> None: ...
+
+    async def bury(self, entry: Entry, why: str) -> None:
+        """Try it no more: it becomes a dead letter. Only the newest are kept."""
+
+    async def forsaken(self, channels: Sequence[str], older_ms: int) -> int:
+        """Bury what no channel of *channels* serves and is older; return how many that were."""
+
+    async def waiting(self, limit: int) -> tuple[Entry, ...]:
+        """Return what waits, newest first."""
+
+    async def dead(self, limit: int) -> tuple[Entry, ...]:
+        """Return the dead letters, newest first."""
+
+    async def retry(self, entry_id: str) -> bool:
+        """Send a dead letter now, with all tries anew; False: there is none of this id."""
+
+    async def drop(self, entry_id: str) -> bool:
+        """Forget it, whether it waits or is dead; False: there is none of this id."""
+
+    async def counts(self) -> tuple[int, int]:
+        """Return how many wait, and how many are dead."""
+
+
 class Observer(Protocol):
     """A reader of transitions: metrics, log, live page. Must not fail and must not wait."""
 
