@@ -60,6 +60,8 @@ def deciding(digest: str) -> str:
 SIGNING_OUT = "sign out"
 SWITCHING = "another role"
 REVOKING = "revoke a grant"
+AWAY = "be away"
+STOPPING = "stop or resume an agent"
 
 
 def ending(person: str) -> str:

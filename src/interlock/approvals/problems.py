@@ -5,7 +5,10 @@
   x CrossSite             403  another site's page asked, or the CSRF token is wrong
   x MethodNotAllowed      405
   x WrongMediaType        415
+  x OneByOne              409  this call is not for approving together with others
   x GrantRefused          422  policy lets nobody grant this, or not so much
+  x NotTheirs             422  who is asked to decide a call could not
+  x CannotStandIn         422  who is to stand in is not here, or for too long
   x Misdirected           421  the Host is not ours: DNS rebinding
   x VersionNeeded         428  no If-Match
 """
@@ -76,6 +79,24 @@ class GrantRefused(PeopleError):
     """Policy lets nobody grant calls like this one."""
 
     status, kind = 422, "grant-refused"
+
+
+class OneByOne(PeopleError):
+    """This call is decided by itself: open it, look at it, and decide it there."""
+
+    status, kind = 409, "one-by-one"
+
+
+class NotTheirs(PeopleError):
+    """This person could not decide the call."""
+
+    status, kind = 422, "not-theirs"
+
+
+class CannotStandIn(PeopleError):
+    """Nobody can stand in like this."""
+
+    status, kind = 422, "cannot-stand-in"
 
 
 class VersionNeeded(PeopleError):
