@@ -159,6 +159,13 @@ def test_reveals_are_counted() -> None:
     assert b"interlock_reveals_total 1.0" in metrics.render()
 
 
+def test_presses_in_chats_that_were_refused_are_counted() -> None:
+    metrics = Metrics()
+    metrics.channel_refused("slack", "person")
+    text = metrics.render()
+    assert b'interlock_channel_presses_refused_total{channel="slack",why="person"} 1.0' in text
+
+
 def test_definitions_that_wait_and_that_were_accepted_are_counted() -> None:
     metrics, waiting = Metrics(), [3]
     metrics.count_waiting_definitions(lambda: len(waiting))

@@ -19,6 +19,7 @@ from ..core.rules import PolicySet
 from ..granting import GrantAsked
 from ..ports import Authenticators, Desk, KeyRing, PolicyState, Store
 from .identity import OneTimeLinks, Sessions
+from .slack import SlackDoor
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 QUICK_BYTES = 16_384  #: what shows a larger call is made in a thread: others do not wait for it
@@ -84,6 +85,10 @@ def _nothing() -> None:
     return None
 
 
+def _uncounted(channel: str, why: str) -> None:
+    return None
+
+
 def _nobody(listener: Callable[[str], None]) -> Callable[[], None]:
     return lambda: None
 
@@ -101,6 +106,8 @@ class ApiDeps:
     for, how often shadow mode fired, and for more than was given; `policy_files` names the files
     that the policy is read from. `definitions`: of MCP servers' tools; `definition_accepted`
     counts that a person accepted one. `authenticators`: what people sign decisions with.
+    `slack`: how its buttons are heard; `channel_refused` counts, by channel and why, what was
+    pressed there in vain.
     """
 
     gate: Gate
@@ -120,6 +127,8 @@ class ApiDeps:
     policy_files: Callable[[], Sequence[str]] = tuple
     definitions: Definitions = field(default_factory=NoDefinitions)
     definition_accepted: Callable[[], None] = _nothing
+    slack: SlackDoor | None = None
+    channel_refused: Callable[[str, str], None] = _uncounted
     authenticators: Authenticators | None = None
 
     @property

@@ -161,6 +161,12 @@ class Metrics:
         self._reveals = Counter(
             "interlock_reveals", "Times that a person had hidden values shown", registry=registry
         )
+        self._presses = Counter(
+            "interlock_channel_presses_refused",
+            "Presses of buttons in chats that were refused, by channel and why",
+            ("channel", "why"),
+            registry=registry,
+        )
 
     # ports.Observer ------------------------------------------------------------------------
 
@@ -212,6 +218,9 @@ class Metrics:
 
     def revealed(self) -> None:
         self._reveals.inc()
+
+    def channel_refused(self, channel: str, why: str) -> None:
+        self._presses.labels(channel, why).inc()
 
     def definition_accepted(self) -> None:
         self._accepted.inc()
