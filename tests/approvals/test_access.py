@@ -36,6 +36,11 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("GET", "/v1/definitions"): READERS,
     ("POST", "/v1/definitions/{server}/{tool}/accept"): APPROVER,
     ("GET", "/v1/policy"): READERS,
+    ("POST", "/v1/approvals/{id}/step-up"): set(),  # sessions only: a key has no authenticator
+    ("GET", "/v1/me/credentials"): set(),
+    ("POST", "/v1/me/credentials/options"): set(),
+    ("POST", "/v1/me/credentials"): set(),
+    ("DELETE", "/v1/me/credentials/{id}"): set(),
     ("GET", "/v1/events"): READERS,
     ("GET", "/openapi.json"): ALL,
     ("GET", "/"): ALL,

@@ -30,6 +30,7 @@ from interlock.observe.metrics import Metrics
 from interlock.policies.load import read_policies
 from interlock.policies.schemas import compile_schema
 from interlock.ports import Upstream
+from interlock.store.credentials import RedisAuthenticators
 from interlock.store.definitions import StoredDefinitions
 from interlock.store.desk import RedisDesk
 from interlock.store.keyring import RedisKeyRing
@@ -398,6 +399,7 @@ async def a_world(
         shadowed=metrics.shadowed,
         policy_files=lambda: ("policies/careful.yaml",),
         definitions=definitions,
+        authenticators=RedisAuthenticators(store.client, key=b"a" * 32, prefix=prefix),
     )
     add_api(app, deps)
     add_page(app, deps)
