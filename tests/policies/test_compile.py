@@ -7,11 +7,11 @@ import datetime
 import pytest
 
 from interlock.core.decisions import Level
+from interlock.core.durations import milliseconds
 from interlock.core.errors import InvalidDocument
 from interlock.core.evaluate import evaluate
 from interlock.core.facts import NO_FACTS
 from interlock.policies.load import read_policies
-from interlock.policies.settings import milliseconds
 from tests.policies.building import HEAD, PAY, policy, problems
 from tests.support.builders import a_call
 
@@ -98,8 +98,6 @@ def test_a_sound_policy_has_no_problems() -> None:
         ("edit: {allow: {pya: [args.amount]}}\n" + PAY, "no tool 'pya' in this file; did you mean"),
         ("defaults: {unknown_tool: {level: allow}}\n", "not 'allow'"),
         ("defaults: {store_unavailable: allow}\n", "only 'deny' is possible here, not 'allow'"),
-        # not yet
-        ("levels: {notify: {digest: 15m}}\n", "'digest' is not supported in this version: people"),
     ],
 )
 def test_a_mistake_is_a_problem_with_its_cure(body: str, said: str) -> None:

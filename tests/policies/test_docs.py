@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from interlock.policies.document import Part, PolicyDocument
+from interlock.policies.document import PolicyDocument
+from interlock.policies.document_parts import Part
 from interlock.policies.load import read_policies
 from interlock.policies.suite import run_suite
 

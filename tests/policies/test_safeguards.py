@@ -158,7 +158,6 @@ def test_a_level_reminds_and_escalates() -> None:
         (LEVELS.replace("60m", "20m"), "6:49: the call has expired after 30m: escalate earlier"),
         (LEVELS.replace("5m\n", "60m\n"), "5:19: the call has expired by then: remind earlier"),
         (LEVELS.replace("    approvers: [ops]\n", ""), "every approver may decide already: name"),
-        ("levels: {notify: {to: ops, digest: 15m}}", "'digest' is not supported in this version"),
     ],
 )
 def test_a_wrong_safeguard_is_a_problem_with_its_cure(body: str, said: str) -> None:

@@ -34,7 +34,7 @@ from .judging import (
     weigh,
 )
 from .preparing import Prepared, prepare, told
-from .rules import Environment, PolicySet, Tool
+from .rules import Environment, LevelSpec, PolicySet, Tool
 from .signals import heed_confidence, heed_novelty, heed_refusal, heed_risk
 
 __all__ = ["Prepared", "decide", "evaluate", "prepare"]
@@ -234,9 +234,21 @@ def _decision(prepared: Prepared, facts: Facts, judging: Judging, grants: bool =
         escalate=spec.escalate if held else (),
         notify=spec.approvers if held else levels.notify,
         redacted=_redacted(policy, arguments) if policy.redact.approver else (),
+        dwell_ms=spec.dwell_ms if held else 0,
+        step_up=spec.step_up and held,
+        folded=spec.folded and held,
+        batch=_batch(policy, spec, judging),
         facts=facts,
         effects=effects_of(prepared, judging),
     )
+
+
+def _batch(policy: PolicySet, spec: LevelSpec, judging: Judging) -> bool:
+    """Whether it may be approved beside others: nobody is asked to look at it in particular."""
+    most = policy.attention.batch
+    if most is None or judging.level is not Level.APPROVE or judging.stake > most:
+        return False
+    return spec.quorum == 1 and not (spec.dwell_ms or spec.step_up or spec.folded)
 
 
 def _redacted(policy: PolicySet, arguments: Arguments) -> tuple[str, ...]:

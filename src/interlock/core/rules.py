@@ -235,7 +235,7 @@ class Levels:
     """What holding means. `require_reason`: verdicts, and `approve_dual` for both approvals."""
 
     approve: LevelSpec = LevelSpec()
-    approve_dual: LevelSpec = LevelSpec(quorum=2, hold_ms=4 * 3_600_000)
+    approve_dual: LevelSpec = LevelSpec(quorum=2, hold_ms=4 * 3_600_000, folded=True)
     require_reason: frozenset[str] = frozenset({"reject", "approve_dual"})
     notify: tuple[str, ...] = ()  #: groups that are told of `notify` calls; empty: everybody
     digest_ms: int = 0  #: `notify` calls are told of together, so often; 0: one by one

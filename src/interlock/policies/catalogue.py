@@ -317,7 +317,12 @@ def _undo(entry: ToolEntry, source: Source, path: Path) -> Undo | None:
                 "or {reason: ...} where no call undoes it",
             )
         return None
-    return Undo(tool=undo.tool, within=undo.within, reason=undo.reason)
+    return Undo(
+        tool=undo.tool,
+        within=undo.within,
+        reason=undo.reason,
+        arguments=tuple(undo.arguments.items()),
+    )
 
 
 def _facets(

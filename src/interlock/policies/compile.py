@@ -11,14 +11,14 @@ from ..core.decisions import Level, Reversibility, Stake
 from ..core.errors import InvalidDocument, Problem
 from ..core.patterns import HttpMatch
 from ..core.rules import Exception_, PolicySet, Rule, Tool
-from . import lint, safeguards, settings, signals
+from . import attention, lint, safeguards, settings, signals
 from .catalogue import Entry, compile_tools
 from .document import ExceptionEntry, RuleEntry
 from .expressions import asks
 from .limits import Limited, compile_limits
-from .positions import suggestion
 from .problems import Source
 from .selection import Path, Selection, arguments_of
+from .undoing import check_undo
 
 
 def compile_set(sources: Sequence[Source], today: datetime.date | None = None) -> PolicySet:
@@ -62,7 +62,8 @@ class _Compiler:
 
     def compile(self) -> PolicySet | None:
         self._collect_tools()
-        self._check_undo()
+        known = (tool.id for source in self.sources for tool in source.model.tools)
+        check_undo(self.entries, frozenset(known))
         self._check_ids()
         catalogue = self._catalogue()
         self.selection = Selection(self.sources, self.entries)
@@ -95,6 +96,7 @@ class _Compiler:
             caps=safeguards.caps(self.sources),
             repeat_denied=safeguards.repeat_denied(self.sources),
             redact=safeguards.redact(self.sources, self.selection),
+            attention=attention.attention(self.sources),
         )
         if not any(source.problems for source in self.sources):
             lint.check(self.sources, policy, self.selection)
@@ -138,16 +140,6 @@ class _Compiler:
                         (*entry.path, "id"),
                         f"tool {entry.tool.id!r} is already at {first.source.place(first.path)}",
                     )
-
-    def _check_undo(self) -> None:
-        known = {tool.id for source in self.sources for tool in source.model.tools}
-        for entry in self.entries.values():
-            undo = entry.tool.undo
-            if undo and undo.tool and undo.tool not in known:
-                entry.source.refuse(
-                    (*entry.path, "undo", "tool"),
-                    f"no tool {undo.tool!r}{suggestion(undo.tool, known)}",
-                )
 
     def _catalogue(self) -> matching.Catalogue:
         catalogue, clashes = matching.build(

@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 
 from ..core.errors import InvalidDocument, Problem
-from .document import Part
+from .document_parts import Part
 from .positions import Document, load_yaml, problems_from_pydantic, suggestion
 from .suite_document import AgentEntry, CallEntry, FactsEntry
 

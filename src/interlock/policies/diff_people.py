@@ -8,7 +8,7 @@ from .diff_sheet import CHANGED, LOOSER, STRICTER
 
 
 def compare_people(pair: Pair) -> None:
-    """Note how levels, reasons, caps, remembered refusals and redaction differ."""
+    """Note how levels, reasons, caps, refusals, redaction and the use of attention differ."""
     old, new = pair.old.policy, pair.new.policy
     _level(pair, "approve", old.levels.approve, new.levels.approve)
     _level(pair, "approve_dual", old.levels.approve_dual, new.levels.approve_dual)
@@ -22,6 +22,8 @@ def compare_people(pair: Pair) -> None:
         pair.most(f"caps: {name}", *caps, "approvals", "caps", name)
     _refusals(pair)
     _redaction(pair)
+    _digest(pair)
+    _attention(pair)
 
 
 def _level(pair: Pair, name: str, old: LevelSpec, new: LevelSpec) -> None:
@@ -46,6 +48,9 @@ def _level(pair: Pair, name: str, old: LevelSpec, new: LevelSpec) -> None:
         kind = LOOSER if not steps[0] else STRICTER if not steps[1] else CHANGED
         what = f"{who}: escalate {shown[0]} -> {shown[1]}"
         pair.add(kind, what, *path, "escalate")
+    pair.time(f"{who}: dwell", old.dwell_ms, new.dwell_ms, STRICTER, *path, "dwell")
+    pair.flag(f"{who}: step_up", old.step_up, new.step_up, STRICTER, *path, "step_up")
+    pair.flag(f"{who}: folds", old.folded, new.folded, STRICTER, *path, "fold")
 
 
 def _groups(
@@ -77,3 +82,31 @@ def _redaction(pair: Pair) -> None:
     for name in ("approver", "logs", "detectors"):
         hidden = frozenset(getattr(old, name)), frozenset(getattr(new, name))
         pair.members(f"redact.{name}:", *hidden, STRICTER, "redact", name)
+
+
+def _digest(pair: Pair) -> None:
+    """Whoever is told later looks later."""
+    old, new = pair.old.policy.levels.digest_ms, pair.new.policy.levels.digest_ms
+    path = ("levels", "notify", "digest")
+    if old and new:
+        pair.time("levels.notify: digest", old, new, LOOSER, *path)
+    else:
+        pair.flag("levels.notify: told of together", bool(old), bool(new), LOOSER, *path)
+
+
+def _attention(pair: Pair) -> None:
+    old, new = pair.old.policy.attention, pair.new.policy.attention
+    if old.batch != new.batch:
+        stakes = [-1 if each.batch is None else int(each.batch) for each in (old, new)]
+        shown = ["none" if each.batch is None else each.batch.word for each in (old, new)]
+        kind = LOOSER if stakes[1] > stakes[0] else STRICTER
+        what = f"approvals: batch up to {shown[0]} -> {shown[1]}"
+        pair.add(kind, what, "approvals", "batch", "up_to")
+    most = old.per_hour or None, new.per_hour or None
+    pair.most("approvals: per_hour", *most, "approvals", "per_hour")
+    path = ("approvals", "decoys", "share")
+    pair.number("approvals: decoys", old.decoys, new.decoys, STRICTER, *path)
+    if old.rotate != new.rotate:
+        said = "now" if new.rotate else "no longer"
+        pair.add(CHANGED, f"approvals: rotate {said}", "approvals", "rotate")
+    pair.equal("approvals: reasons", old.reasons, new.reasons, "approvals", "reasons")

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-StakeWord = Literal["low", "medium", "high", "critical"]
-ReversibilityWord = Literal["read_only", "reversible", "compensable", "irreversible"]
-LevelWord = Literal["allow", "notify", "approve", "approve_dual", "deny"]
-Mode = Literal["enforce", "shadow"]
-Preset = Literal["lenient", "standard", "strict"]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=2000)]
-Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m|h|d)$")]
-
-
-def _no_digest(value: object) -> object:
-    raise PydanticCustomError(
-        "unsupported",
-        "is not supported in this version: people are told of each call at once; take it out",
-    )
+from .document_parts import (
+    Duration,
+    Identifier,
+    LevelWord,
+    Mode,
+    Name,
+    Names,
+    Part,
+    Preset,
+    ReversibilityWord,
+    Share,
+    Some,
+    StakeWord,
+    Steps,
+    Text,
+    Values,
+)
+from .document_people import Approvals, LevelsEntry
 
 
 def _no_host(value: object) -> object:
@@ -35,26 +37,7 @@ def _no_host(value: object) -> object:
     )
 
 
-def _listed(value: object) -> object:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-_OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
-
-NoDigest = Annotated[Any, BeforeValidator(_no_digest)]
 NoHost = Annotated[Any, BeforeValidator(_no_host)]
-Names = Annotated[tuple[Name, ...], _OneOrMore]
-Values = Annotated[tuple[Annotated[str, Field(max_length=500)], ...], _OneOrMore]
-Some = Annotated[Names, Field(min_length=1)]
-Steps = Annotated[int, Field(ge=1, le=3)]
-
-
-class Part(BaseModel):
-    """A part of a policy file: strict, immutable, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", populate_by_name=False)
 
 
 class Metadata(Part):
@@ -132,6 +115,7 @@ class UndoEntry(Part):
     tool: str = ""
     within: Duration | Literal[""] = ""
     reason: Text = ""
+    arguments: dict[str, Name] = {}
 
 
 class ToolEntry(Part):
@@ -173,9 +157,6 @@ class ExceptionEntry(Part):
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     mode: Mode = "enforce"
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class RaiseBelow(Part):
@@ -248,79 +229,6 @@ class LimitEntry(Part):
     max: Annotated[float, Field(gt=0, le=9_000_000_000, allow_inf_nan=False)] | None = None
     then: Literal["notify", "approve", "approve_dual", "deny"]
     mode: Mode = "enforce"
-
-
-class EscalationEntry(Part):
-    after: Duration
-    to: Some
-
-
-class LevelEntry(Part):
-    approvers: Names = ()
-    quorum: Annotated[int, Field(ge=1, le=10)] | None = None
-    remind_after: Duration | None = None
-    escalate: tuple[EscalationEntry, ...] = ()
-    expire_after: Duration | None = None
-    on_expire: Literal["deny"] = "deny"
-
-
-class NotifyEntry(Part):
-    to: Names = ()
-    digest: NoDigest = None
-
-
-class LevelsEntry(Part):
-    notify: NotifyEntry = NotifyEntry()
-    approve: LevelEntry = LevelEntry()
-    approve_dual: LevelEntry = LevelEntry()
-
-
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-
-
-class CapsEntry(Part):
-    """How many calls may wait for people; more are denied."""
-
-    open_per_session: Count | None = None
-    per_agent_per_hour: Count | None = None
-
-
-class RepeatDeniedEntry(Part):
-    """The same call again, soon after a person refused it."""
-
-    same_call_within: Duration
-    then: Literal["approve", "approve_dual", "deny"] = "deny"
-
-
-class GrantsEntry(Part):
-    """What a person may grant ("do not ask again") for these tools."""
-
-    tools: Some
-    at_most: Literal["allow", "notify", "approve"] = "notify"
-    longest: Duration = "7d"
-    uses: Count = 100
-
-
-def _several(value: object) -> object:
-    if isinstance(value, dict):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-Grants = Annotated[
-    tuple[GrantsEntry, ...],
-    BeforeValidator(_several, json_schema_input_type=GrantsEntry | list[GrantsEntry]),
-]
-
-
-class Approvals(Part):
-    separation: tuple[Literal["requester", "agent_owner"], ...] = ("requester", "agent_owner")
-    require_reason: (
-        tuple[Literal["approve", "approve_dual", "reject", "edit", "respond"], ...] | None
-    ) = None
-    caps: CapsEntry = CapsEntry()
-    repeat_denied: RepeatDeniedEntry | None = None
-    grants: Grants = ()
 
 
 class Edit(Part):

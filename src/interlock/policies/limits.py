@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..core.decisions import Level
+from ..core.durations import milliseconds
 from ..core.facts import MILLION
 from ..core.rules import Limit, Value
 from .document import LimitEntry
@@ -13,7 +14,6 @@ from .expressions import asks
 from .positions import suggestion
 from .problems import Source
 from .selection import Path, Selection, arguments_of
-from .settings import milliseconds
 
 KEYS = ("agent.id", "agent.owner", "session.id", "tool", "target")
 SHORTEST_MS = 1000

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..core.decisions import Level, Stake
 from ..core.rules import Indeterminate, PolicySet, Rule, Tool
+from .attention import check_batch
 from .expression_syntax import Logic, Loop, Node, Unary, parse, walk
 from .expressions import compile_node, depends
 from .lint_domains import Domains, answer, domains, impossible
@@ -45,6 +46,7 @@ def check(sources: Sequence[Source], policy: PolicySet, selection: Selection) ->
         _check_effect(each, policy)
     for source in sources:
         _check_lowering(source, selection, always)
+    check_batch(sources, policy)
 
 
 def _written(

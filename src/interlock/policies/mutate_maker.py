@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.durations import milliseconds
 from .mutate_conditions import shifted, variants
 from .positions import Document
-from .settings import milliseconds
 
 Path = tuple[str | int, ...]
 REMOVED = "\0removed"

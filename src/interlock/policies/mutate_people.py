@@ -14,6 +14,7 @@ def people(maker: Maker) -> Iterator[Mutant]:
     yield from _caps(maker)
     yield from _refusals(maker)
     yield from _grants(maker)
+    yield from _batch(maker)
 
 
 def _levels(maker: Maker) -> Iterator[Mutant]:
@@ -26,6 +27,31 @@ def _levels(maker: Maker) -> Iterator[Mutant]:
             yield maker.change("levels", (*path, "quorum"), quorum - 1, what, near)
         near = f"expect expire_after: {held} in a case at {level}"
         yield from maker.halved("levels", (*path, "expire_after"), f"levels.{level}", near)
+        yield from _looks(maker, path, f"levels.{level}")
+
+
+def _looks(maker: Maker, path: Path, who: str) -> Iterator[Mutant]:
+    level, dwell = path[-1], maker.at((*path, "dwell"))
+    near = f"expect dwell: {dwell} in a case at {level}"
+    yield from maker.halved("levels", (*path, "dwell"), who, near)
+    near = f"expect step_up: true in a case at {level}"
+    yield from maker.remove("levels", (*path, "step_up"), f"{who}: step_up dropped", near)
+    if maker.at((*path, "fold")) is True:
+        near = f"expect folded: true in a case at {level}"
+        yield maker.change("levels", (*path, "fold"), False, f"{who}: fold true -> false", near)
+
+
+def _batch(maker: Maker) -> Iterator[Mutant]:
+    path: Path = ("approvals", "batch")
+    up_to = maker.at((*path, "up_to"))
+    if up_to not in ("low", "medium"):
+        return
+    near = f"expect batch: true in a case at approve and {up_to} stake"
+    yield from maker.remove("batch", path, "batch dropped", near)
+    other = {"low": "medium", "medium": "low"}[up_to]
+    near = "expect batch in cases at approve: at low and at medium stake"
+    what = f"batch: up_to {up_to} -> {other}"
+    yield maker.change("batch", (*path, "up_to"), other, what, near)
 
 
 def _caps(maker: Maker) -> Iterator[Mutant]:

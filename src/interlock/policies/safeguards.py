@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.decisions import Level
+from ..core.durations import milliseconds
 from ..core.rules import Caps, Condition, Environment, GrantSpec, Must, Redact, RepeatDenied
 from .catalogue import Entry, missing
 from .expression_types import Shape, merged
 from .limits import LONGEST_MS, duration
 from .problems import Source
 from .selection import Path, Selection, arguments_of
-from .settings import enforcing, exception_floor, milliseconds
+from .settings import enforcing, exception_floor
 
 MINUTE_MS = 60_000
 _HEADERS = "request.headers."

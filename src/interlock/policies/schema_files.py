@@ -19,7 +19,7 @@ from .suite_document import SuiteDocument
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"  # the one that editors know best
 _NEVER: JsonSchemaValue = {"not": {}}
-_REFUSED = frozenset({"_no_host", "_no_digest", "_refuse"})
+_REFUSED = frozenset({"_no_host", "_refuse"})
 
 _KINDS: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -31,6 +31,8 @@ def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file."""
     schema = schema_of(PolicyDocument, POLICY, "An Interlock policy file", _written)
     definitions = schema["$defs"]
+    codes = definitions["Approvals"]["properties"]["reasons"]
+    codes["propertyNames"] = {"pattern": "^[a-z0-9_]{1,40}$"}
     definitions["ToolEntry"]["oneOf"] = [{"required": ["http"]}, {"required": ["mcp"]}]
     return schema
 

@@ -79,6 +79,7 @@ UndoEntry
   tool: The tool that undoes it.
   within: For how long that works: `24h`.
   reason: Why it can be taken back, where no call does it.
+  arguments: Arguments of that tool, each from `args.NAME` of this call or `answer.PATH` of what the tool answered. With them people have a button.
 RuleEntry
   id: Name of the rule; decisions and tests name it.
   description: One sentence; the approver reads it.
@@ -153,18 +154,31 @@ LevelEntry
   remind_after: After how long they are reminded, again and again.
   escalate: Who may decide as well, once a call has waited for so long.
   expire_after: After how long a call lapses.
+  dwell: How long a person must have had the call in sight before they approve it: `10s`.
+  step_up: `webauthn`: an approval needs a signature of the person's security key or passkey.
+  fold: Whether what policy and agent say of the call is folded until the person has judged it.
   on_expire: What becomes of it then: it is denied.
 EscalationEntry
   after: How long the call has waited.
   to: Groups that may decide from then on.
 NotifyEntry
   to: Groups that are told; left out: everybody.
+  digest: How often they are told, of all calls together: `1h`. Left out: of each at once.
 Approvals
   separation: Who may never approve: the requester and the agent's owner.
   require_reason: Which verdicts need a reason.
   caps: How many calls may wait; more are denied, so that no loop floods the approvers.
   repeat_denied: What becomes of a call like one that a person refused a while ago.
   grants: What people may grant for a while ("do not ask again").
+  batch: Which calls may be approved together; left out: none.
+  per_hour: How many calls one person may approve in an hour; left out: any number.
+  rotate: Whether each held call is assigned to one of those who may decide it.
+  decoys: Practice calls, copies of rejected ones, that are never sent.
+  reasons: Reasons for rejecting to choose from, by code: `wrong_amount: Wrong amount`.
+BatchEntry
+  up_to: The highest stake of such calls: low or medium.
+DecoysEntry
+  share: Beside which share of held calls one is put: 0.02, at most 0.2.
 CapsEntry
   open_per_session: Calls of one session that may wait at once.
   per_agent_per_hour: Calls of one agent that may be held within an hour.
@@ -294,6 +308,10 @@ Expect
   approvers: Groups that may decide.
   quorum: How many people have to approve.
   expire_after: How long it is held; nothing where it is not.
+  dwell: How long a person must have had it in sight before they approve it.
+  step_up: Whether an approval needs a signature of the person's authenticator.
+  folded: Whether what the machine made of it is folded until the person has judged.
+  batch: Whether it may be approved together with others.
   windows: By limit that counts the call, the time that it looks back.
 Property
   name: The claim, as a sentence.

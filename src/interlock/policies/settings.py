@@ -8,23 +8,23 @@ they say here counts only where all files are in shadow mode.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import TypeVar
 
 from ..core.decisions import Escalation, Level, PolicyRef, Reversibility, Stake
+from ..core.durations import milliseconds
 from ..core.rules import Levels, LevelSpec, Matrix, UnknownTool
-from .document import LevelEntry, MatrixEntry, NotifyEntry, PresetDocument, UnknownToolEntry
+from .document import MatrixEntry, PresetDocument, UnknownToolEntry
+from .document_people import LevelEntry, NotifyEntry
 from .positions import load_model
 from .problems import Source
 
 T = TypeVar("T")
 
 PRESETS = ("lenient", "standard", "strict")
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)\Z")
 
 
 def matrix(sources: Sequence[Source]) -> Matrix:
@@ -46,14 +46,6 @@ def exception_floor(sources: Sequence[Source]) -> Level:
     """Return the lowest level that an exception or a grant may lower to."""
     written = (source.model.defaults.exception_floor for source in enforcing(sources))
     return max(Level[each.upper()] for each in written)
-
-
-def milliseconds(duration: str) -> int:
-    """Return a duration such as `90s`, `60m` or `4h` in milliseconds."""
-    found = _DURATION.match(duration)
-    if found is None:
-        raise ValueError(f"{duration!r} is not a duration such as 90s, 60m or 4h")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 @cache
@@ -116,11 +108,23 @@ def levels(sources: Sequence[Source]) -> Levels:
     base, heard = Levels(), enforcing(sources)
     reasons = only(heard, "approvals", lambda source: source.model.approvals.require_reason)
     told = only(heard, "levels", _told)
+    approve = _level(heard, "approve", base.approve)
     return Levels(
-        approve=_level(heard, "approve", base.approve),
-        approve_dual=_level(heard, "approve_dual", base.approve_dual),
+        approve=approve,
+        approve_dual=_no_less(_level(heard, "approve_dual", base.approve_dual), approve),
         require_reason=base.require_reason if reasons is None else frozenset(reasons),
         notify=told.to if told else (),
+        digest_ms=milliseconds(told.digest) if told and told.digest else 0,
+    )
+
+
+def _no_less(both: LevelSpec, one: LevelSpec) -> LevelSpec:
+    """Where a call is raised to two people, each of them looks as one alone would have to."""
+    return replace(
+        both,
+        dwell_ms=max(both.dwell_ms, one.dwell_ms),
+        step_up=both.step_up or one.step_up,
+        folded=both.folded or one.folded,
     )
 
 
@@ -143,6 +147,9 @@ def _level(sources: Sequence[Source], name: str, base: LevelSpec) -> LevelSpec:
         escalate=tuple(
             Escalation(after_ms=milliseconds(each.after), to=each.to) for each in entry.escalate
         ),
+        dwell_ms=milliseconds(entry.dwell) if entry.dwell else 0,
+        step_up=entry.step_up is not None,
+        folded=base.folded if entry.fold is None else entry.fold,
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..core.decisions import Stake
+from ..core.durations import milliseconds
 from ..core.rules import Confidence, Novelty, SessionRisk
 from .document import SessionRiskEntry, Signals
 from .limits import LONGEST_MS, check_key, duration
 from .problems import Source
 from .selection import Selection
-from .settings import enforcing, milliseconds, only
+from .settings import enforcing, only
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .document import Duration, LevelWord, Names, Part, ReversibilityWord, Share, StakeWord
+from .document_parts import Duration, LevelWord, Names, Part, ReversibilityWord, Share, StakeWord
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0)]
@@ -113,6 +113,10 @@ class Expect(Part):
     approvers: Names | None = None
     quorum: int | None = None
     expire_after: Duration | None = None  #: how long it is held
+    dwell: Duration | None = None  #: how long a person must have had it in sight
+    step_up: bool | None = None
+    folded: bool | None = None
+    batch: bool | None = None
     windows: dict[str, Duration] | None = None  #: of limits that count the call, by id
 
 

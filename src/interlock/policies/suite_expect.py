@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.decisions import Decision, Level, Reversibility, Stake
+from ..core.durations import milliseconds
 from ..core.effects import HELD
 from ..core.rules import PolicySet
 from .positions import suggestion
-from .settings import milliseconds
 from .suite_calls import BadCall
 from .suite_document import CallEntry, Expect
 
 _LISTS = frozenset("rules shadow exceptions signals limits taints target approvers".split())
 _SIGNALS = ("confidence", "novelty", "session_risk", "repeat_denied")
-_TIMES = frozenset({"expire_after", "windows"})
+_TIMES = frozenset({"expire_after", "dwell", "windows"})
 _CAPS = ("open_per_session", "per_agent_per_hour")
 
 Wrong = tuple[tuple[str | int, ...], str]
@@ -128,6 +128,8 @@ def _of_policy(name: str, decision: Decision, policy: PolicySet, wanted: Any) ->
         return {each.id: each.window_ms for each in limits if each.id in wanted}
     if name == "expire_after":
         return decision.hold_ms if decision.level in HELD else None
+    if name == "dwell":
+        return decision.dwell_ms or None
     return _got(decision, name, wanted)
 
 

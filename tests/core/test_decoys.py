@@ -1,0 +1,107 @@
+"""Practice calls: as real as the rejected ones, and bound to nothing of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from interlock.core.actions import Action, Review, Reviewer, State, ToolCall, Verdict, evolve
+from interlock.core.decoys import decoy, due, eligible
+from interlock.core.digest import digest, seal
+from interlock.core.evaluate import evaluate
+from interlock.core.facts import NO_FACTS
+from tests.policies.building import NOON, PAY, call, policy
+
+POLICY = policy(PAY + "redact: {approver: [args.memo]}\n")
+HEADERS = (
+    ("Content-Type", "application/json"),
+    ("Date", "Mon, 02 Nov 2026 10:00:00 GMT"),
+    ("Idempotency-Key", "k-1"),
+    ("Traceparent", "00-1-2-01"),
+    ("Interlock-Session", "s-1"),
+)
+
+
+def asked(body: bytes = b'{"amount": 900}') -> ToolCall:
+    given = call(body=body, headers=HEADERS, confidence=0.9)
+    context = replace(given.context, session="s-1", reason="rent", traceparent="00-1-2-01")
+    return seal(replace(given, context=context))
+
+
+def rejected(body: bytes = b'{"amount": 900}', message: str = "Too much") -> Action:
+    wanted = asked(body)
+    said = Review(
+        reviewer=Reviewer(id="ann"),
+        verdict=Verdict.REJECT,
+        digest=wanted.digest,
+        version=1,
+        message=message,
+    )
+    decision = evaluate(wanted, POLICY, NO_FACTS, NOON)
+    return Action(id="01A", call=wanted, state=State.REJECTED, decision=decision, reviews=(said,))
+
+
+def test_it_asks_for_the_same_in_the_same_words() -> None:
+    before, made = asked(), decoy(rejected(), {})
+
+    for name in ("agent", "upstream", "method", "target", "body", "path", "query", "content"):
+        assert getattr(made, name) == getattr(before, name)
+    assert (made.context.reason, made.context.confidence) == ("rent", 0.9)
+    assert made.digest == digest(made)
+
+
+def test_nothing_ties_it_to_the_call_that_it_is_like() -> None:
+    made = decoy(rejected(), {"date": "Mon, 23 Nov 2026 08:00:00 GMT", "X-New": "1"})
+
+    assert made.headers == (
+        ("Content-Type", "application/json"),
+        ("Date", "Mon, 23 Nov 2026 08:00:00 GMT"),
+    )
+    assert (made.context.session, made.context.traceparent) == ("", "")
+
+
+def test_policy_holds_it_as_it_held_the_other() -> None:
+    before = rejected().decision
+    after = evaluate(decoy(rejected(), {}), POLICY, NO_FACTS, NOON)
+
+    assert before is not None
+    assert (after.tool, after.level, after.stake) == (before.tool, before.level, before.stake)
+
+
+def test_what_a_person_rejected_with_a_reason_may_be_shown_again() -> None:
+    assert eligible(rejected(), POLICY)
+    coded = replace(rejected(message=" ").reviews[0], reason_code="wrong_amount")
+    assert eligible(evolve(rejected(), reviews=(coded,)), POLICY)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.REJECTED])
+def test_nothing_else_may(state: State) -> None:
+    assert not eligible(evolve(rejected(), state=state), POLICY)
+
+
+def test_what_says_too_little_or_too_much_is_not_shown_again() -> None:
+    other = policy(PAY.replace("id: pay", "id: wire"))
+
+    assert not eligible(rejected(message=""), POLICY)
+    assert not eligible(rejected(b'{"amount": 900, "memo": "secret"}'), POLICY)
+    assert not eligible(rejected(), other)
+    assert not eligible(evolve(rejected(), decision=None), POLICY)
+    assert not eligible(evolve(rejected(), original=asked()), POLICY)
+    assert not eligible(evolve(rejected(), decoy_of="01B"), POLICY)
+
+
+def test_what_policy_hides_only_now_is_not_shown_again() -> None:
+    now = policy(PAY + "redact: {approver: [args.amount]}\n")
+
+    assert not eligible(rejected(), now)
+
+
+@pytest.mark.parametrize(
+    ("share", "draw", "is_due"),
+    [(0.0, 0.0, False), (0.02, 0.0, True), (0.02, 0.0199, True), (0.02, 0.02, False)],
+)
+def test_one_is_due_beside_the_share_of_holds_that_policy_asks_for(
+    share: float, draw: float, is_due: bool
+) -> None:
+    assert due(share, draw) is is_due
