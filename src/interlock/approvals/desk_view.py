@@ -13,16 +13,12 @@ from .deps import ApiDeps
 HOUR_MS = 3_600_000
 
 
-def _desk(deps: ApiDeps) -> Desk | None:
-    return getattr(deps, "desk", None)
-
-
 async def on_cards(deps: ApiDeps, cards: list[models.Card]) -> list[models.Card]:
     """Return *cards*; those that are held with who looks, who is asked and who stopped it."""
     held = [card.id for card in cards if card.state == State.HELD.value]
-    desk = _desk(deps)
-    if not held or desk is None:
+    if not held:
         return cards
+    desk = deps.desk
     assigned = dict(zip(held, await desk.assigned(held), strict=True))
     looking = dict(zip(held, await desk.looking(held), strict=True))
     stopped = _by_agent(await desk.suspended())
@@ -56,9 +52,7 @@ async def on_item(
     deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor
 ) -> models.Item:
     """Return *item* with what the desk knows; nobody approves calls of a stopped agent."""
-    desk, who = _desk(deps), visitor.principal.id
-    if desk is None:
-        return item
+    desk, who = deps.desk, visitor.principal.id
     stops = {each.agent: each for each in await desk.suspended()}
     stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
     told: dict[str, object] = {"stopped": _stopped(stop), "load": await _load(deps, desk, who)}

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .models_signed import StepUp
+
 
 class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -53,6 +55,9 @@ class DecisionRequest(Model):
     reason_code: Code = ""
     grant: GrantRequest | None = Field(
         default=None, description="with `approve`, where `grant` of the item is there"
+    )
+    step_up: StepUp | None = Field(
+        default=None, description="where policy asks for it: see `POST .../step-up`"
     )
 
 
@@ -110,6 +115,7 @@ class Card(Model):
     looking: list[str] = Field(default=[], description="who has it open now")
     stopped: str = Field(default="", description="who stopped the agent; empty: nobody has")
     batch: bool = Field(default=False, description="may be approved together with others")
+    csrf: str = Field(default="", description="in lists, from a session: decides it in a batch")
 
 
 class Rest(Model):

@@ -34,6 +34,20 @@ async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> li
     return await desk_view.on_cards(deps, made)
 
 
+async def listed(request: web.Request, actions: Sequence[Action]) -> list[models.Card]:
+    """Return *actions* as cards; those that go into a batch with the token that decides them."""
+    deps, session = request.app[DEPS], request[VISITOR].session
+    made = await cards(deps, tuple(actions))
+    if session is None:
+        return made
+    return [
+        card.model_copy(update={"csrf": session.token(deciding(card.digest))})
+        if card.batch and card.state == State.HELD.value
+        else card
+        for card in made
+    ]
+
+
 def masked_for(deps: ApiDeps, action: Action) -> Masks:
     """Return what policy hides of *action*: policy as it was, and as it is."""
     return wording.masks(action, deps.gate.policy.redact.approver)
