@@ -19,7 +19,9 @@ from ..core.rules import PolicySet
 from ..granting import GrantAsked
 from ..ports import Authenticators, Desk, KeyRing, PolicyState, Store
 from .identity import OneTimeLinks, Sessions
+from .oidc_browsers import OidcDoor
 from .slack import SlackDoor
+from .turns import Turns
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 QUICK_BYTES = 16_384  #: what shows a larger call is made in a thread: others do not wait for it
@@ -106,6 +108,7 @@ class ApiDeps:
     for, how often shadow mode fired, and for more than was given; `policy_files` names the files
     that the policy is read from. `definitions`: of MCP servers' tools; `definition_accepted`
     counts that a person accepted one. `authenticators`: what people sign decisions with.
+    `oidc`: the sign-in provider, if any.
     `slack`: how its buttons are heard; `channel_refused` counts, by channel and why, what was
     pressed there in vain.
     """
@@ -129,7 +132,9 @@ class ApiDeps:
     definition_accepted: Callable[[], None] = _nothing
     slack: SlackDoor | None = None
     channel_refused: Callable[[str, str], None] = _uncounted
+    turns: Turns = field(default_factory=Turns)
     authenticators: Authenticators | None = None
+    oidc: OidcDoor | None = None
 
     @property
     def secure(self) -> bool:

@@ -51,14 +51,11 @@ def _by_agent(suspensions: tuple[Suspension, ...]) -> dict[str, Suspension]:
 async def on_item(
     deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor
 ) -> models.Item:
-    """Return *item* with what the desk knows; nobody approves calls of a stopped agent."""
+    """Return *item* with what the desk knows: who looks, who is asked, who stopped its agent."""
     desk, who = deps.desk, visitor.principal.id
     stops = {each.agent: each for each in await desk.suspended()}
     stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
     told: dict[str, object] = {"stopped": _stopped(stop), "load": await _load(deps, desk, who)}
-    if stop and item.may.approve:
-        why = f"{visible_line(stop.by)} stopped {_whom(stop)}: reject it, or wait."
-        told["may"] = item.may.model_copy(update={"approve": False, "edit": False, "why": why})
     if action.state is State.HELD:
         (assigned,) = await desk.assigned([action.id])
         (lookers,) = await desk.looking([action.id])
@@ -71,10 +68,6 @@ async def on_item(
             if each.person != who
         ]
     return item.model_copy(update=told)
-
-
-def _whom(stop: Suspension) -> str:
-    return "every agent" if stop.agent == EVERYBODY else "this agent"
 
 
 def _stopped(stop: Suspension | None) -> models.Stopped | None:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ..core import wording
 from ..core.actions import Action, State, Verdict
+from ..core.desk import Absence, Suspension
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
@@ -70,7 +71,8 @@ async def revealed(request: web.Request, action: Action) -> models.Item:
         Forbidden: the call is not this person's to decide.
     """
     deps, who = request.app[DEPS], request[VISITOR].principal
-    why = barred(action, who, await deps.store.now())
+    stands = await deps.desk.stands_in(who.id)
+    why = barred(action, who, await deps.store.now(), stands)
     if why:
         raise Forbidden(f"{why} What policy hides is shown to nobody else.")
     hidden = wording.hidden(action, deps.gate.policy.redact.approver)
@@ -89,6 +91,8 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
         history=await deps.store.history(action.id),
         earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
         like=like,
+        stands=await deps.desk.stands_in(request[VISITOR].principal.id),
+        stopped=await deps.store.stopped(action.call.agent.id),
         now=await deps.store.now(),
         whole=not limit or size <= limit,
     )
@@ -120,6 +124,8 @@ class _Read:
     history: Sequence[Mapping[str, str]]
     earlier: list[models.Card]
     like: Action | None
+    stands: tuple[Absence, ...]  #: in which the visitor stands in
+    stopped: Suspension | None
     now: int
     whole: bool
 
@@ -129,7 +135,8 @@ def _made(
 ) -> models.Item:
     call, decision, whole = action.call, action.decision, read.whole
     hides = wording.hidden(action, deps.gate.policy.redact.approver)
-    may, session = rights(action, visitor.principal, read.now, bool(hides)), visitor.session
+    who, session = visitor.principal, visitor.session
+    may = rights(action, who, read.now, bool(hides), absences=read.stands, stopped=read.stopped)
     task = judged.task_of(call, decision)
     seen = () if masks else hides
     arguments = views.arguments(decision, masks, seen) if whole else []

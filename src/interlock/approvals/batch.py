@@ -1,0 +1,91 @@
+"""Several calls decided together: each by its own version and digest, each with its own verdict."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..core.actions import Action
+from ..core.decisions import Level
+from ..core.errors import InterlockError, MalformedCall, NotFound
+from ..core.identity import Kind
+from . import deciding, models, views
+from .access import VISITOR, Route, Visitor
+from .bodies import answer, read
+from .deps import DEPS, ApiDeps
+from .identity import deciding as to_decide
+from .models_desk import BatchItem, BatchOutcome, BatchRequest, BatchVerdict
+from .problems import CrossSite, OneByOne
+
+
+async def decide_all(request: web.Request) -> web.Response:
+    """Decide each of the calls that are named; what becomes of one changes nothing for others."""
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    asked = await read(request, BatchRequest)
+    if len({each.id for each in asked.items}) < len(asked.items):
+        raise MalformedCall("`items` names a call twice. Nothing was decided.")
+    await deciding.meet(deps, visitor)
+    return answer(
+        BatchOutcome(items=[await _one(deps, visitor, asked, each) for each in asked.items])
+    )
+
+
+async def _one(
+    deps: ApiDeps, visitor: Visitor, asked: BatchRequest, item: BatchItem
+) -> BatchVerdict:
+    state = ""
+    try:
+        _check_token(visitor, item)
+        action = await deps.gate.get(item.id)
+        if action is None:
+            raise NotFound(f"There is no call {item.id} (any more).")
+        state = action.state.value
+        if asked.type == "approve":
+            check_together(deps, action)
+        after = await _decided(deps, visitor, asked, item, action)
+    except InterlockError as error:
+        return BatchVerdict(id=item.id, status=error.status, state=state, detail=error.detail)
+    said = views.outcome(after) or "recorded; another person must approve it too"
+    return BatchVerdict(id=item.id, status=200, state=after.state.value, said=said)
+
+
+def _check_token(visitor: Visitor, item: BatchItem) -> None:
+    session = visitor.session
+    if session is not None and not session.permits(item.csrf, to_decide(item.digest)):
+        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
+
+
+def check_together(deps: ApiDeps, action: Action) -> None:
+    """Raise OneByOne where policy, as it was or as it is, lets nobody approve this with others."""
+    decision, most = action.decision, deps.gate.policy.attention.batch
+    if decision is None or most is None:
+        raise OneByOne("Policy lets nobody approve calls together: open it, and decide it there.")
+    seen = not views.hidden(action, deps.gate.policy.redact.approver)
+    plain = not (decision.step_up or decision.dwell_ms or decision.folded)
+    low = decision.level is Level.APPROVE and decision.stake <= most
+    short = views.weight(action) <= deps.whole_bytes
+    if not (decision.batch and seen and plain and low and short):
+        raise OneByOne
+    return
+
+
+async def _decided(
+    deps: ApiDeps, visitor: Visitor, asked: BatchRequest, item: BatchItem, action: Action
+) -> Action:
+    one = models.DecisionRequest(
+        type=asked.type,
+        digest=item.digest,
+        message=asked.message,
+        reason_code=asked.reason_code,
+    )
+    review = await deciding.review_of(deps, action, visitor, one, item.version)
+    return await deciding.take(deps, action, review)
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/approvals/decisions",
+        handler=decide_all,
+        kinds=frozenset({Kind.APPROVER}),
+    ),
+)

@@ -1,0 +1,90 @@
+"""Looking for calls that people had to do with, as long as they are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from ..core.actions import State
+from ..core.errors import MalformedCall
+from ..core.identity import Kind
+from ..ports import Searched
+from . import showing
+from .access import Route
+from .bodies import answer
+from .deps import DEPS
+from .models_desk import Past
+
+_FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})
+_CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
+_LONGEST = 200  #: characters of one filter
+_MOST, _USUAL = 200, 50
+
+
+async def list_past(request: web.Request) -> web.Response:
+    return answer(await past(request))
+
+
+async def past(request: web.Request, *, usual: Mapping[str, str] = {}) -> Past:
+    """Return what the query looks for, latest first; *usual*: where it does not say."""
+    deps, asked = request.app[DEPS], {**usual, **_query(request)}
+    cursor = asked.get("cursor")
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
+    limit = _number(asked, "limit", _USUAL)
+    if not 1 <= limit <= _MOST:
+        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+    listed = await deps.store.search(_searched(asked), cursor, limit)
+    return Past(
+        items=await showing.cards(deps, listed.actions),
+        next=listed.next,
+        total=listed.total,
+        now=await deps.store.now(),
+    )
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    asked = {name: value for name, value in request.query.items() if value}
+    twice = len(set(request.query)) != len(request.query)
+    if twice or request.query.keys() - _FILTERS:
+        names = ", ".join(sorted(_FILTERS))
+        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
+    long = next((name for name, value in asked.items() if len(value) > _LONGEST), None)
+    if long is not None:
+        raise MalformedCall(f"`{long}` has more than {_LONGEST} characters.")
+    return asked
+
+
+def _searched(asked: Mapping[str, str]) -> Searched:
+    state = asked.get("state", "")
+    if state and state not in {each.value for each in State}:
+        words = ", ".join(each.value for each in State)
+        raise MalformedCall(f"`state` must be one of {words}.")
+    return Searched(
+        agent=asked.get("agent", ""),
+        tool=asked.get("tool", ""),
+        state=state,
+        by=asked.get("by", ""),
+        text=asked.get("q", ""),
+        since=_number(asked, "since", 0),
+        until=_number(asked, "until", 0),
+    )
+
+
+def _number(asked: Mapping[str, str], name: str, usual: int) -> int:
+    text = asked.get(name, str(usual))
+    if not re.fullmatch("[0-9]{1,15}", text, re.ASCII):
+        raise MalformedCall(f"`{name}` must be a whole number.")
+    return int(text)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/history",
+        handler=list_past,
+        kinds=frozenset({Kind.APPROVER, Kind.ADMIN}),
+    ),
+)
