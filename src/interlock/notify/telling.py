@@ -37,6 +37,7 @@ class Told:
     lines: tuple[str, ...]  #: the rest, for channels that know nothing but text
     link: str  #: where people look at it and decide
     tool: str
+    known: bool = True  #: policy gave `tool` its name; else an agent's side did
     description: str  #: what policy says that the tool does
     agent: str
     destination: str  #: host, or the name of a server that is no host
@@ -108,6 +109,7 @@ def told(
         lines=_lines(action, decision, why, assigned, shown, _host(action.call, upstreams or {})),
         link=link,
         tool=what,
+        known=bool(decision.tool),
         description=visible_line(decision.description),
         agent=_short(action.call.agent.id),
         destination=_host(action.call, upstreams or {}),
