@@ -5,36 +5,55 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from ..core import wording
-from ..core.actions import Action, Review, State, ToolCall, Verdict
+from ..core.actions import Action, State, ToolCall
 from ..core.decisions import Decision, Level
 from ..core.errors import (
     IllegalTransition,
-    InvalidEdit,
     Lapsed,
     MalformedCall,
     StaleVersion,
 )
-from ..core.identity import Kind
+from ..core.identity import Kind, Principal
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import definitions, granting, judged, listing, models, openapi, showing, views
+from . import (
+    agents,
+    batch,
+    credentials,
+    deciding,
+    definitions,
+    desk,
+    granting,
+    history,
+    judged,
+    listing,
+    models,
+    narrowing,
+    openapi,
+    showing,
+    signing_out,
+    step_up,
+    views,
+)
 from . import policy as policy_routes
-from .access import VISITOR, Route, Visitor, add_routes, check_token, refuse
+from .access import VISITOR, Route, add_routes, check_token, refuse
 from .bodies import answer, read, version_seen
 from .changes import differences
 from .deps import DEPS, THREADS, THREADS_AT_ONCE, ApiDeps, apart
 from .events import FEED, Feed, stream
-from .identity import deciding
+from .identity import deciding as to_decide
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
-_FILTERS = frozenset({"state", "level", "agent", "tool", "limit", "cursor", "share"})
+_FILTERS = frozenset(
+    {"state", "level", "agent", "tool", "text", "mine", "limit", "cursor", "share"}
+)
 
 _MOST, _USUAL = 200, 50
 
@@ -64,9 +83,10 @@ async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> model
     *usual*: what is asked for where the request does not say.
     """
     deps, asked = request.app[DEPS], {**usual, **_query(request)}
-    found = await _found_for(deps, asked)
+    await deciding.meet(deps, request[VISITOR])
+    found = await _found_for(deps, request[VISITOR].principal, asked)
     return models.Queue(
-        items=await showing.cards(deps, found.actions),
+        items=await showing.listed(request, found.actions),
         next=found.next,
         total=found.total,
         left_out=[
@@ -77,7 +97,7 @@ async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> model
     )
 
 
-async def _found_for(deps: ApiDeps, asked: Mapping[str, str]) -> listing.Found:
+async def _found_for(deps: ApiDeps, who: Principal, asked: Mapping[str, str]) -> listing.Found:
     limit = _limit(asked.get("limit", str(_USUAL)))
     share = _limit(asked["share"], "share") if "share" in asked else 0
     wanted, cursor = _state(asked.get("state", "held")), asked.get("cursor")
@@ -87,12 +107,18 @@ async def _found_for(deps: ApiDeps, asked: Mapping[str, str]) -> listing.Found:
         raise MalformedCall("`share` goes with `limit` alone: it gives every agent room.")
     if share:
         return await listing.shared(deps.store, limit, share)
+    now = await deps.store.now()
 
     def fits(action: Action) -> bool:
-        return _matches(action, asked) and (wanted is None or action.state is wanted)
+        matches = narrowing.matches(deps, who, now, action, asked)
+        return matches and (wanted is None or action.state is wanted)
 
     if wanted is State.HELD:
-        return await listing.first(deps.store, cursor, limit, fits)
+        found = await listing.first(deps.store, cursor, limit, fits)
+        if "mine" in asked:
+            mine = await narrowing.not_of_others(deps, who, found.actions)
+            found = replace(found, actions=mine)
+        return found
     read = deps.store.unknown if wanted is State.UNKNOWN else deps.store.recent
     kept = tuple(filter(fits, await read(_MOST)))[:limit]
     return listing.Found(actions=kept, next=None, total=len(kept))
@@ -105,6 +131,8 @@ def _query(request: web.Request) -> dict[str, str]:
         raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
     if "level" in asked and asked["level"] not in {level.word for level in Level}:
         raise MalformedCall("`level` must be one of " + ", ".join(level.word for level in Level))
+    if asked.get("mine", "yes") != "yes":
+        raise MalformedCall("`mine` must be `yes`, or left out.")
     return asked
 
 
@@ -125,18 +153,19 @@ def _limit(word: str, name: str = "limit") -> int:
     return int(word)
 
 
-def _matches(action: Action, asked: Mapping[str, str]) -> bool:
-    decision = action.decision
-    said = {
-        "agent": action.call.agent.id,
-        "level": decision.level.word if decision else "",
-        "tool": decision.tool if decision else "",
-    }
-    return all(asked.get(name, value) == value for name, value in said.items())
-
-
 async def show_approval(request: web.Request) -> web.Response:
-    return await _shown(request, await showing.item(request))
+    shown = await showing.item(request)
+    await _read_with_a_key(request, shown.card)
+    return await _shown(request, shown)
+
+
+async def _read_with_a_key(request: web.Request, card: models.Card) -> None:
+    """Note that a terminal or a script opened it; the page says itself how long it is in sight."""
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    await deciding.meet(deps, visitor)
+    reads = visitor.session is None and visitor.principal.kind is Kind.APPROVER
+    if reads and card.state == State.HELD.value:
+        await deps.desk.look(card.id, visitor.principal.id, 0)
 
 
 async def _shown(request: web.Request, shown: models.Item) -> web.Response:
@@ -146,7 +175,7 @@ async def _shown(request: web.Request, shown: models.Item) -> web.Response:
 
 async def reveal_approval(request: web.Request) -> web.Response:
     action = await showing.shown_action(request)
-    check_token(request, request[VISITOR], deciding(action.digest))
+    check_token(request, request[VISITOR], to_decide(action.digest))
     return await _shown(request, await showing.revealed(request, action))
 
 
@@ -215,55 +244,26 @@ async def decide(request: web.Request) -> web.Response:
     deps, visitor = request.app[DEPS], request[VISITOR]
     asked = await read(request, models.DecisionRequest)
     version = version_seen(request)
-    check_token(request, visitor, deciding(asked.digest))
+    check_token(request, visitor, to_decide(asked.digest))
     action = await showing.found(request)
-    review = await _review(deps, action, visitor, asked, version)
+    await deciding.meet(deps, visitor)
+    review = await deciding.review_of(deps, action, visitor, asked, version)
     grant = granting.asked_for(deps, action, asked)
     before = await granting.holding(deps, action) if grant else None
     try:
-        after = await deps.gate.review(action.id, review, grant=grant)
+        after = await deciding.take(deps, action, review, grant=grant)
+    except deciding.TooManyApprovals as error:
+        response = refuse(error)
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
     except (IllegalTransition, Lapsed, StaleVersion) as error:
         current = await deps.gate.get(action.id)
-        return refuse(error, current=_outcome(current).model_dump() if current else None)
-    outcome = _outcome(after)
+        return refuse(error, current=deciding.outcome(current).model_dump() if current else None)
+    outcome = deciding.outcome(after)
     if before is not None:
         granting.replaced(before, after, visitor.principal.id)
         outcome = outcome.model_copy(update={"replaced_grant": before.id})
     return answer(outcome, headers={"ETag": f'"{after.version}"'})
-
-
-async def _review(
-    deps: ApiDeps, action: Action, visitor: Visitor, asked: models.DecisionRequest, version: int
-) -> Review:
-    if (asked.edited_args is not None) is not (asked.type == "edit"):
-        raise MalformedCall("`edited_args` belongs to `edit`, and `edit` needs it.")
-    call = None
-    # of a call that moved on, the gate says what became of it, or that this is a repeat
-    if asked.edited_args is not None and action.digest == asked.digest:
-        call, _ = await deps.gate.preview(action, asked.edited_args)
-        if asked.edited_digest is not None and asked.edited_digest != call.digest:
-            raise InvalidEdit("The edit is not what the preview showed; preview it again.")
-    return Review(
-        reviewer=visitor.reviewer,
-        verdict=Verdict(asked.type),
-        digest=asked.digest,
-        version=version,
-        message=asked.message,
-        reason_code=asked.reason_code,
-        call=call,
-    )
-
-
-def _outcome(action: Action) -> models.Outcome:
-    return models.Outcome(
-        id=action.id,
-        state=action.state.value,
-        version=action.version,
-        digest=action.digest,
-        votes=len(action.votes),
-        quorum=action.decision.quorum if action.decision else 1,
-        said=wording.outcome(action),
-    )
 
 
 async def resolve(request: web.Request) -> web.Response:
@@ -271,7 +271,7 @@ async def resolve(request: web.Request) -> web.Response:
     asked = await read(request, models.ResolveRequest)
     deps, by = request.app[DEPS], request[VISITOR].principal.id
     after = await deps.gate.resolve(request.match_info["id"], by, asked.happened, asked.message)
-    return answer(_outcome(after))
+    return answer(deciding.outcome(after))
 
 
 async def document(request: web.Request) -> web.Response:
@@ -308,6 +308,13 @@ ROUTES = (
     *granting.ROUTES,
     *definitions.ROUTES,
     *policy_routes.ROUTES,
+    *step_up.ROUTES,
+    *credentials.ROUTES,
+    *desk.ROUTES,
+    *agents.ROUTES,
+    *batch.ROUTES,
+    *history.ROUTES,
+    *signing_out.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from . import models, models_definitions, models_policy
+from . import models, models_credentials, models_definitions, models_policy, openapi_desk
 from .operation import CSRF, IF_MATCH, IN_PATH, Operation, query
 
 _REF = "#/components/schemas/{model}"
@@ -45,6 +45,8 @@ _LIST = (
     query("level", {"enum": ["allow", "notify", "approve", "approve_dual", "deny"]}, "asked for"),
     query("agent", {"type": "string"}, "only this agent's"),
     query("tool", {"type": "string"}, "only this catalogue entry's"),
+    query("text", {"type": "string"}, "only those whose card has this in it, in any case"),
+    query("mine", {"enum": ["yes"]}, "only what you may decide and nobody else is asked to"),
     query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
     query(
         "cursor",
@@ -157,6 +159,8 @@ OPERATIONS = (
         answers=models_policy.PolicyView,
         refusals=(401, 403, 421),
     ),
+    *models_credentials.OPERATIONS,
+    *openapi_desk.OPERATIONS,
     Operation(
         method="GET",
         path="/v1/events",
