@@ -28,7 +28,7 @@ from .parts import Parts
 from .policies.load import policy_files
 from .settings import Config
 from .settings_types import Address
-from .signing_in import sessions_of
+from .signing_in import oidc_of, sessions_of
 from .system import SystemClock
 
 LOOK = 2.0  #: seconds between two tries to take over from a process that serves it
@@ -93,6 +93,9 @@ class PeopleListener:
         config = parts.config
         links, key = OneTimeLinks(clock), derived_keys(config).sessions
         sessions = sessions_of(config, parts.store.client, key, clock)
+        door = oidc_of(config, key, clock)
+        if door is not None:
+            stack.push_async_callback(door.provider.close)
         app = web.Application(client_max_size=config.agents.max_body * 4)
         deps = ApiDeps(
             gate=parts.gate,
@@ -102,6 +105,7 @@ class PeopleListener:
             links=links,
             desk=parts.desk,
             authenticators=parts.authenticators,
+            oidc=door,
             url=config.people_url,
             upstreams=_addresses(config),
             definitions=parts.definitions,

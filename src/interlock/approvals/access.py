@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from ..core.actions import Reviewer
-from ..core.errors import CallTooLarge, Forbidden, InterlockError, NotFound
+from ..core.errors import CallTooLarge, Forbidden, InterlockError, NotFound, StoreUnavailable
 from ..core.identity import Kind, Principal
 from .deps import DEPS, ApiDeps
 from .identity import Session
@@ -223,6 +224,9 @@ async def identify(request: web.Request) -> Visitor | None:
         if len(given) > 1 or scheme.lower() != "bearer":
             return None
         principal = await deps.keys.verify(key.strip())
+        if principal is not None and principal.kind is Kind.APPROVER:
+            with suppress(StoreUnavailable):  # colleagues see them a little later
+                await deps.desk.greet(principal.id, sorted(principal.groups))
         return Visitor(principal=principal) if principal else None
     session = await deps.sessions.find(request.cookies.get(deps.cookie, ""))
     if session is None:

@@ -186,6 +186,10 @@ class Sessions:
         """Sign a person out of every browser; return how many sessions that were."""
         return await self._kept.end_all(person)
 
+    async def once(self, name: str, keep_ms: int) -> bool:
+        """Say whether *name* (SHA-256, hex) is seen for the first time in *keep_ms*."""
+        return await self._kept.once(name, keep_ms)
+
     async def _who(self, cookie: str) -> SignedIn | None:
         who = await self._kept.get(_name(cookie)) if self._ours(cookie) else None
         return who if who is not None and self._known(who) else None

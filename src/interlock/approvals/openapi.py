@@ -7,7 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from . import models, models_credentials, models_definitions, models_policy, openapi_desk
+from . import (
+    models,
+    models_credentials,
+    models_definitions,
+    models_policy,
+    openapi_desk,
+    openapi_sign_in,
+)
 from .operation import CSRF, IF_MATCH, IN_PATH, Operation, query
 
 _REF = "#/components/schemas/{model}"
@@ -161,6 +168,7 @@ OPERATIONS = (
     ),
     *models_credentials.OPERATIONS,
     *openapi_desk.OPERATIONS,
+    *openapi_sign_in.OPERATIONS,
     Operation(
         method="GET",
         path="/v1/events",

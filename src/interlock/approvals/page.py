@@ -10,7 +10,7 @@ from aiohttp import web
 from ..core.errors import NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from . import api, definitions_page, granting, policy, rendering, showing, sign_in
+from . import api, definitions_page, granting, oidc, policy, rendering, showing, sign_in
 from .access import (
     REFUSE_PAGE,
     VISITOR,
@@ -186,5 +186,6 @@ ROUTES = (
     Route(method="GET", path="/tools", handler=tools, kinds=PEOPLE, page=True),
     Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
     *sign_in.ROUTES,
+    *oidc.ROUTES,
     Route(method="GET", path="/static/{name}", handler=static, kinds=None),
 )

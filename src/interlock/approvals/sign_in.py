@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -11,8 +13,10 @@ from ..core.errors import InterlockError
 from . import rendering
 from .access import Route, identify
 from .deps import DEPS, ApiDeps
-from .identity import SIGNING_OUT, linked
+from .identity import SIGNING_OUT, Session, linked
 from .problems import CrossSite, NotSignedIn
+
+audit = logging.getLogger("interlock.audit")
 
 COMMON: web.AppKey[Callable[[web.Request], dict[str, Any]]] = web.AppKey(
     "common",
@@ -30,7 +34,15 @@ def refused(request: web.Request, error: InterlockError) -> web.Response:
     site = request.headers.get("Sec-Fetch-Site")
     if isinstance(error, NotSignedIn) and site in ("cross-site", "same-site"):
         return html(request, "again.html", path=request.path)
-    return html(request, "refused.html", status=error.status, error=error)
+    door = request.app[DEPS].oidc
+    return html(
+        request,
+        "refused.html",
+        status=error.status,
+        error=error,
+        provider=door.provider.registered.label if door else "",
+        start=f"/oidc/start?{urlencode({'to': request.path_qs})}",
+    )
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -51,6 +63,8 @@ async def signed_in(request: web.Request) -> web.Response:
         raise _spent()
     response = web.Response(status=303, headers={"Location": "/review"})
     set_cookie(response, deps, await deps.sessions.open(person, by=linked(person)))
+    await deps.desk.greet(person.id, sorted(person.groups))
+    audit.info("%s signed in by a link", person.id)
     return response
 
 
@@ -77,9 +91,18 @@ async def signed_out(request: web.Request) -> web.Response:
     if not visitor.session.permits(str(form.get("csrf", "")), SIGNING_OUT):
         raise CrossSite
     await deps.sessions.close(request.cookies.get(deps.cookie, ""))
-    response = web.Response(status=303, headers={"Location": "/review"})
+    response = await _left(request, deps, visitor.session)
     response.del_cookie(deps.cookie, path="/", httponly=True, secure=deps.secure, samesite="Strict")
     return response
+
+
+async def _left(request: web.Request, deps: ApiDeps, session: Session) -> web.Response:
+    """Say that they are signed out; at the provider, they still are signed in."""
+    if deps.oidc is not None and session.by == deps.oidc.provider.registered.way:
+        where = await deps.oidc.provider.end_session_url()
+        label = deps.oidc.provider.registered.label
+        return html(request, "oidc_signed_out.html", provider=label, where=where)
+    return web.Response(status=303, headers={"Location": "/review"})
 
 
 def html(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
