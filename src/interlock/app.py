@@ -109,7 +109,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             store=store,
             upstreams={**upstreams, **servers.upstreams},
             definitions=definitions,
-            notifiers=notifiers_of(config),
+            notifiers=notifiers_of(config, desk, lambda: gate.policy),
             observers=(metrics, TransitionLog()),
             clock=clock,
             ids=RandomIds(),

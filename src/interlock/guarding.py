@@ -91,7 +91,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             store=store,
             upstreams={server.name: server.upstream},
             definitions=definitions,
-            notifiers=notifiers_of(config),
+            notifiers=notifiers_of(config, desk, lambda: gate.policy),
             observers=(metrics, TransitionLog(), own),
             clock=clock,
             ids=RandomIds(),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from .approvals.rotation import Rotation
 from .core.errors import StoreUnavailable
 from .core.rules import PolicySet
 from .doctor import weak_ground
@@ -103,9 +105,12 @@ def authenticators_of(config: Config, store: RedisStore, keys: DerivedKeys) -> R
     return RedisAuthenticators(store.client, key=key, prefix=prefix)
 
 
-def notifiers_of(config: Config) -> tuple[Notifier, ...]:
-    """Return what tells people, as configuration has it."""
-    return (LogNotifier(config.people_url),) if config.notify.log is not None else ()
+def notifiers_of(
+    config: Config, desk: RedisDesk, policy: Callable[[], PolicySet]
+) -> tuple[Notifier, ...]:
+    """Return what asks and tells people; *policy* answers the one in force."""
+    told = (LogNotifier(config.people_url),) if config.notify.log is not None else ()
+    return (Rotation(desk, policy), *told)
 
 
 def watch_policy(parts: Parts, loaded: Loaded) -> PolicyWatch:
