@@ -7,21 +7,25 @@ Its buttons are drawn only where pressing them can be trusted: see `_buttons`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from ..core.actions import Action, State
 from ..core.decisions import Level
-from ..core.rules import PolicySet
 from ..core.tickets import Ticket, written
 from ..ports import Notice
 from . import slack_blocks as blocks
 from .channel import ALL, Undelivered
+from .delivery import Calls
 from .slack_api import SlackApi, SlackError
 from .telling import Digest, Told, told
+
+log = logging.getLogger("interlock.notify")
 
 NAME = "slack"
 KEPT_MS = 90 * 86_400_000  #: how long it is known which message is about which call
@@ -51,17 +55,6 @@ class SlackWay:
     upstreams: Mapping[str, str] = field(default_factory=dict)
 
 
-class Calls(Protocol):
-    """The part of `interlock.gate.Gate` that messages are drawn from."""
-
-    @property
-    def policy(self) -> PolicySet: ...
-
-    async def get(self, action_id: str) -> Action | None: ...
-
-    def genuine(self, action: Action) -> bool: ...
-
-
 class Notes(Protocol):
     """Small durable notes on calls. Raises StoreUnavailable."""
 
@@ -80,11 +73,14 @@ class Place:
 
 
 class Slack:
-    """channel.Channel, and what `approvals.channels` answers people with."""
+    """channel.Channel, and what `approvals.channels` answers people with.
+
+    *calls* is asked for once it is needed: the gate notifies, and is read.
+    """
 
     name = NAME
 
-    def __init__(self, settings: SlackWay, calls: Calls, notes: Notes) -> None:
+    def __init__(self, settings: SlackWay, calls: Callable[[], Calls], notes: Notes) -> None:
         self._settings = settings
         self._calls = calls
         self._notes = notes
@@ -106,7 +102,7 @@ class Slack:
 
     async def send(self, said: Told) -> None:
         """Tell people of one call. Raises Undelivered and StoreUnavailable."""
-        action = await self._calls.get(said.id)
+        action = await self._calls().get(said.id)
         if said.why is Notice.SENT or action is None:
             await self._passing(said, action)
             return
@@ -119,8 +115,12 @@ class Slack:
         await self._post(blocks.several(digest))
 
     async def redraw(self, action_id: str) -> None:
-        """Have the message about a call show what it is now. Raises as `send`."""
-        await self._drawn(action_id, None)
+        """Have the message about a call show what it is now; what fails is only logged.
+
+        The notice that the call is settled goes through the outbox besides, and is not lost.
+        """
+        with _logged():
+            await self._drawn(action_id, None)
 
     async def _passing(self, said: Told, action: Action | None, place: Place | None = None) -> None:
         if action is None:
@@ -128,13 +128,13 @@ class Slack:
                 await self._post(blocks.sample(said))
             return  # there is nothing to look at any more
         thread = {"thread_ts": place.ts, "reply_broadcast": True} if place else {}
-        await self._post(blocks.passing(said, known=_known(action)) | thread)
+        await self._post(blocks.passing(said) | thread)
 
     async def _drawn(self, action_id: str, said: Told | None) -> Place | None:
         """Write or rewrite the message about a held call; return where it is, if anywhere."""
         turn = self._turns.setdefault(action_id, asyncio.Lock())
         async with turn:  # what is read within is not older than what was drawn before
-            action, place = await self._calls.get(action_id), await self.place(action_id)
+            action, place = await self._calls().get(action_id), await self.place(action_id)
             if action is None or (
                 place is None and (said is None or action.state is not State.HELD)
             ):
@@ -176,13 +176,13 @@ class Slack:
         held = action.state is State.HELD
         said = self._told(action, Notice.HELD if held else Notice.SETTLED, asked)
         if not held:
-            return blocks.settled(said, action, known=_known(action))
-        return blocks.waiting(said, self._buttons(action, said), known=_known(action))
+            return blocks.settled(said, action)
+        return blocks.waiting(said, self._buttons(action, said))
 
     def _brief(self, action: Action) -> dict[str, Any]:
         """Return the message without anything that Slack may find unfit."""
         why = Notice.HELD if action.state is State.HELD else Notice.SETTLED
-        return blocks.passing(self._told(action, why, ()), known=True)
+        return blocks.passing(self._told(action, why, ()))
 
     def _told(self, action: Action, why: Notice, asked: tuple[str, ...]) -> Told:
         return told(
@@ -191,7 +191,7 @@ class Slack:
             self._settings.url,
             with_arguments=self._settings.arguments,
             assigned=asked,
-            redact=self._calls.policy.redact,
+            redact=self._calls().policy.redact,
             upstreams=self._settings.upstreams,
         )
 
@@ -201,7 +201,7 @@ class Slack:
         Reject, where the answer can be checked. Approve only where the message shows all that is
         sent and policy asks for nothing that the page alone can give.
         """
-        if not self._settings.decides or not self._calls.genuine(action):
+        if not self._settings.decides or not self._calls().genuine(action):
             return blocks.NO_BUTTONS
         reject = self._ticket(action, "reject")
         exact = blocks.request(action.call, self._settings.upstreams)
@@ -246,21 +246,30 @@ class Slack:
         reasons: Sequence[tuple[str, str]],
         *,
         required: bool,
-    ) -> None:
-        """Open the form for a rejection, to the one who pressed the button. Raises Undelivered."""
+    ) -> bool:
+        """Open the form for a rejection, to the one who pressed the button; say whether it is."""
         said = self._told(action, Notice.HELD, ())
-        name = f"{said.tool}, asked for by {said.agent}" if _known(action) else said.id
-        metadata = json.dumps([written(ticket, self._settings.key), response_url])
+        name = f"{said.tool}, asked for by {said.agent}" if said.known else said.id
+        metadata = json.dumps([written(ticket, self._settings.key), response_url, required])
         view = blocks.rejecting(f"{name}. Nothing is sent.", metadata, reasons, required=required)
-        await self._api.call("views.open", {"trigger_id": trigger, "view": view})
+        with _logged() as went:
+            await self._api.call("views.open", {"trigger_id": trigger, "view": view})
+            went.append(True)
+        return bool(went)
 
     async def whisper(self, response_url: str, text: str) -> None:
-        """Tell only the person who pressed a button. Raises Undelivered."""
-        await self._api.respond(response_url, blocks.whisper(text))
+        """Tell only the person who pressed a button; what fails is logged."""
+        with _logged():
+            await self._api.respond(response_url, blocks.whisper(text))
 
 
-def _known(action: Action) -> bool:
-    return action.decision is not None and bool(action.decision.tool)
+@contextlib.contextmanager
+def _logged() -> Iterator[list[bool]]:
+    """Log that Slack was not reached: nobody sends it again."""
+    try:
+        yield []
+    except Undelivered as error:
+        log.warning("%s", error.why)
 
 
 def _simple(action: Action, said: Told) -> bool:
@@ -270,6 +279,3 @@ def _simple(action: Action, said: Told) -> bool:
         return False
     one = decision.level is Level.APPROVE and decision.quorum == 1
     return one and "approve" not in decision.require_reason and not decision.indeterminate
-
-
-__all__ = ["NAME", "Calls", "Notes", "Place", "Slack", "SlackWay", "Undelivered"]

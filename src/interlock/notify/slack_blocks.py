@@ -110,9 +110,9 @@ def _button(label: str, name: str, **more: Any) -> Block:
 # what is held ------------------------------------------------------------------------------
 
 
-def waiting(said: Told, buttons: Buttons, *, known: bool) -> dict[str, Any]:
-    """Return the message about a call that waits; *known*: policy gave its tool the name."""
-    blocks = [_header(_heading(said)), *_facts(said, known=known)]
+def waiting(said: Told, buttons: Buttons) -> dict[str, Any]:
+    """Return the message about a call that waits."""
+    blocks = [_header(_heading(said)), *_facts(said)]
     if buttons.approve:
         head, body = buttons.request
         blocks += [_aside("What an approval sends, all of it:"), *boxed(head), *boxed(body)]
@@ -129,9 +129,9 @@ def _heading(said: Told) -> str:
     return f"A call waits for approval ({said.stake} stake)"
 
 
-def _facts(said: Told, *, known: bool) -> list[Block]:
+def _facts(said: Told) -> list[Block]:
     lines = [said.description] if said.description else []
-    lines.append(f"Tool: {said.tool}" if known else "Tool: none that policy knows")
+    lines.append(f"Tool: {said.tool}" if said.known else "Tool: none that policy knows")
     lines.append(f"Agent: {said.agent}, to {said.destination}")
     lines.append(f"{said.stake.capitalize()} stake. {said.consequence}")
     if said.quorum > 1:
@@ -144,7 +144,9 @@ def _facts(said: Told, *, known: bool) -> list[Block]:
         lines.append(f"Lapses at {moment(said.deadline)}")
     blocks = [_section("\n".join(lines))]
     return (
-        blocks if known else [*blocks, _aside("Called, as the agent wrote it:"), *boxed(said.tool)]
+        blocks
+        if said.known
+        else [*blocks, _aside("Called, as the agent wrote it:"), *boxed(said.tool)]
     )
 
 
@@ -205,10 +207,10 @@ def _header_lines(headers: Iterable[tuple[str, str]]) -> Iterable[str]:
 # what is over, or only told ------------------------------------------------------------------
 
 
-def settled(said: Told, action: Action, *, known: bool) -> dict[str, Any]:
+def settled(said: Told, action: Action) -> dict[str, Any]:
     """Return what a message about a held call becomes once nobody can decide it any more."""
     how = ended(action)
-    lines = [how, f"Tool: {said.tool}"] if known else [how]
+    lines = [how, f"Tool: {said.tool}"] if said.known else [how]
     lines.append(f"Agent: {said.agent}, to {said.destination}")
     reason = next((each.message for each in reversed(action.reviews) if each.message), "")
     if action.state is State.REJECTED and reason:
@@ -236,10 +238,10 @@ def ended(action: Action) -> str:
             return f"{said[:1].upper()}{said[1:]}."
 
 
-def passing(said: Told, *, known: bool) -> dict[str, Any]:
+def passing(said: Told) -> dict[str, Any]:
     """Return a message without a decision: let through, still waiting."""
     heading = _TOLD[said.why].format(stake=said.stake)
-    blocks = [_header(heading), *_facts(said, known=known)]
+    blocks = [_header(heading), *_facts(said)]
     blocks.append({"type": "actions", "elements": [_button("Open", OPEN, url=said.link)]})
     return _message(f"{heading}: {said.link}", blocks)
 
