@@ -32,6 +32,8 @@ from .parts import (
     Parts,
     authenticators_of,
     definitions_of,
+    deliver,
+    delivery_of,
     desk_of,
     notifiers_of,
     open_store,
@@ -104,12 +106,13 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         definitions, desk = definitions_of(config, store, keys), desk_of(config, store, keys)
         await definitions.refresh()
         metrics.count_waiting_definitions(definitions.waiting)
+        delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)
         gate = Gate(
             policy=policy,
             store=store,
             upstreams={**upstreams, **servers.upstreams},
             definitions=definitions,
-            notifiers=notifiers_of(config, desk, lambda: gate.policy),
+            notifiers=(*notifiers_of(config, desk, lambda: gate.policy), delivery),
             observers=(metrics, TransitionLog()),
             clock=clock,
             ids=RandomIds(),
@@ -130,7 +133,9 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             definitions=definitions,
             desk=desk,
             authenticators=authenticators_of(config, store, keys),
+            delivery=delivery,
         )
+        deliver(delivery, stack)
         people = PeopleListener(parts)
         served = await people.open(stack)
         mcp = await opened_mcp(parts, keys, servers, stack)

@@ -30,6 +30,8 @@ from .parts import (
     Parts,
     authenticators_of,
     definitions_of,
+    deliver,
+    delivery_of,
     desk_of,
     notifiers_of,
     open_store,
@@ -86,12 +88,13 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         refuse(weak_ground(config, durability, loaded.policy, keys=records))
         metrics.policy(loaded.policy.ref)
         own = OwnCalls(guarded.session)
+        delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)
         gate = Gate(
             policy=loaded.policy,
             store=store,
             upstreams={server.name: server.upstream},
             definitions=definitions,
-            notifiers=notifiers_of(config, desk, lambda: gate.policy),
+            notifiers=(*notifiers_of(config, desk, lambda: gate.policy), delivery),
             observers=(metrics, TransitionLog(), own),
             clock=clock,
             ids=RandomIds(),
@@ -109,7 +112,9 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             definitions=definitions,
             desk=desk,
             authenticators=authenticators_of(config, store, keys),
+            delivery=delivery,
         )
+        deliver(delivery, stack)
         served = served_tasks(parts, keys)
         calls = Calls(gate, definitions, keys.rounds, clock, tasks=served)
         stack.push_async_callback(served.close, GRACE)

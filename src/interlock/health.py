@@ -10,7 +10,7 @@ from aiohttp import web
 from .core.errors import StoreUnavailable
 from .gate import Gate
 from .observe.metrics import CONTENT_TYPE, Metrics
-from .ports import Durability
+from .ports import Durability, Outbox
 from .store.redis import RedisStore
 
 log = logging.getLogger("interlock.health")
@@ -21,6 +21,7 @@ class Health:
     gate: Gate
     store: RedisStore
     metrics: Metrics
+    outbox: Outbox | None = None
 
 
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
@@ -78,6 +79,8 @@ async def _metrics(request: web.Request) -> web.Response:
         counts, oldest = await health.store.counts(), await health.store.oldest()
         age = (await health.store.now() - oldest) / 1000 if oldest else 0.0
         health.metrics.store_truth(counts, age, health.gate.in_flight)
+        if health.outbox is not None:
+            health.metrics.notices(*await health.outbox.counts())
     except StoreUnavailable as error:
         log.warning("%s", error.detail)
         health.metrics.store_truth(None, 0.0, health.gate.in_flight)

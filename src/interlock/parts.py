@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .approvals.rotation import Rotation
+from .channels import Means, Reader, addresses, channels_of
 from .core.errors import StoreUnavailable
 from .core.rules import PolicySet
 from .doctor import weak_ground
 from .gate import Gate
 from .keyfiles import DerivedKeys
+from .notify.delivery import Delivery
 from .notify.log import Notifier as LogNotifier
 from .observe.metrics import Metrics
 from .policies.schemas import compile_schema
@@ -26,8 +28,10 @@ from .store.definitions import StoredDefinitions
 from .store.desk import RedisDesk
 from .store.embedded import EmbeddedStore
 from .store.keyring import RedisKeyRing
+from .store.outbox import RedisOutbox
 from .store.redis import RedisStore
 from .system import SystemClock
+from .tasks import Tasks, stopped
 from .tryout import Loaded
 
 log = logging.getLogger("interlock")
@@ -48,6 +52,7 @@ class Parts:
     definitions: StoredDefinitions
     desk: RedisDesk
     authenticators: RedisAuthenticators
+    delivery: Delivery
 
 
 async def open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
@@ -111,6 +116,41 @@ def notifiers_of(
     """Return what asks and tells people; *policy* answers the one in force."""
     told = (LogNotifier(config.people_url),) if config.notify.log is not None else ()
     return (Rotation(desk, policy), *told)
+
+
+def delivery_of(
+    config: Config,
+    store: RedisStore,
+    keys: DerivedKeys,
+    desk: RedisDesk,
+    metrics: Metrics,
+    gate: Callable[[], Gate],
+) -> Delivery:
+    """Return what tells people through channels; *gate* is asked for once something is told."""
+    calls = Reader(gate)
+    built = channels_of(Means(config=config, store=store, keys=keys, calls=calls))
+    digests = {
+        each.channel.name: round(each.settings.digest * 1000)
+        for each in built
+        if each.settings.digest is not None
+    }
+    return Delivery(
+        outbox=RedisOutbox(store.client, config.store.prefix),
+        channels=tuple(each.channel for each in built),
+        calls=calls,
+        desk=desk,
+        url=config.people_url,
+        upstreams=addresses(config),
+        digests=digests,
+        counted=metrics.notified,
+    )
+
+
+def deliver(delivery: Delivery, stack: AsyncExitStack) -> None:
+    """Have people told until *stack* ends; what is being sent then gets a moment."""
+    if delivery.channels:
+        stack.push_async_callback(stopped, [Tasks().spawn(delivery.run(), "delivery")])
+        stack.push_async_callback(delivery.close)
 
 
 def watch_policy(parts: Parts, loaded: Loaded) -> PolicyWatch:

@@ -20,6 +20,7 @@ from .approvals.api import add_api
 from .approvals.deps import ApiDeps
 from .approvals.identity import OneTimeLinks
 from .approvals.page import add_page
+from .channels import addresses
 from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
 from .health import Health, add_health
@@ -107,7 +108,7 @@ class PeopleListener:
             authenticators=parts.authenticators,
             oidc=door,
             url=config.people_url,
-            upstreams=_addresses(config),
+            upstreams=addresses(config),
             definitions=parts.definitions,
             definition_accepted=parts.metrics.definition_accepted,
             hosts=frozenset(host.lower() for host in config.people.hosts),
@@ -118,7 +119,15 @@ class PeopleListener:
         )
         add_api(app, deps)
         add_page(app, deps)
-        add_health(app, Health(gate=parts.gate, store=parts.store, metrics=parts.metrics))
+        add_health(
+            app,
+            Health(
+                gate=parts.gate,
+                store=parts.store,
+                metrics=parts.metrics,
+                outbox=parts.delivery.outbox,
+            ),
+        )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         people = await listen(runner, config.people.listen, stack)
         base = config.people.url or f"http://{people}"
@@ -181,12 +190,6 @@ def _written(path: Path, url: str) -> str:
     except WeakGround as error:
         return f"No sign-in link: {error.detail} {error.help}"
     return f"Sign in by the link in {path} (works once)"
-
-
-def _addresses(config: Config) -> dict[str, str]:
-    """Return where each tool and server is; one that is started as a command has no address."""
-    urls = {name: each.url for name, each in config.upstreams.items()}
-    return urls | {name: each.url for name, each in config.servers.items() if each.url}
 
 
 def _sign_in_links(config: Config, links: OneTimeLinks, base: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Protocol
 
 from ..core.actions import Action, State
@@ -21,7 +22,7 @@ from ..core.rules import PolicySet
 from ..ports import Entry, Notice, Outbox, Room
 from ..tasks import Tasks, stopped
 from .channel import Channel, Undelivered
-from .telling import Digest, Told, told
+from .telling import Digest, Told, sample, told
 
 log = logging.getLogger("interlock.notify")
 
@@ -98,14 +99,13 @@ def outdated(why: Notice, action: Action) -> bool:
 class Delivery:
     """ports.Notifier: what is notified is kept in the outbox, and `run` has it told.
 
-    `calls` is asked for once it is needed: the gate notifies, and is read. `digests`: windows in
-    ms, by channel, that go before that of policy. `counted` is told of each outcome by channel:
-    delivered, retried, dead, outdated, dropped. `upstreams`: base URLs by name.
+    `digests`: windows in ms, by channel, that go before that of policy. `counted` is told of each
+    outcome by channel: delivered, retried, dead, outdated, dropped. `upstreams`: base URLs by name.
     """
 
     outbox: Outbox
     channels: Sequence[Channel]
-    calls: Callable[[], Calls]
+    calls: Calls
     desk: Asked
     url: str
     upstreams: Mapping[str, str] = field(default_factory=dict)
@@ -115,7 +115,9 @@ class Delivery:
     _lines: dict[str, _Line] = field(init=False)
     _unsaved: deque[tuple[str, int, Notice]] = field(init=False, default_factory=deque)
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
-    _running: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _tasks: Tasks = field(init=False, default_factory=Tasks)
+    _sending: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _closing: bool = field(init=False, default=False)
     _store_is_up: bool = field(init=False, default=True)
     _kept_house: float = field(init=False, default=0.0)
 
@@ -157,7 +159,7 @@ class Delivery:
         """Return how often the digest of a channel is, ms; 0: there is none."""
         if line.digest_ms is not None:
             return line.digest_ms
-        return self.calls().policy.levels.digest_ms
+        return self.calls.policy.levels.digest_ms
 
     def _count(self, channels: Sequence[str], outcome: str) -> None:
         for channel in channels:
@@ -166,20 +168,39 @@ class Delivery:
     # having them told ------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Tell people until cancelled; then finish what is being sent."""
-        tasks = Tasks()
-        try:
-            while True:
-                self._woken.clear()
-                await self._turn(tasks)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.pace.poll):
-                        await self._woken.wait()
-        finally:
-            await tasks.drain(self.pace.grace)
-            await stopped(self._running)
+        """Tell people until `close` is called."""
+        while not self._closing:
+            self._woken.clear()
+            await self._turn()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.pace.poll):
+                    await self._woken.wait()
 
-    async def _turn(self, tasks: Tasks) -> None:
+    async def close(self) -> None:
+        """Start no send any more, finish those under way, as far as that is soon done."""
+        self._closing = True
+        self._woken.set()
+        await self._tasks.drain(self.pace.grace)
+        await stopped(tuple(self._sending))
+        for each in self.channels:
+            await each.close()
+
+    async def test(self, channel: str) -> str:
+        """Send a sample now; return why that failed, or an empty text.
+
+        Raises:
+            KeyError: there is no such channel.
+        """
+        try:
+            async with asyncio.timeout(self.pace.longest):
+                await self._lines[channel].channel.send(sample(self.url, f"test-{token_hex(8)}"))
+        except Undelivered as error:
+            return error.why
+        except TimeoutError:
+            return f"it took longer than {self.pace.longest:g} s"
+        return ""
+
+    async def _turn(self) -> None:
         try:
             await self._save()
             await self._keep_house()
@@ -191,9 +212,9 @@ class Delivery:
         self._store_is_up = True
         for entry in entries:
             self._lines[entry.channel].busy += 1
-            task = tasks.spawn(self._deliver(entry), f"tell-{entry.id}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task = self._tasks.spawn(self._deliver(entry), f"tell-{entry.id}")
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     async def _save(self) -> None:
         while self._unsaved:
@@ -279,10 +300,10 @@ class Delivery:
         if entry.why is None:
             await channel.send_digest(await self._digest(channel, entry))
             return "delivered"
-        action = await self.calls().get(entry.action)
+        action = await self.calls.get(entry.action)
         if action is None or outdated(entry.why, action):
             return "outdated"
-        if not self.calls().genuine(action):
+        if not self.calls.genuine(action):
             raise Undelivered("its record was changed outside Interlock", retry=False)
         (assignment,) = await self.desk.assigned([action.id])
         asked = (assignment.to,) if assignment is not None and assignment.to else ()
@@ -292,8 +313,8 @@ class Delivery:
     async def _digest(self, channel: Channel, entry: Entry) -> Digest:
         found = []
         for action_id in entry.calls:
-            action = await self.calls().get(action_id)
-            if action is not None and self.calls().genuine(action):
+            action = await self.calls.get(action_id)
+            if action is not None and self.calls.genuine(action):
                 found.append(self._told(channel, action, Notice.SENT, entry.id, ()))
         more = entry.more + len(entry.calls) - len(found)
         return Digest(key=entry.id, told=tuple(found), more=more, since=entry.since, until=entry.at)
@@ -307,7 +328,7 @@ class Delivery:
             self.url,
             with_arguments=channel.arguments,
             assigned=asked,
-            redact=self.calls().policy.redact,
+            redact=self.calls.policy.redact,
             upstreams=self.upstreams,
             key=key,
         )

@@ -168,6 +168,23 @@ class Metrics:
             registry=registry,
         )
 
+        self._notifications = Counter(
+            "interlock_notifications",
+            "Notices by what became of them: delivered, retried, dead, outdated, dropped",
+            ("channel", "outcome"),
+            registry=registry,
+        )
+        self._notices_waiting = Gauge(
+            "interlock_notifications_waiting",
+            "Notices that people were not told yet",
+            registry=registry,
+        )
+        self._notices_dead = Gauge(
+            "interlock_notifications_dead",
+            "Notices that are not tried any more; see `interlock notifications list`",
+            registry=registry,
+        )
+
     # ports.Observer ------------------------------------------------------------------------
 
     def timed(self, what: str, seconds: float) -> None:
@@ -224,6 +241,14 @@ class Metrics:
 
     def definition_accepted(self) -> None:
         self._accepted.inc()
+
+    def notified(self, channel: str, outcome: str) -> None:
+        self._notifications.labels(channel, outcome).inc()
+
+    def notices(self, waiting: int, dead: int) -> None:
+        """Set the gauges of the outbox to what the store says."""
+        self._notices_waiting.set(waiting)
+        self._notices_dead.set(dead)
 
     def count_waiting_definitions(self, waiting: Callable[[], int]) -> None:
         """Have the gauge of tools that wait say what *waiting* says whenever it is read."""
