@@ -1,4 +1,4 @@
-"""Decisions from chats: Slack's buttons. Checked, acknowledged at once, then done."""
+"""Decisions from chats: Slack's buttons. Checked, acknowledged at once, then done.
 
 A press decides exactly as a request to the API does: the same person, version, digest, rules.
 """
@@ -9,7 +9,7 @@ import json
 import logging
 from dataclasses import replace
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from ..core import tickets
 from ..core.actions import Action, Review, State, Verdict
@@ -29,7 +29,6 @@ from ..tasks import Tasks
 from .access import Route
 from .deciding import take
 from .deps import DEPS, ApiDeps
-from .operation import Operation
 from .reasons import REASONS
 from .rights import barred
 from .slack import (
@@ -88,7 +87,7 @@ async def slack(request: web.Request) -> web.Response:
 
 
 async def _body(request: web.Request) -> bytes:
-    if int(request.headers.get(hdrs.CONTENT_LENGTH, 0)) > MOST:
+    if (request.content_length or 0) > MOST:
         raise CallTooLarge(f"Slack's requests have at most {MOST} bytes.")
     raw = await request.read()
     if len(raw) > MOST:
@@ -218,14 +217,3 @@ def _refused(deps: ApiDeps, why: str, user: str) -> None:
 
 
 ROUTES = (Route(method="POST", path="/v1/channels/slack", handler=slack, kinds=None),)
-OPERATIONS = (
-    Operation(
-        method="POST",
-        path="/v1/channels/slack",
-        name="slackInteraction",
-        summary="What Slack posts when somebody presses a button; signed by Slack, for nobody else",
-        answers=None,
-        refusals=(400, 403, 404, 421, 503),
-        open=True,
-    ),
-)
