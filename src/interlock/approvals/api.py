@@ -24,6 +24,7 @@ from ..core.redaction import visible_line
 from . import (
     agents,
     batch,
+    channels,
     credentials,
     deciding,
     definitions,
@@ -63,6 +64,7 @@ def add_api(app: web.Application, deps: ApiDeps) -> None:
     app[FEED] = Feed(deps)
     app[THREADS] = asyncio.Semaphore(THREADS_AT_ONCE)
     app.on_shutdown.append(_close_feed)
+    channels.add_channels(app)
     add_routes(app, deps, ROUTES)
 
 
@@ -315,6 +317,7 @@ ROUTES = (
     *batch.ROUTES,
     *history.ROUTES,
     *signing_out.ROUTES,
+    *channels.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

@@ -12,6 +12,7 @@ from . import (
     models_credentials,
     models_definitions,
     models_policy,
+    openapi_channels,
     openapi_desk,
     openapi_sign_in,
 )
@@ -169,6 +170,7 @@ OPERATIONS = (
     *models_credentials.OPERATIONS,
     *openapi_desk.OPERATIONS,
     *openapi_sign_in.OPERATIONS,
+    *openapi_channels.OPERATIONS,
     Operation(
         method="GET",
         path="/v1/events",
