@@ -15,6 +15,7 @@ from interlock.core.decisions import Decision, Level, Reversibility, Stake
 from interlock.core.evaluate import decide, prepare
 from interlock.core.facts import MILLION, Facts, Session, blank
 from interlock.core.rules import (
+    Attention,
     Caps,
     Confidence,
     Environment,
@@ -22,6 +23,8 @@ from interlock.core.rules import (
     Facet,
     GrantSpec,
     Indeterminate,
+    Levels,
+    LevelSpec,
     Limit,
     Novelty,
     PolicySet,
@@ -384,3 +387,59 @@ def test_the_first_call_ever_is_judged_without_doubt_about_the_past(
 
     told = [line for line in decision.trace if "not known" in line or "unknown points" in line]
     assert told == []
+
+
+def no_less(one: LevelSpec, both: LevelSpec) -> Levels:
+    """Levels as they are compiled: two people look as one alone would have to, or more."""
+    more = replace(
+        both,
+        dwell_ms=max(one.dwell_ms, both.dwell_ms),
+        step_up=one.step_up or both.step_up,
+        folded=one.folded or both.folded,
+    )
+    return Levels(approve=one, approve_dual=more)
+
+
+SPECS = st.builds(
+    LevelSpec,
+    quorum=st.integers(1, 3),
+    dwell_ms=st.sampled_from([0, 5000, 10_000]),
+    step_up=st.booleans(),
+    folded=st.booleans(),
+)
+ATTENTION = st.builds(Attention, batch=st.sampled_from([None, Stake.LOW, Stake.MEDIUM]))
+
+
+@given(
+    tool=TOOLS,
+    rule=RULES,
+    limit=LIMITS,
+    levels=st.builds(no_less, SPECS, SPECS),
+    attention=ATTENTION,
+    asked=ASKED,
+    past=PASTS,
+    used=USED,
+)
+def test_nothing_that_is_added_shortens_a_look_or_makes_a_batch(
+    tool: Tool,
+    rule: Rule,
+    limit: Limit,
+    levels: Levels,
+    attention: Attention,
+    asked: ToolCall,
+    past: Any,
+    used: int,
+) -> None:
+    more = replace(tool, rules=(*tool.rules, rule), limits=(*tool.limits, limit))
+    before, after = (
+        judged(asked, policy(each, levels=levels, attention=attention), past, used)
+        for each in (tool, more)
+    )
+    held = [each.level in (Level.APPROVE, Level.APPROVE_DUAL) for each in (before, after)]
+
+    assert not after.batch or before.batch or not held[0]
+    if all(held):
+        looks = [(each.dwell_ms, each.step_up, each.folded) for each in (before, after)]
+        assert all(b >= a for a, b in zip(*looks, strict=True))
+    if not held[1]:
+        assert not (after.dwell_ms or after.step_up or after.folded or after.batch)

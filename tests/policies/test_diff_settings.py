@@ -221,6 +221,78 @@ def test_a_setting_of_which_nobody_knows_the_direction_is_changed(
     assert [(kind, said.startswith(what)) for kind, said in found] == [("changed", True)], found
 
 
+CAREFUL = HOTEL.replace("notify: {to: [desk, managers]}", "notify: {to: [desk], digest: 1h}")
+CAREFUL = CAREFUL.replace("approve: {approvers: [desk],", "approve: {approvers: [desk], DWELL,")
+CAREFUL = CAREFUL.replace("quorum: 3,", "quorum: 3, dwell: 20s, step_up: webauthn,")
+CAREFUL = CAREFUL.replace("approvals:\n", "approvals:\n  per_hour: 60\n  decoys: {share: 0.1}\n")
+CAREFUL = CAREFUL.replace("DWELL", "dwell: 10s, fold: true")
+BATCHED = HOTEL.replace("approvals:\n", "approvals:\n  batch: {up_to: low}\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "before", "after", "what"),
+    [
+        (CAREFUL, "dwell: 10s", "dwell: 5s", "levels.approve: dwell 10s -> 5s"),
+        (CAREFUL, "dwell: 20s, ", "", "levels.approve_dual: dwell 20s -> 10s"),
+        (CAREFUL, "step_up: webauthn, ", "", "levels.approve_dual: step_up no longer"),
+        (CAREFUL, ", fold: true", "", "levels.approve: folds no longer"),
+        (CAREFUL, "digest: 1h", "digest: 2h", "levels.notify: digest 1h -> 2h"),
+        (
+            HOTEL,
+            "[desk, managers]}\n  approve:",
+            "[desk, managers], digest: 1h}\n  approve:",
+            "tog",
+        ),
+        (CAREFUL, "per_hour: 60", "per_hour: 90", "approvals: per_hour 60 -> 90"),
+        (CAREFUL, "  per_hour: 60\n", "", "approvals: per_hour 60 -> none"),
+        (CAREFUL, "share: 0.1", "share: 0.05", "approvals: decoys 0.1 -> 0.05"),
+        (CAREFUL, "  decoys: {share: 0.1}\n", "", "approvals: decoys 0.1 -> 0"),
+        (BATCHED, "up_to: low", "up_to: medium", "approvals: batch up to low -> medium"),
+        (HOTEL, "approvals:\n", "approvals:\n  batch: {up_to: low}\n", "batch up to none -> low"),
+        (HOTEL, "quorum: 3,", "quorum: 3, fold: false,", "levels.approve_dual: folds no longer"),
+    ],
+)
+def test_less_attention_is_looser_and_more_of_it_stricter(
+    settings: Callable[[str, str], list[tuple[str, str]]],
+    old: str,
+    before: str,
+    after: str,
+    what: str,
+) -> None:
+    assert before in old
+    new = old.replace(before, after)
+
+    assert [(kind, what in said) for kind, said in settings(old, new)] == [("looser", True)]
+    assert [kind for kind, _ in settings(new, old)] == ["stricter"]
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("rotate: true", "approvals: rotate now"),
+        ("reasons: {a: A}", "approvals: reasons changed"),
+    ],
+)
+def test_who_is_asked_first_and_what_is_to_choose_from_is_neither(
+    settings: Callable[[str, str], list[tuple[str, str]]], more: str, what: str
+) -> None:
+    new = HOTEL.replace("approvals:\n", f"approvals:\n  {more}\n")
+
+    assert settings(HOTEL, new) == [("changed", what)]
+
+
+def test_another_undo_is_told(
+    settings: Callable[[str, str], list[tuple[str, str]]],
+) -> None:
+    undo = "undo: {tool: mail, within: 1h, arguments: {to: ANSWER}}"
+    one, other = (
+        HOTEL.replace("undo: {reason: Ask for it back.}", undo.replace("ANSWER", each))
+        for each in ("answer.id", "answer.to")
+    )
+
+    assert settings(one, other) == [("changed", "tool refund: undo changed")]
+
+
 def test_a_setting_is_told_with_its_line(differ: Differ) -> None:
     new = changed("max: 500", "max: 600")
 

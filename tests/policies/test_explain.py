@@ -30,9 +30,11 @@ limits:
 """
 
 
-def explained(tmp_path: Path, facts: FactsEntry | None = None, **args: Any) -> Explanation:
+def explained(
+    tmp_path: Path, facts: FactsEntry | None = None, more: str = "", **args: Any
+) -> Explanation:
     file = tmp_path / "p.yaml"
-    file.write_text(HEAD.replace("NAME", "p") + PAY + RULES)
+    file.write_text(HEAD.replace("NAME", "p") + PAY + RULES + more)
     book = open_book([file])
     agent = AgentEntry(confidence=args.pop("confidence", 1.0))
     entry = CallEntry(tool="pay", args={"memo": "m", **args})
@@ -162,3 +164,27 @@ def test_what_is_inside_a_loop_has_the_value_of_the_last_item_that_was_looked_at
         ('m == "b"', "true"),
         ("m", '"b"'),
     ]
+
+
+def test_it_says_who_decides_and_how_they_have_to_look(tmp_path: Path) -> None:
+    careful = """
+levels:
+  approve: {approvers: [desk, leads], expire_after: 90m}
+  approve_dual: {dwell: 10s, step_up: webauthn}
+approvals: {batch: {up_to: medium}}
+"""
+    one = "1 of desk, leads, within 90m"
+
+    assert explained(tmp_path, more=careful, amount=10).people == ()
+    assert explained(tmp_path, more=careful, amount=100).people == (
+        one,
+        "may be approved in a batch",
+    )
+    assert explained(tmp_path, more=careful, amount=900).people == (one, "is approved by itself")
+    assert explained(tmp_path, more=careful, amount=1500).people == (
+        "2 of all approvers, within 4h",
+        "nobody approves it before it was in sight for 10s",
+        "each approval is signed with the person's security key or passkey",
+        "what policy and the agent say of it is folded until the person has judged",
+        "is approved by itself",
+    )

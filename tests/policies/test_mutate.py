@@ -126,6 +126,15 @@ def test_a_cell_that_no_tool_can_reach_is_not_counted(tmp_path: Path) -> None:
         ("limits: [{id: l, window: 24h}]", "limit", ["window 24h -> half of it"]),
         ("levels: {approve: {quorum: 2}}", "levels", ["approve: quorum 2 -> 1"]),
         ("levels: {approve: {expire_after: 4h}}", "levels", ["expire_after 4h -> half of it"]),
+        ("levels: {approve: {dwell: 10s}}", "levels", ["dwell 10s -> half of it"]),
+        ("levels: {approve: {step_up: webauthn}}", "levels", ["approve: step_up dropped"]),
+        ("levels: {approve_dual: {fold: true}}", "levels", ["approve_dual: fold true -> false"]),
+        (
+            "approvals: {batch: {up_to: low}}",
+            "batch",
+            ["batch dropped", "batch: up_to low -> medium"],
+        ),
+        ("approvals: {batch: {up_to: medium}}", "batch", ["batch: up_to medium -> low"]),
         (
             "tools: [{id: t, args_schema: {required: [a, b]}}]",
             "required",

@@ -193,7 +193,7 @@ tools:
     annotations: {trust: full, pin: x}
     args_schema: {type: object}
     reversibility: reversible
-    undo: {tool: t, within: 4h, reason: x}
+    undo: {tool: t, within: 4h, reason: x, arguments: {a: args.a}}
     facets: {data: public}
     egress: true
     target: [x]
@@ -212,15 +212,20 @@ signals:
   session_risk: {points: {low: 1}, half_life: 30m, raise_at: [{points: 5, raise: 1}]}
   session: {scope: agent, memory: 1d}
 levels:
-  notify: {to: [a]}
+  notify: {to: [a], digest: 1h}
   approve: {approvers: [a], quorum: 1, remind_after: 5m, escalate: [{after: 5m, to: a}],
-    expire_after: 1h, on_expire: deny}
+    expire_after: 1h, dwell: 5s, step_up: webauthn, fold: true, on_expire: deny}
 approvals:
   separation: [requester]
   require_reason: [edit]
   caps: {open_per_session: 1}
   repeat_denied: {same_call_within: 1m, then: deny}
   grants: {tools: [t], at_most: notify, longest: 1d, uses: 1}
+  batch: {up_to: low}
+  per_hour: 60
+  rotate: true
+  decoys: {share: 0.1}
+  reasons: {a: A}
 edit: {allow: {t: [a]}, must: [a], then: re_evaluate}
 redact: {approver: [args.a], logs: [args.a], detectors: [iban]}
 defaults:

@@ -36,6 +36,7 @@ def lines(found: Explanation) -> Iterator[str]:
         yield from _section(title, (line for each in of_kind for line in _condition(each)))
     yield from _section("Limits", _limits(found))
     yield from _section("Signals", iter(found.signals))
+    yield from _section("People", iter(found.people))
     yield from _section("Step by step", iter(decision.trace))
     yield from _lower(found)
 
@@ -108,6 +109,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "conditions": [_described(each) for each in found.conditions],
         "limits": [asdict(each) for each in found.limits],
         "signals": list(found.signals),
+        "people": list(found.people),
         "rules_fired": [hit.id for hit in decision.rules],
         "signals_fired": list(decision.signals),
         "exceptions_applied": list(decision.exceptions),

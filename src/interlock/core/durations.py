@@ -18,3 +18,9 @@ def milliseconds(duration: str) -> int:
     if found is None:
         raise ValueError(f"{duration!r} is not a duration such as 90s, 60m or 4h")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def written(ms: int) -> str:
+    """Return a duration in the largest unit that it is a whole number of: `90s`, `4h`."""
+    unit, size = next((unit, size) for unit, size in reversed(_UNITS.items()) if ms % size == 0)
+    return f"{ms // size}{unit}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Any, Protocol
 
+from ..core.durations import written
 from .diff_sheet import CHANGED, LOOSER, STRICTER, Setting, Sheet
 
-_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 OPPOSITE = {LOOSER: STRICTER, STRICTER: LOOSER}
 
 
@@ -48,7 +48,7 @@ class Pair:
         """Compare durations in milliseconds; *longer* may be `changed`."""
         if old != new:
             kind = longer if new > old else OPPOSITE.get(longer, longer)
-            self.add(kind, f"{what} {duration(old)} -> {duration(new)}", *path)
+            self.add(kind, f"{what} {written(old)} -> {written(new)}", *path)
 
     def word(self, what: str, old: Worded, new: Worded, *path: str | int) -> None:
         """Compare levels, stakes or reversibilities: lower is looser."""
@@ -85,9 +85,3 @@ def _shown(old: Any, new: Any) -> str:
     if not all(isinstance(each, str) and each for each in texts):
         return ""
     return f": {texts[0]} -> {texts[1]}"
-
-
-def duration(ms: int) -> str:
-    """Return a duration in the largest unit that it is a whole number of."""
-    unit, size = next((unit, size) for unit, size in _UNITS if ms % size == 0)
-    return f"{ms // size}{unit}"

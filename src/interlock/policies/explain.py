@@ -11,6 +11,8 @@ from ..core.actions import ToolCall
 from ..core.arguments import environment
 from ..core.counting import weight_of
 from ..core.decisions import Decision, Level
+from ..core.durations import written as written_ms
+from ..core.effects import HELD
 from ..core.evaluate import Prepared, decide, prepare
 from ..core.facts import MILLION, Facts
 from ..core.rules import Environment, Indeterminate, PolicySet
@@ -71,6 +73,7 @@ class Explanation:
     conditions: tuple[ConditionLine, ...]
     limits: tuple[LimitLine, ...]
     signals: tuple[str, ...]
+    people: tuple[str, ...]  #: who decides, and how they have to look; empty: nobody is asked
     lower: tuple[Way, ...]  #: each would be enough
 
 
@@ -111,6 +114,7 @@ def explain(book: Book, call: ToolCall, given: FactsEntry, at: datetime) -> Expl
         conditions=tuple(_conditions(book, prepared, decision, seen)) if judged else (),
         limits=tuple(_limits(prepared, facts, decision, seen)) if judged else (),
         signals=tuple(_signals(policy, call, facts, decision)) if known else (),
+        people=tuple(_people(policy, decision)),
         lower=ways(case, decision),
     )
 
@@ -194,6 +198,21 @@ def _limits(
             exceeded=limit.id in decision.limits or limit.id in decision.shadow,
             then=limit.then.word,
         )
+
+
+def _people(policy: PolicySet, decision: Decision) -> Iterator[str]:
+    if decision.level not in HELD:
+        return
+    who = f"of {', '.join(decision.approvers)}" if decision.approvers else "of all approvers"
+    yield f"{decision.quorum} {who}, within {written_ms(decision.hold_ms)}"
+    if decision.dwell_ms:
+        yield f"nobody approves it before it was in sight for {written_ms(decision.dwell_ms)}"
+    if decision.step_up:
+        yield "each approval is signed with the person's security key or passkey"
+    if decision.folded:
+        yield "what policy and the agent say of it is folded until the person has judged"
+    if policy.attention.batch is not None:
+        yield "may be approved in a batch" if decision.batch else "is approved by itself"
 
 
 def _signals(policy: PolicySet, call: ToolCall, facts: Facts, decision: Decision) -> Iterator[str]:

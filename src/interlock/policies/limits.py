@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..core.decisions import Level
 from ..core.durations import milliseconds
+from ..core.durations import written as shown
 from ..core.facts import MILLION
 from ..core.rules import Limit, Value
 from .document import LimitEntry
@@ -109,14 +110,7 @@ def duration(written: str, source: Source, path: Path, shortest_ms: int, longest
     """Return a duration in milliseconds; one out of bounds is a problem."""
     found = milliseconds(written)
     if found < shortest_ms:
-        source.refuse(path, f"{written} is too short: at least {_shown(shortest_ms)}")
+        source.refuse(path, f"{written} is too short: at least {shown(shortest_ms)}")
     elif found > longest_ms:
-        source.refuse(path, f"{written} is too long: at most {_shown(longest_ms)}")
+        source.refuse(path, f"{written} is too long: at most {shown(longest_ms)}")
     return found
-
-
-def _shown(ms: int) -> str:
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if ms % size == 0:
-            return f"{ms // size}{unit}"
-    return f"{ms}ms"
