@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp.http_parser
 
+from .approvals.relying_party import elsewhere, obstacle
 from .core.decisions import Level, Reversibility
 from .core.errors import WeakGround
 from .core.identity import KeyRecord, Kind
@@ -80,6 +81,7 @@ def weak_ground(
         *_upstreams(config),
         *_catalogue(config, policy),
         *_identities(config, policy, keys),
+        *_signatures(config, policy),
     )
     return tuple(sorted(found, key=lambda weakness: not weakness.critical))
 
@@ -295,6 +297,25 @@ def _identities(
                 what=f"{level.word} needs {asked.quorum} people{of}; there are {len(able)}.",
                 cure="Add people under `people.local`, or make approvers' keys.",
             )
+
+
+def _signatures(config: Config, policy: PolicySet) -> Iterator[Weakness]:
+    """Say where policy asks for signatures that browsers make nowhere near people's page."""
+    url, levels = config.people_url, policy.levels
+    if not (levels.approve.step_up or levels.approve_dual.step_up):
+        return
+    if why := obstacle(url):
+        yield Weakness(
+            name="no-signatures",
+            what=f"Policy asks for signatures (`step_up`), so nobody can approve. {why}",
+            cure="Set `people.url: https://...` with a domain name.",
+        )
+    elif where := elsewhere(url):
+        yield Weakness(
+            name="no-signatures-here",
+            what=f"Policy asks for signatures (`step_up`), and browsers make none at {url}.",
+            cure=f"Set `people.url: {where}`; links to sign in then lead there.",
+        )
 
 
 def _irreversible(policy: PolicySet) -> tuple[str, ...]:

@@ -228,8 +228,8 @@ def _own_page(encoded: str) -> bytes:
 def _own_word(attested: bytes) -> None:
     """Raise ValueError for an attestation that only its maker's certificates can verify."""
     found = parse_attestation_object(attested)
-    alone = found.fmt is AttestationFormat.PACKED and not found.att_stmt.x5c
-    if found.fmt is not AttestationFormat.NONE and not alone:
+    alone = found.fmt == AttestationFormat.PACKED and not found.att_stmt.x5c
+    if found.fmt != AttestationFormat.NONE and not alone:
         raise ValueError("it names its maker, which nobody asked for")
 
 
