@@ -1,0 +1,428 @@
+"""What people share while they review, over the API: looks, hand-overs, absences, load."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+
+from interlock.approvals.rights import borrowed, rights
+from interlock.core.actions import Action, Reviewer, State
+from interlock.core.desk import Absence, Assignment, Suspension
+from interlock.core.errors import StoreUnavailable
+from interlock.core.identity import Kind, Principal
+from interlock.core.rules import Attention, LevelSpec
+
+from .test_access import session
+from .world import World, a_call
+
+HOUR = 3_600_000
+MAIL = b'{"to": "a", "body": "b"}'
+Step = Callable[[World], Awaitable[None]]
+
+
+async def approver(world: World, name: str = "ann", *groups: str) -> str:
+    return await world.key(Kind.APPROVER, name, groups or ("ops",))
+
+
+async def post(world: World, path: str, key: str, **body: Any) -> ClientResponse:
+    return await world.ask("POST", path, key=key, json=body)
+
+
+async def about(world: World, action: Action, what: str, key: str, **body: Any) -> ClientResponse:
+    return await post(world, f"/v1/approvals/{action.id}/{what}", key, **body)
+
+
+def policy(world: World, **attention: Any) -> None:
+    """Change how people's attention is spent, for calls that come from now on."""
+    world.gate.policy = replace(world.gate.policy, attention=Attention(**attention))
+
+
+def levels(world: World, **approve: Any) -> None:
+    spec = world.gate.policy.levels
+    usual: dict[str, Any] = {"approvers": ("ops",), "hold_ms": HOUR}
+    changed = replace(spec, approve=LevelSpec(**(usual | approve)))
+    world.gate.policy = replace(world.gate.policy, levels=changed)
+
+
+async def long_ago(world: World, action: Action, person: str, ms: int, looked: int = 0) -> None:
+    """Let a look have begun *ms* ago."""
+    at = await world.store.now() - ms
+    name = f"{world.store._prefix}:look:{action.id}"
+    await world.store.client.hset(name, person, f"{at} {at} {looked} {at}")  # type: ignore[misc]
+
+
+# looking ------------------------------------------------------------------------------------
+
+
+async def test_colleagues_see_who_has_a_call_open(world: World) -> None:
+    ann, bob = await approver(world), await approver(world, "bob")
+    action = await world.hold()
+    await about(world, action, "look", ann, visible_ms=0)
+    seen = await (await about(world, action, "look", bob, visible_ms=0)).json()
+    assert [each["person"] for each in seen["looking"]] == ["ann"]
+    await about(world, action, "look", ann, leaving=True)
+    seen = await (await about(world, action, "look", bob, visible_ms=10)).json()
+    assert seen["looking"] == []
+
+
+async def test_a_terminal_that_shows_a_call_opens_it(world: World) -> None:
+    ann = await approver(world)
+    action = await world.hold()
+    assert await world.deps.desk.looked(action.id, "ann") is None
+    await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)
+    look = await world.deps.desk.looked(action.id, "ann")
+    assert look is not None
+    assert look.looked_ms == 0
+
+
+async def test_whoever_only_reads_opens_nothing(world: World) -> None:
+    action = await world.hold()
+    for kind in (Kind.ADMIN, Kind.AUDITOR):
+        await world.ask("GET", f"/v1/approvals/{action.id}", key=await world.key(kind))
+    assert await world.deps.desk.looking([action.id]) == ((),)
+
+
+async def test_the_page_says_itself_how_long_it_is_in_sight(world: World) -> None:
+    client, _ = await session(world)
+    action = await world.hold()
+    path, ours = f"{world.url}/v1/approvals/{action.id}", {"Origin": world.url}
+    async with client:
+        item = await (await client.get(path)).json()
+        assert await world.deps.desk.looked(action.id, "ann") is None
+        wrong = await client.post(f"{path}/look", json={}, headers=ours)
+        right = await client.post(
+            f"{path}/look", json={}, headers=ours | {"Interlock-CSRF": item["csrf"]}
+        )
+    assert (wrong.status, right.status) == (403, 200)
+    assert await world.deps.desk.looked(action.id, "ann") is not None
+
+
+async def test_a_decided_call_is_open_nowhere(world: World) -> None:
+    ann, bob = await approver(world), await approver(world, "bob")
+    action = await world.hold()
+    await world.deps.desk.assign(action.id, Assignment(to="bob", by="ann", at=0))
+    await about(world, action, "look", ann, visible_ms=0)
+    assert (await world.decide(action, ann)).status == 200
+    assert await world.deps.desk.looking([action.id]) == ((),)
+    assert await world.deps.desk.assigned([action.id]) == (None,)
+    late = await (await about(world, action, "look", bob, visible_ms=0)).json()
+    assert late["looked_ms"] == 0
+    assert await world.deps.desk.looking([action.id]) == ((),)
+
+
+@pytest.mark.parametrize("body", [{"visible_ms": -1}, {"visible_ms": 1.5}, {"seconds": 1}])
+async def test_a_look_is_read_strictly(world: World, body: dict[str, Any]) -> None:
+    ann, action = await approver(world), await world.hold()
+    assert (await about(world, action, "look", ann, **body)).status == 400
+
+
+async def test_with_a_key_the_time_since_it_was_first_read_counts(world: World) -> None:
+    ann = await approver(world)
+    action = await world.hold()
+    await long_ago(world, action, "ann", 70_000)
+    assert (await world.decide(action, ann)).status == 200
+    (review,) = (await world.now(action)).reviews
+    assert 70_000 <= review.looked_ms < 130_000
+
+
+async def test_in_a_session_the_time_in_sight_counts(world: World) -> None:
+    client, _ = await session(world)
+    action = await world.hold()
+    path = f"{world.url}/v1/approvals/{action.id}"
+    async with client:
+        item = await (await client.get(path)).json()
+        await long_ago(world, action, "ann", 70_000, looked=4000)
+        sent = {"Origin": world.url, "Interlock-CSRF": item["csrf"]}
+        answer = await client.post(
+            f"{path}/decision",
+            json={"type": "approve", "digest": action.digest},
+            headers=sent | {"If-Match": f'"{action.version}"'},
+        )
+        assert answer.status == 200
+    (review,) = (await world.now(action)).reviews
+    assert review.looked_ms == 14_000  # what was noted, and 10 s at most that were not yet
+
+
+async def test_whoever_never_opened_a_call_looked_for_no_time(world: World) -> None:
+    ann, action = await approver(world), await world.hold()
+    assert (await world.decide(action, ann)).status == 200
+    assert (await world.now(action)).reviews[0].looked_ms == 0
+
+
+async def test_policy_asks_for_a_look_before_an_approval(world: World) -> None:
+    ann = await approver(world)
+    levels(world, dwell_ms=60_000)
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)
+    early = await world.decide(action, ann)
+    assert early.status == 422
+    assert (await early.json())["type"].endswith("too-soon")
+    await long_ago(world, action, "ann", 61_000)
+    assert (await world.decide(action, ann)).status == 200
+
+
+# asking -------------------------------------------------------------------------------------
+
+
+async def test_a_call_can_be_handed_to_a_colleague(world: World) -> None:
+    ann, bob = await approver(world), await approver(world, "bob")
+    action = await world.hold()
+    answer = await about(world, action, "assign", ann, to="bob", message="your\u202eclient")
+    asked = (await answer.json())["assigned"]
+    assert (asked["to"], asked["by"]) == ("bob", "ann")
+    assert asked["message"] == "your<U+202E>client"
+    item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=bob)).json()
+    assert item["assigned"]["to"] == "bob"
+    assert item["may"]["approve"] is True
+    assert (await about(world, action, "assign", bob, to="")).status == 200
+    assert await world.deps.desk.assigned([action.id]) == (None,)
+
+
+async def test_others_than_who_is_asked_may_still_decide(world: World) -> None:
+    ann, _ = await approver(world), await approver(world, "bob")
+    action = await world.hold()
+    await about(world, action, "assign", ann, to="bob")
+    assert (await world.decide(action, ann)).status == 200
+
+
+async def test_nobody_is_asked_who_could_not_decide(world: World) -> None:
+    ann = await approver(world)
+    await approver(world, "cat", "sales")
+    await approver(world, "olga")
+    action = await world.hold()
+    for to, why in (
+        ("nobody", "no approver nobody"),
+        ("cat", "in none of them"),
+        ("olga", "owns this agent"),
+    ):
+        answer = await about(world, action, "assign", ann, to=to)
+        assert answer.status == 422
+        assert why in (await answer.json())["detail"]
+    assert await world.deps.desk.assigned([action.id]) == (None,)
+
+
+async def test_an_agents_owner_asks_nobody(world: World) -> None:
+    olga, _ = await approver(world, "olga"), await approver(world, "bob")
+    action = await world.hold()
+    assert (await about(world, action, "assign", olga, to="bob")).status == 403
+    admin = await world.key(Kind.ADMIN)
+    assert (await about(world, action, "assign", admin, to="bob")).status == 200
+
+
+async def test_nobody_is_asked_to_decide_what_is_decided(world: World) -> None:
+    ann, _ = await approver(world), await approver(world, "bob")
+    action = await world.hold()
+    await world.decide(action, ann)
+    assert (await about(world, action, "assign", ann, to="bob")).status == 409
+
+
+async def test_one_vote_of_two_ends_being_asked(world: World) -> None:
+    ann, _ = await approver(world), await approver(world, "bob")
+    action = await world.hold(a_call("git", "DELETE", "/repos/acme/shop", b""))
+    await about(world, action, "assign", ann, to="ann")
+    assert (await world.decide(action, ann, message="agreed")).status == 200
+    assert (await world.now(action)).state is State.HELD
+    assert await world.deps.desk.assigned([action.id]) == (None,)
+
+
+# people -------------------------------------------------------------------------------------
+
+
+async def test_people_are_those_who_were_here_or_have_a_key(world: World) -> None:
+    ann, _ = await approver(world), await approver(world, "bob", "leads")
+    await world.keys.create(Kind.APPROVER, "gone", "", (), 1)
+    action = await world.hold()
+    await world.decide(action, ann)
+    found = await (await world.ask("GET", "/v1/people", key=ann)).json()
+    people = {each["id"]: each for each in found["items"]}
+    assert people.keys() == {"ann", "bob"}
+    assert (people["ann"]["approved"], people["ann"]["groups"]) == (1, ["ops"])
+    assert people["ann"]["seen"] > 0
+    assert (people["bob"]["seen"], people["bob"]["groups"]) == (0, ["leads"])
+
+
+async def test_who_am_i(world: World) -> None:
+    ann = await approver(world)
+    me = await (await world.ask("GET", "/v1/me", key=ann)).json()
+    assert (me["id"], me["kind"], me["groups"]) == ("ann", "approver", ["ops"])
+    assert (me["approved"], me["per_hour"], me["away"], me["csrf"]) == (0, 0, None, "")
+    admin = await (await world.ask("GET", "/v1/me", key=await world.key(Kind.ADMIN))).json()
+    assert admin["kind"] == "admin"
+
+
+async def absent(world: World, key: str, to: str, **more: Any) -> ClientResponse:
+    body = {"to": to, "until": await world.store.now() + HOUR} | more
+    return await world.ask("PUT", "/v1/me/away", key=key, json=body)
+
+
+async def test_whoever_stands_in_decides_in_the_others_groups(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    action = await world.hold()
+    assert (await world.decide(action, cat)).status == 403
+    with caplog.at_level(logging.WARNING, "interlock.audit"):
+        answer = await absent(world, ann, "cat")
+    assert answer.status == 200
+    assert (await answer.json())["away"]["groups"] == ["ops"]
+    assert "person ann away to=cat" in caplog.text
+    me = await (await world.ask("GET", "/v1/me", key=cat)).json()
+    assert [(each["person"], each["groups"]) for each in me["standing_in"]] == [("ann", ["ops"])]
+    item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=cat)).json()
+    assert item["may"]["approve"] is True
+    assert (await world.decide(action, cat)).status == 200
+    (review,) = (await world.now(action)).reviews
+    assert review.reviewer == Reviewer(id="cat", groups=frozenset({"sales", "ops"}))
+
+
+async def test_nobody_stands_in_once_the_other_is_back(world: World) -> None:
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    action = await world.hold()
+    await absent(world, ann, "cat")
+    back = await (await world.ask("DELETE", "/v1/me/away", key=ann)).json()
+    assert back["away"] is None
+    assert (await world.decide(action, cat)).status == 403
+
+
+async def test_groups_are_lent_on_to_nobody(world: World) -> None:
+    ann, bob = await approver(world), await approver(world, "bob", "sales")
+    dan = await approver(world, "dan", "sales")
+    action = await world.hold()
+    await absent(world, ann, "bob")
+    await absent(world, bob, "dan")
+    assert (await world.decide(action, dan)).status == 403
+    assert (await world.decide(action, bob)).status == 200
+
+
+async def test_whoever_stands_in_for_the_owner_is_barred_as_the_owner_is(world: World) -> None:
+    olga, bob = await approver(world, "olga"), await approver(world, "bob")
+    action = await world.hold()
+    await absent(world, olga, "bob")
+    item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=bob)).json()
+    assert item["may"]["approve"] is item["may"]["reject"] is item["may"]["reveal"] is False
+    assert "stand in for olga" in item["may"]["why"]
+    for verdict in ("approve", "reject", "respond"):
+        answer = await world.decide(action, bob, type=verdict, message="m")
+        assert answer.status == 403
+    assert (await about(world, action, "reveal", bob)).status == 403
+    assert (await about(world, action, "assign", bob, to="bob")).status == 403
+    assert (await world.now(action)).version == action.version
+
+
+async def test_one_persons_groups_do_not_count_for_two_votes(world: World) -> None:
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    action = await world.hold(a_call("git", "DELETE", "/repos/acme/shop", b""))
+    assert (await world.decide(action, ann, message="agreed")).status == 200
+    await absent(world, ann, "cat")
+    action = await world.now(action)
+    assert (await world.decide(action, cat, message="agreed")).status == 403
+    assert (await world.now(action)).state is State.HELD
+
+
+@pytest.mark.parametrize(
+    ("to", "until"),
+    [("ann", HOUR), ("nobody", HOUR), ("bob", 0), ("bob", -HOUR), ("bob", 93 * 24 * HOUR)],
+)
+async def test_an_absence_that_makes_no_sense_is_refused(world: World, to: str, until: int) -> None:
+    ann, _ = await approver(world), await approver(world, "bob")
+    answer = await absent(world, ann, to, until=await world.store.now() + until)
+    assert answer.status == 422
+    assert await world.deps.desk.away("ann") is None
+
+
+async def test_being_away_needs_the_pages_own_token(world: World) -> None:
+    client, _ = await session(world)
+    ours = {"Origin": world.url}
+    body = {"until": await world.store.now() + HOUR}
+    async with client:
+        me = await (await client.get(f"{world.url}/v1/me")).json()
+        path = f"{world.url}/v1/me/away"
+        wrong = await client.put(path, json=body, headers=ours)
+        right = await client.put(path, json=body, headers=ours | {"Interlock-CSRF": me["csrf"]})
+        back = await client.delete(path, headers=ours)
+    assert (wrong.status, right.status, back.status) == (403, 200, 403)
+    assert await world.deps.desk.away("ann") is not None
+
+
+# load ---------------------------------------------------------------------------------------
+
+
+async def mails(world: World, count: int) -> list[Action]:
+    bodies = (b'{"to": "a%d", "body": "b"}' % n for n in range(count))
+    return [await world.hold(a_call("mail", target="/messages", body=body)) for body in bodies]
+
+
+async def test_nobody_approves_more_in_an_hour_than_policy_lets_them(world: World) -> None:
+    ann, bob = await approver(world), await approver(world, "bob")
+    policy(world, per_hour=2)
+    first, second, third = await mails(world, 3)
+    assert (await world.decide(first, ann)).status == 200
+    assert (await world.decide(second, ann)).status == 200
+    refused = await world.decide(third, ann)
+    assert refused.status == 429
+    assert 3500 < int(refused.headers["Retry-After"]) <= 3600
+    assert "approved 2 calls" in (await refused.json())["detail"]
+    me = await (await world.ask("GET", "/v1/me", key=ann)).json()
+    assert (me["approved"], me["per_hour"]) == (2, 2)
+    assert me["again_at"] > me["now"]
+    assert (await world.decide(third, bob)).status == 200
+
+
+async def test_rejecting_and_repeating_are_always_possible(world: World) -> None:
+    ann = await approver(world)
+    policy(world, per_hour=1)
+    first, second = await mails(world, 2)
+    assert (await world.decide(first, ann)).status == 200
+    assert (await world.decide(first, ann)).status == 200
+    assert (await world.decide(second, ann, type="reject", message="no")).status == 200
+
+
+async def test_approvals_sent_at_once_are_counted_one_after_another(world: World) -> None:
+    ann = await approver(world)
+    policy(world, per_hour=2)
+    held = await mails(world, 6)
+    answers = await asyncio.gather(*(world.decide(each, ann) for each in held))
+    assert sorted(each.status for each in answers) == [200, 200, 429, 429, 429, 429]
+
+
+async def test_a_decision_is_no_failure_because_it_was_not_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, action = await approver(world), await world.hold()
+
+    async def broken(self: object, person: str, action_id: str) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(type(world.deps.desk), "approved", broken)
+    assert (await world.decide(action, ann)).status == 200
+    assert (await world.settled(action)).state is State.ANSWERED
+
+
+# rights -------------------------------------------------------------------------------------
+
+
+async def test_rights_say_who_stopped_the_agent_and_leave_rejecting(world: World) -> None:
+    action, now = await world.hold(), await world.store.now()
+    ann = Principal(kind=Kind.APPROVER, id="ann", groups=frozenset({"ops"}))
+    stop = Suspension(agent="billing-bot", by="bob", reason="it loops", at=now)
+    found = rights(action, ann, now, stopped=stop)
+    assert (found.approve, found.edit, found.reject, found.respond) == (False, False, True, True)
+    assert "bob" in found.why
+    assert "it loops" in found.why
+
+
+async def test_groups_are_borrowed_of_nobody_who_has_voted(world: World) -> None:
+    ann, action = (
+        await approver(world),
+        await world.hold(a_call("git", "DELETE", "/repos/acme/shop", b"")),
+    )
+    lent = Absence(person="ann", groups=("ops",), to="cat", until=2, since=1)
+    assert borrowed(action, (lent,)) == {"ops"}
+    await world.decide(action, ann, message="agreed")
+    assert borrowed(await world.now(action), (lent,)) == frozenset()
