@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ..core import wording
 from ..core.actions import Action
 from ..core.decisions import Level
 from ..core.errors import InterlockError, MalformedCall, NotFound
@@ -44,7 +45,7 @@ async def _one(
         after = await _decided(deps, visitor, asked, item, action)
     except InterlockError as error:
         return BatchVerdict(id=item.id, status=error.status, state=state, detail=error.detail)
-    said = views.outcome(after) or "recorded; another person must approve it too"
+    said = wording.outcome(after) or "recorded; another person must approve it too"
     return BatchVerdict(id=item.id, status=200, state=after.state.value, said=said)
 
 
@@ -59,13 +60,12 @@ def check_together(deps: ApiDeps, action: Action) -> None:
     decision, most = action.decision, deps.gate.policy.attention.batch
     if decision is None or most is None:
         raise OneByOne("Policy lets nobody approve calls together: open it, and decide it there.")
-    seen = not views.hidden(action, deps.gate.policy.redact.approver)
+    seen = not wording.hidden(action, deps.gate.policy.redact.approver)
     plain = not (decision.step_up or decision.dwell_ms or decision.folded)
     low = decision.level is Level.APPROVE and decision.stake <= most
     short = views.weight(action) <= deps.whole_bytes
     if not (decision.batch and seen and plain and low and short):
         raise OneByOne
-    return
 
 
 async def _decided(

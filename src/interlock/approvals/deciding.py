@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
+from ..core import wording
 from ..core.actions import Action, Review, Reviewer, State, Verdict
 from ..core.desk import Absence, Assignment
 from ..core.errors import (
@@ -20,7 +21,7 @@ from ..core.errors import (
 )
 from ..core.identity import Kind
 from ..granting import GrantAsked
-from . import models, views
+from . import models
 from .access import Visitor
 from .deps import ApiDeps
 from .rights import borrowed, owns
@@ -169,5 +170,5 @@ def outcome(action: Action) -> models.Outcome:
         digest=action.digest,
         votes=len(action.votes),
         quorum=action.decision.quorum if action.decision else 1,
-        said=views.outcome(action),
+        said=wording.outcome(action),
     )

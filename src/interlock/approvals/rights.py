@@ -8,9 +8,9 @@ from ..core.actions import Action, State
 from ..core.desk import Absence, Suspension
 from ..core.identity import Principal
 from ..core.lifecycle import approvers_at
+from ..core.wording import outcome
 from ..reviewing import said_of
 from . import models
-from .views import outcome
 
 
 def rights(
