@@ -245,7 +245,11 @@ class Slack:
         return payload | more
 
     def deliver(
-        self, payload: Mapping[str, Any], at: float, secret: str = SECRET
+        self,
+        payload: Mapping[str, Any],
+        at: float,
+        secret: str = SECRET,
+        patience: float = PATIENCE / 2,
     ) -> httpx.Response:
         """Post an interaction as Slack does; *at*: seconds since the epoch.
 
@@ -260,7 +264,7 @@ class Slack:
                 content=body,
                 headers=signed(body, at, secret)
                 | {"Content-Type": "application/x-www-form-urlencoded"},
-                timeout=PATIENCE / 2,
+                timeout=patience,
             )
         except httpx.TimeoutException:
             raise NotAcknowledged("the app did not acknowledge before it talked to Slack") from None
