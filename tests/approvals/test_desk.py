@@ -13,6 +13,7 @@ from aiohttp import ClientResponse
 
 from interlock.approvals.rights import borrowed, rights
 from interlock.core.actions import Action, Reviewer, State
+from interlock.core.decisions import Escalation
 from interlock.core.desk import Absence, Assignment, Suspension
 from interlock.core.errors import StoreUnavailable
 from interlock.core.identity import Kind, Principal
@@ -231,6 +232,46 @@ async def test_one_vote_of_two_ends_being_asked(world: World) -> None:
     assert await world.deps.desk.assigned([action.id]) == (None,)
 
 
+# escalating ---------------------------------------------------------------------------------
+
+LATER = Escalation(after_ms=900_000, to=("leads",))
+
+
+async def test_whoever_may_decide_can_let_those_decide_whom_policy_names_for_later(
+    world: World,
+) -> None:
+    ann, lea = await approver(world), await approver(world, "lea", "leads")
+    levels(world, escalate=(LATER,))
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    assert (await world.decide(action, lea)).status == 403
+    answer = await about(world, action, "escalate", ann, message="I do not know this client")
+    assert answer.status == 200
+    after = await world.now(action)
+    assert answer.headers["ETag"] == f'"{after.version}"'
+    assert (after.state, after.digest) == (State.HELD, action.digest)
+    assert (await world.decide(after, lea)).status == 200
+
+
+async def test_there_is_an_end_to_escalating(world: World) -> None:
+    ann = await approver(world)
+    levels(world, escalate=(LATER,))
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    assert (await about(world, action, "escalate", ann)).status == 200
+    assert (await about(world, action, "escalate", ann)).status == 409
+    plain = await world.hold()
+    await world.decide(plain, ann)
+    assert (await about(world, plain, "escalate", ann)).status == 409
+
+
+async def test_whoever_may_not_decide_does_not_escalate_but_admins_do(world: World) -> None:
+    olga, cat = await approver(world, "olga"), await approver(world, "cat", "sales")
+    levels(world, escalate=(LATER,))
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    for key in (olga, cat):
+        assert (await about(world, action, "escalate", key)).status == 403
+    assert (await about(world, action, "escalate", await world.key(Kind.ADMIN))).status == 200
+
+
 # people -------------------------------------------------------------------------------------
 
 
@@ -279,6 +320,15 @@ async def test_whoever_stands_in_decides_in_the_others_groups(
     assert (await world.decide(action, cat)).status == 200
     (review,) = (await world.now(action)).reviews
     assert review.reviewer == Reviewer(id="cat", groups=frozenset({"sales", "ops"}))
+
+
+async def test_calls_that_one_may_decide_by_standing_in_are_among_ones_own(world: World) -> None:
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    action = await world.hold()
+    for expected in ([], [action.id]):
+        queue = await (await world.ask("GET", "/v1/approvals?mine=yes", key=cat)).json()
+        assert [card["id"] for card in queue["items"]] == expected
+        await absent(world, ann, "cat")
 
 
 async def test_nobody_stands_in_once_the_other_is_back(world: World) -> None:

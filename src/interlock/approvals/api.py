@@ -39,6 +39,7 @@ from . import (
     showing,
     signing_out,
     step_up,
+    undo,
     views,
 )
 from . import policy as policy_routes
@@ -110,9 +111,10 @@ async def _found_for(deps: ApiDeps, who: Principal, asked: Mapping[str, str]) ->
     if share:
         return await listing.shared(deps.store, limit, share)
     now = await deps.store.now()
+    stands = await deps.desk.stands_in(who.id) if "mine" in asked else ()
 
     def fits(action: Action) -> bool:
-        matches = narrowing.matches(deps, who, now, action, asked)
+        matches = narrowing.matches(deps, who, now, action, asked, stands)
         return matches and (wanted is None or action.state is wanted)
 
     if wanted is State.HELD:
@@ -318,6 +320,7 @@ ROUTES = (
     *history.ROUTES,
     *signing_out.ROUTES,
     *channels.ROUTES,
+    *undo.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.actions import Action
+from ..core.desk import Absence
 from ..core.identity import Principal
 from ..core.redaction import visible_line, visible_text
 from . import views
@@ -19,9 +20,17 @@ LONGEST = 100  #: characters of a text that is searched for
 
 
 def matches(
-    deps: ApiDeps, who: Principal, now: int, action: Action, asked: Mapping[str, str]
+    deps: ApiDeps,
+    who: Principal,
+    now: int,
+    action: Action,
+    asked: Mapping[str, str],
+    stands: Sequence[Absence] = (),
 ) -> bool:
-    """Say whether *action* is what is *asked* for: by agent, level, tool, text, and `mine`."""
+    """Say whether *action* is what is *asked* for: by agent, level, tool, text, and `mine`.
+
+    *stands*: the absences in which this person stands in.
+    """
     decision = action.decision
     said = {
         "agent": action.call.agent.id,
@@ -30,7 +39,7 @@ def matches(
     }
     if any(asked.get(name, value) != value for name, value in said.items()):
         return False
-    if "mine" in asked and not rights(action, who, now).approve:
+    if "mine" in asked and not rights(action, who, now, absences=stands).approve:
         return False
     return _mentions(deps, action, asked.get("text", ""))
 
