@@ -116,6 +116,8 @@ class PeopleListener:
             revealed=parts.metrics.revealed,
             shadowed=parts.metrics.shadowed,
             policy_files=lambda: tuple(map(str, policy_files(config.policies))),
+            outbox=parts.delivery.outbox,
+            channels=parts.delivery,
         )
         add_api(app, deps)
         add_page(app, deps)

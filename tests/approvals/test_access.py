@@ -40,6 +40,7 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("POST", "/v1/approvals/{id}/look"): APPROVER,
     ("POST", "/v1/approvals/{id}/assign"): PEOPLE,
     ("POST", "/v1/approvals/{id}/escalate"): PEOPLE,
+    ("POST", "/v1/approvals/{id}/undo"): APPROVER,
     ("GET", "/v1/history"): READERS,
     ("GET", "/v1/people"): READERS,
     ("GET", "/v1/me"): READERS,
@@ -54,6 +55,10 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("POST", "/v1/me/credentials"): set(),
     ("DELETE", "/v1/me/credentials/{id}"): set(),
     ("POST", "/v1/channels/slack"): ALL,  # and then it asks for Slack's signature
+    ("GET", "/v1/notifications"): READERS,
+    ("POST", "/v1/notifications/test"): PEOPLE,
+    ("POST", "/v1/notifications/{id}/retry"): PEOPLE,
+    ("DELETE", "/v1/notifications/{id}"): PEOPLE,
     ("GET", "/v1/events"): READERS,
     ("GET", "/openapi.json"): ALL,
     ("GET", "/"): ALL,

@@ -16,8 +16,10 @@ from ..core.errors import NotFound
 from ..core.facts import Grant
 from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
+from ..gate import Submission
 from ..granting import GrantAsked
-from ..ports import Authenticators, Desk, KeyRing, PolicyState, Store
+from ..ports import Authenticators, Desk, KeyRing, Outbox, PolicyState, Store
+from ..relay import Relay
 from .identity import OneTimeLinks, Sessions
 from .oidc_browsers import OidcDoor
 from .slack import SlackDoor
@@ -49,6 +51,12 @@ class Gate(Protocol):
     async def review(
         self, action_id: str, review: Review, *, grant: GrantAsked | None = None
     ) -> Action: ...
+
+    async def submit(self, call: ToolCall, *, key: str = "") -> Submission: ...
+
+    async def wait(self, action: Action, seconds: float) -> Action: ...
+
+    def read_on(self, relay: Relay) -> None: ...
 
     async def grants(self, limit: int = 200) -> tuple[Grant, ...]: ...
 
@@ -83,6 +91,25 @@ class NoDefinitions:
         raise NotFound("There is no MCP server here.")
 
 
+class Channels(Protocol):
+    """The channels that people are told through; `interlock.notify.delivery` has them."""
+
+    def names(self) -> tuple[str, ...]: ...
+
+    async def test(self, channel: str) -> str:
+        """Send a sample; return why that failed, or an empty text. Raises KeyError."""
+
+
+class NoChannels:
+    """People are told through the log alone."""
+
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    async def test(self, channel: str) -> str:
+        raise KeyError(channel)
+
+
 def _nothing() -> None:
     return None
 
@@ -110,7 +137,7 @@ class ApiDeps:
     counts that a person accepted one. `authenticators`: what people sign decisions with.
     `oidc`: the sign-in provider, if any.
     `slack`: how its buttons are heard; `channel_refused` counts, by channel and why, what was
-    pressed there in vain.
+    pressed there in vain. `outbox`: what people have still to be told of, through `channels`.
     """
 
     gate: Gate
@@ -135,6 +162,8 @@ class ApiDeps:
     turns: Turns = field(default_factory=Turns)
     authenticators: Authenticators | None = None
     oidc: OidcDoor | None = None
+    outbox: Outbox | None = None
+    channels: Channels = field(default_factory=NoChannels)
 
     @property
     def secure(self) -> bool:

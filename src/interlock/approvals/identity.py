@@ -57,11 +57,17 @@ def deciding(digest: str) -> str:
     return f"decide {digest}"
 
 
+def undoing(action_id: str) -> str:
+    """Return the purpose of a token that undoes the call *action_id* and no other."""
+    return f"undo {action_id}"
+
+
 SIGNING_OUT = "sign out"
 SWITCHING = "another role"
 REVOKING = "revoke a grant"
 AWAY = "be away"
 STOPPING = "stop or resume an agent"
+TELLING = "retry or drop a notice"
 
 
 def ending(person: str) -> str:

@@ -11,10 +11,12 @@ from . import (
     models,
     models_credentials,
     models_definitions,
+    models_notifications,
     models_policy,
     openapi_channels,
     openapi_desk,
     openapi_sign_in,
+    undo,
 )
 from .operation import CSRF, IF_MATCH, IN_PATH, Operation, query
 
@@ -171,6 +173,8 @@ OPERATIONS = (
     *openapi_desk.OPERATIONS,
     *openapi_sign_in.OPERATIONS,
     *openapi_channels.OPERATIONS,
+    *models_notifications.OPERATIONS,
+    *undo.OPERATIONS,
     Operation(
         method="GET",
         path="/v1/events",

@@ -185,6 +185,9 @@ class Delivery:
         for each in self.channels:
             await each.close()
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._lines)
+
     async def test(self, channel: str) -> str:
         """Send a sample now; return why that failed, or an empty text.
 

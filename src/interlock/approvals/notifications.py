@@ -1,0 +1,113 @@
+"""Notices that people were not told of: seen, sent again, dropped; and trying a channel out."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+
+from ..core.errors import NotFound
+from ..core.identity import Kind
+from ..core.redaction import visible_line
+from ..ports import Entry, Outbox
+from .access import VISITOR, Route, check_token
+from .bodies import answer, read
+from .deps import DEPS
+from .identity import TELLING
+from .models_notifications import (
+    NoticeDone,
+    NoticeView,
+    NotificationList,
+    TestOutcome,
+    TestRequest,
+)
+
+audit = logging.getLogger("interlock.audit")
+_PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
+_ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_MOST = 200
+
+
+async def list_notifications(request: web.Request) -> web.Response:
+    return answer(await notifications(request))
+
+
+async def notifications(request: web.Request) -> NotificationList:
+    """Return dead letters and what waits, without any argument of a call."""
+    deps, session = request.app[DEPS], request[VISITOR].session
+    dead: tuple[Entry, ...] = ()
+    waiting, totals = dead, (0, 0)
+    if deps.outbox is not None:
+        dead, waiting = await deps.outbox.dead(_MOST), await deps.outbox.waiting(_MOST)
+        totals = await deps.outbox.counts()
+    return NotificationList(
+        dead=[_view(each) for each in dead],
+        dead_total=totals[1],
+        waiting=[_view(each) for each in waiting],
+        waiting_total=totals[0],
+        channels=list(deps.channels.names()),
+        csrf=session.token(TELLING) if session else "",
+        now=await deps.store.now(),
+    )
+
+
+def _view(entry: Entry) -> NoticeView:
+    return NoticeView(
+        id=entry.id,
+        channel=visible_line(entry.channel),
+        notice=entry.why.value if entry.why else "digest",
+        action_id=visible_line(entry.action),
+        calls=1 if entry.why else len(entry.calls) + entry.more,
+        created=entry.at,
+        tries=entry.tries,
+        failed=visible_line(entry.failed),
+        due=entry.due,
+        died=entry.died,
+    )
+
+
+async def retry(request: web.Request) -> web.Response:
+    """Send a dead letter now, with all tries anew."""
+    outbox, name = _named(request)
+    if not await outbox.retry(name):
+        raise NotFound(f"There is no dead letter {name}: it was sent again or dropped.")
+    return answer(NoticeDone(id=name, outcome="waiting"))
+
+
+async def drop(request: web.Request) -> web.Response:
+    """Forget a notice, dead or waiting: nobody is told."""
+    outbox, name = _named(request)
+    if not await outbox.drop(name):
+        raise NotFound(f"There is no notice {name} (any more).")
+    audit.warning("notice %s dropped by=%s", name, visible_line(request[VISITOR].principal.id))
+    return answer(NoticeDone(id=name, outcome="dropped"))
+
+
+def _named(request: web.Request) -> tuple[Outbox, str]:
+    """Return the outbox and which notice is asked for; a session needs its token."""
+    check_token(request, request[VISITOR], TELLING)
+    outbox, name = request.app[DEPS].outbox, request.match_info["id"]
+    if outbox is None:
+        raise NotFound(f"There is no notice {name}.")
+    return outbox, name
+
+
+async def test(request: web.Request) -> web.Response:
+    """Send a sample through a channel, and say what its receiver answered."""
+    deps = request.app[DEPS]
+    check_token(request, request[VISITOR], TELLING)
+    channel = (await read(request, TestRequest)).channel
+    if channel not in deps.channels.names():
+        there = ", ".join(deps.channels.names()) or "none"
+        raise NotFound(f"There is no channel {visible_line(channel)}; there are: {there}.")
+    why = await deps.channels.test(channel)
+    said = TestOutcome(channel=channel, delivered=not why, why=visible_line(why))
+    return answer(said)
+
+
+ROUTES = (
+    Route(method="GET", path="/v1/notifications", handler=list_notifications, kinds=_PEOPLE),
+    Route(method="POST", path="/v1/notifications/test", handler=test, kinds=_PEOPLE),
+    Route(method="POST", path=f"/v1/notifications/{_ID}/retry", handler=retry, kinds=_PEOPLE),
+    Route(method="DELETE", path=f"/v1/notifications/{_ID}", handler=drop, kinds=_PEOPLE),
+)
