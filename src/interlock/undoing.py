@@ -9,6 +9,7 @@ import hashlib
 import logging
 from typing import Protocol
 
+from .core import wording
 from .core.actions import Action, Reviewer, State, ToolCall
 from .core.errors import Forbidden, IllegalTransition, KeyReused, NotFound
 from .core.lifecycle import approvers_at
@@ -101,6 +102,16 @@ def check_may_undo(action: Action, person: Reviewer, now: int) -> None:
     entitled = approvers_at(decision, action.created, now) if decision else ()
     if entitled and not person.groups & frozenset(entitled):
         raise Forbidden(f"Only {', '.join(entitled)} may decide, and undo, calls like this.")
+
+
+def outcome(undone: Action) -> str:
+    """Say in one line where the call that undoes another one stands; nothing while it is held."""
+    said, answer = wording.outcome(undone), undone.answer
+    if undone.state is State.ANSWERED and answer is not None:
+        return f"{said} {answer.status}"
+    if undone.state is State.DENIED and undone.cause:
+        return f"{said}: {visible_line(undone.cause)}"
+    return said
 
 
 def key_of(action: Action) -> str:

@@ -374,6 +374,24 @@ class Rights(Model):
     why: str
 
 
+class UndoArgument(Model):
+    """An argument of the call that undoes: where it comes from, and its value where it is shown."""
+
+    name: str
+    source: str = Field(description="`args.NAME` of the call, or `answer.PATH` of its answer")
+    visible: str = Field(description="empty where policy hides something of the call")
+
+
+class UndoOffer(Model):
+    """What undoing would call. Where `why` is empty, `POST .../undo` proposes it to policy."""
+
+    tool: str
+    arguments: list[UndoArgument]
+    until: int
+    why: str = Field(description="why it cannot be undone with a button, or not by this person")
+    csrf: str = Field(description="the token that undoes this call from a session; else empty")
+
+
 class Item(Model):
     """Everything about one action."""
 
@@ -401,6 +419,7 @@ class Item(Model):
     stopped: Stopped | None = None
     practice: Practice | None = Field(default=None, description="only once it is decided")
     load: Load | None = Field(default=None, description="where policy bounds it")
+    undo: UndoOffer | None = Field(default=None, description="where the tool has answered")
     whole: bool
     csrf: str = Field(description="the token that decides this call from a session; else empty")
     now: int
@@ -431,6 +450,14 @@ class Outcome(Model):
     replaced_grant: str = Field(
         default="", description="the id of the earlier grant that this one took the place of"
     )
+
+
+class Undone(Model):
+    """Where the call that undoes another one stands; held, people decide about it first."""
+
+    id: str
+    state: str
+    said: str
 
 
 class Tick(Model):

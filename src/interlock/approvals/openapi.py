@@ -173,6 +173,7 @@ OPERATIONS = (
     *openapi_desk.OPERATIONS,
     *openapi_sign_in.OPERATIONS,
     *openapi_channels.OPERATIONS,
+    *undo.OPERATIONS,
     *models_notifications.OPERATIONS,
     *undo.OPERATIONS,
     Operation(

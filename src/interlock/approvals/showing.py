@@ -14,7 +14,7 @@ from ..core.desk import Absence, Suspension
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import desk_view, granting, judged, models, views
+from . import desk_view, granting, judged, models, undo, views
 from .access import VISITOR, Visitor
 from .changes import compared, differences
 from .deps import DEPS, ApiDeps, apart
@@ -162,6 +162,7 @@ def _made(
         redacted=list(dict.fromkeys(named)),
         grant=granting.offered(deps, action, masks, task[0]),
         compared=_compared(deps, action, masks, read.like) if whole else None,
+        undo=undo.offer(deps, visitor, action, masks, read.now),
         whole=whole,
         csrf=session.token(deciding(action.digest)) if session else "",
         now=read.now,

@@ -54,6 +54,7 @@ def obstacle(tool: Tool) -> str:
         (match.graphql is not None, "GraphQL operations are not made up"),
         (any(each.constant is None for each in fixed), "it is told apart by more than one value"),
         (any("." in each.name for each in match.json), "it is told apart by a nested member"),
+        (tool.orphans == "refuse", "it waits for its caller (`orphans`), and an undo has none"),
         (bool(match.form and match.json), "it is told apart by a form and by JSON"),
     )
     return next((why for holds, why in found if holds), "")
