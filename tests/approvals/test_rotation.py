@@ -13,10 +13,11 @@ from interlock.core.actions import Action
 from interlock.core.desk import Absence, Assignment, Colleague
 from interlock.core.errors import StoreUnavailable
 from interlock.core.rules import Attention
+from interlock.gate import Gate
 from interlock.ports import Notice
 from tests.support.builders import a_decision, an_action
 
-from .world import World, a_call
+from .world import CountedIds, World, a_call
 
 
 def a_held(*approvers: str) -> Action:
@@ -87,6 +88,26 @@ async def test_calls_that_are_held_at_once_go_to_different_people(
     calls = [await held(world, number) for number in range(6)]
     await asyncio.gather(*(rotating.notify(each, Notice.HELD) for each in calls))
     assert sorted(await asked(world, *calls)) == ["ann", "ann", "bob", "bob", "cat", "cat"]
+
+
+async def test_a_gate_that_rotates_asks_somebody_of_what_it_holds(
+    world: World, rotating: Rotation
+) -> None:
+    await world.deps.desk.greet("ann", ["ops"])
+    gate = Gate(
+        policy=world.gate.policy,
+        store=world.store,
+        upstreams={"mail": world.tool},  # type: ignore[dict-item]
+        notifiers=(rotating,),
+        observers=(),
+        clock=world.clock,
+        ids=CountedIds(),
+        seal_key=b"s" * 32,
+    )
+    call = a_call("mail", target="/messages", body=b'{"to": "a", "body": "b"}')
+    submission = await gate.submit(call)
+    await gate.close(5)
+    assert await asked(world, submission.action) == ["ann"]
 
 
 async def test_whoever_is_asked_already_stays_asked(world: World, rotating: Rotation) -> None:
