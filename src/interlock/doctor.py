@@ -14,29 +14,20 @@ from urllib.parse import urlsplit
 
 import aiohttp.http_parser
 
-from .approvals.relying_party import elsewhere, obstacle
-from .core.decisions import Level, Reversibility
+from .core.decisions import Reversibility
 from .core.errors import WeakGround
-from .core.identity import KeyRecord, Kind
+from .core.identity import KeyRecord
 from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
+from .doctor_people import identities, sign_in, signatures
 from .ports import Durability
 from .settings import Config, ServerSettings, UpstreamSettings
 from .settings_types import Address, Hidden, Node
+from .weakness import Weakness as Weakness
 
 OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
 _VOLATILE = frozenset({"tmpfs", "ramfs"})
 _LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weakness:
-    """One thing that is weak. `critical`: Interlock does not start on it."""
-
-    name: str
-    what: str
-    cure: str
-    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +71,9 @@ def weak_ground(
         *_listeners(config),
         *_upstreams(config),
         *_catalogue(config, policy),
-        *_identities(config, policy, keys),
-        *_signatures(config, policy),
+        *sign_in(config),
+        *identities(config, policy, keys),
+        *signatures(config, policy),
     )
     return tuple(sorted(found, key=lambda weakness: not weakness.critical))
 
@@ -263,59 +255,6 @@ def _catalogue(config: Config, policy: PolicySet) -> Iterator[Weakness]:
 def _some(names: set[str]) -> str:
     shown = sorted(names)
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
-
-
-def _identities(
-    config: Config, policy: PolicySet, keys: tuple[KeyRecord, ...]
-) -> Iterator[Weakness]:
-    people = {person.id: set(person.groups) for person in config.people.local}
-    for key in keys:
-        if key.kind is Kind.APPROVER and not key.revoked:
-            people.setdefault(key.subject, set()).update(key.groups)
-    if not people:
-        yield Weakness(
-            name="nobody",
-            what="Nobody can decide: there are no local people and no approvers' keys.",
-            cure="Add `people: {local: [{id: YOU}]}`, or run `interlock keys create approver YOU`.",
-        )
-        return
-    levels = (
-        (Level.APPROVE, policy.levels.approve),
-        (Level.APPROVE_DUAL, policy.levels.approve_dual),
-    )
-    reachable = {level for row in policy.matrix for level in row}
-    reachable |= {rule.at_least for rule in policy.rules}
-    for level, asked in levels:
-        if level not in reachable:
-            continue
-        groups = set(asked.approvers)
-        able = [name for name, has in people.items() if not groups or groups & has]
-        if len(able) < asked.quorum:
-            of = f" of {' or '.join(sorted(groups))}" if groups else ""
-            yield Weakness(
-                name="quorum",
-                what=f"{level.word} needs {asked.quorum} people{of}; there are {len(able)}.",
-                cure="Add people under `people.local`, or make approvers' keys.",
-            )
-
-
-def _signatures(config: Config, policy: PolicySet) -> Iterator[Weakness]:
-    """Say where policy asks for signatures that browsers make nowhere near people's page."""
-    url, levels = config.people_url, policy.levels
-    if not (levels.approve.step_up or levels.approve_dual.step_up):
-        return
-    if why := obstacle(url):
-        yield Weakness(
-            name="no-signatures",
-            what=f"Policy asks for signatures (`step_up`), so nobody can approve. {why}",
-            cure="Set `people.url: https://...` with a domain name.",
-        )
-    elif where := elsewhere(url):
-        yield Weakness(
-            name="no-signatures-here",
-            what=f"Policy asks for signatures (`step_up`), and browsers make none at {url}.",
-            cure=f"Set `people.url: {where}`; links to sign in then lead there.",
-        )
 
 
 def _irreversible(policy: PolicySet) -> tuple[str, ...]:

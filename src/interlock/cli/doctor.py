@@ -10,10 +10,13 @@ import click
 
 from ..core.identity import KeyRecord
 from ..core.rules import PolicySet
-from ..doctor import Weakness, weak_ground
+from ..doctor import weak_ground
+from ..doctor_people import provider_weakness
 from ..policies.load import load_policies
 from ..ports import Durability
 from ..settings import Config
+from ..system import SystemClock
+from ..weakness import Weakness
 from .console import note, safe, say, say_json
 from .options import config_option, configured, json_option
 from .stores import opened
@@ -26,8 +29,9 @@ from .stores import opened
 def doctor(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Say what is weak about this installation, and how to cure it.
 
-    Reads the configuration and the policies, opens the store, and looks at this machine. Exits 1
-    where something is critical: `interlock serve` would not start then.
+    Reads the configuration and the policies, opens the store, asks the sign-in provider who it is,
+    and looks at this machine. Exits 1 where something is critical: `interlock serve` would not
+    start then.
 
     \b
     Example:
@@ -35,8 +39,8 @@ def doctor(ctx: click.Context, file: Path, as_json: bool) -> None:
     """
     config = configured(file)
     policy = load_policies(config.policies)
-    durability, keys = asyncio.run(_asked(config))
-    found = weak_ground(config, durability, policy, keys=keys)
+    durability, keys, provider = asyncio.run(_asked(config))
+    found = weak_ground(config, durability, policy, keys=keys) + provider
     if as_json:
         say_json([dataclasses.asdict(weakness) for weakness in found])
     else:
@@ -44,9 +48,12 @@ def doctor(ctx: click.Context, file: Path, as_json: bool) -> None:
     ctx.exit(1 if any(weakness.critical for weakness in found) else 0)
 
 
-async def _asked(config: Config) -> tuple[Durability, tuple[KeyRecord, ...]]:
+async def _asked(
+    config: Config,
+) -> tuple[Durability, tuple[KeyRecord, ...], tuple[Weakness, ...]]:
+    provider = await provider_weakness(config, SystemClock())
     async with opened(config) as at:
-        return await at.store.durability(), await at.keys.records()
+        return await at.store.durability(), await at.keys.records(), provider
 
 
 def _print(found: tuple[Weakness, ...], durability: Durability, policy: PolicySet) -> None:
