@@ -34,6 +34,7 @@ from interlock.store.credentials import RedisAuthenticators
 from interlock.store.definitions import StoredDefinitions
 from interlock.store.desk import RedisDesk
 from interlock.store.keyring import RedisKeyRing
+from interlock.store.outbox import RedisOutbox
 from interlock.store.redis import RedisStore
 from interlock.store.sessions import RedisSignIns
 
@@ -289,6 +290,20 @@ def a_call(
 
 
 @dataclass
+class Postbox:
+    """The channels of a world: one that works, and one that does not."""
+
+    sampled: list[str] = field(default_factory=list)
+
+    def names(self) -> tuple[str, ...]:
+        return ("webhook.ops", "webhook.broken")
+
+    async def test(self, channel: str) -> str:
+        self.sampled.append(channel)
+        return "the receiver answered 500" if channel == "webhook.broken" else ""
+
+
+@dataclass
 class World:
     """Everything that a test needs to act as agents and as people."""
 
@@ -390,6 +405,8 @@ async def a_world(
         sessions=Sessions(sign_ins, key=b"c" * 32, clock=clock),
         links=OneTimeLinks(clock),
         desk=RedisDesk(store.client, key=b"k" * 32, prefix=prefix),
+        outbox=RedisOutbox(store.client, prefix),
+        channels=Postbox(),
         url="http://127.0.0.1:8081",
         upstreams=UPSTREAMS,
         listen=store.listen,

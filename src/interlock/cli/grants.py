@@ -38,7 +38,7 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> 
     Example:
       interlock grants list
     """
-    listed = _asked(access(url, key_file, file), lambda people: people.get("/v1/grants"))
+    listed = asked(access(url, key_file, file), lambda people: people.get("/v1/grants"))
     if as_json:
         say_json(listed)
     elif listed["items"]:
@@ -62,7 +62,7 @@ def revoke(grant: str, url: str | None, key_file: Path | None, file: Path, as_js
     if not _ID.fullmatch(grant):
         raise click.BadParameter("an id has only letters, digits, - and _", param_hint="GRANT")
     path = f"/v1/grants/{grant}"
-    ended = _asked(access(url, key_file, file), lambda people: people.delete(path))
+    ended = asked(access(url, key_file, file), lambda people: people.delete(path))
     if as_json:
         say_json(ended)
     else:
@@ -83,7 +83,9 @@ def _row(grant: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _asked(at: Access, ask: Callable[[People], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+def asked(at: Access, ask: Callable[[People], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Return what the people's API answers. Raises as `client.People` does."""
+
     async def asking() -> dict[str, Any]:
         async with People(at) as people:
             return await ask(people)

@@ -32,6 +32,7 @@ COMMANDS = {
     "respond": ("review", "respond"),
     "grants": ("grants", "grants"),
     "tools": ("definitions", "tools"),
+    "notifications": ("notifications", "notifications"),
 }
 SECTIONS = {
     "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys"),
@@ -45,6 +46,7 @@ SECTIONS = {
         "respond",
         "grants",
         "tools",
+        "notifications",
     ),
 }
 
