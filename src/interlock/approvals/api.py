@@ -134,6 +134,7 @@ def _query(request: web.Request) -> dict[str, str]:
     if len(asked) != len(request.query) or asked.keys() - _FILTERS:
         names = ", ".join(sorted(_FILTERS))
         raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
+    asked = {name: value for name, value in asked.items() if value}  # a form sends all its fields
     if "level" in asked and asked["level"] not in {level.word for level in Level}:
         raise MalformedCall("`level` must be one of " + ", ".join(level.word for level in Level))
     if asked.get("mine", "yes") != "yes":
@@ -181,7 +182,9 @@ async def _shown(request: web.Request, shown: models.Item) -> web.Response:
 async def reveal_approval(request: web.Request) -> web.Response:
     action = await showing.shown_action(request)
     check_token(request, request[VISITOR], to_decide(action.digest))
-    return await _shown(request, await showing.revealed(request, action))
+    shown = await showing.revealed(request, action)
+    await _read_with_a_key(request, shown.card)
+    return await _shown(request, shown)
 
 
 # deciding -----------------------------------------------------------------------------------

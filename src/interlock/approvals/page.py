@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from .access import (
 )
 from .deps import DEPS, ApiDeps, apart
 from .form import fields
-from .identity import SIGNING_OUT, deciding
+from .identity import SIGNING_OUT, STOPPING, deciding
 from .models import Card, Item
 from .problems import CrossSite
 from .reasons import REASONS
@@ -28,6 +29,18 @@ from .reasons import REASONS
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _RECENT = 12
+_FILTERS = ("mine", "level", "agent", "tool", "text", "cursor")
+PLACES = (
+    ("review", "Review"),
+    ("history", "History"),
+    ("agents", "Agents"),
+    ("grants", "Grants"),
+    ("tools", "Tools"),
+    ("policy", "Policy"),
+    ("notifications", "Notifications"),
+)
+"""What the header leads to, as far as this process serves it: path, in words."""
+_PLAIN = re.compile(r"[A-Za-z0-9@._+-]{1,128}", re.ASCII)  #: an agent that a path can name
 _SHARE = "10"  #: calls of one agent in the first page, where not all fit
 LENGTHS = (
     ("1h", 3_600_000, "1 hour"),
@@ -84,8 +97,12 @@ def _html(template: str, *, status: int = 200, **values: Any) -> web.Response:
 def _common(request: web.Request) -> dict[str, Any]:
     visitor: Visitor | None = request.get(VISITOR)
     session = visitor.session if visitor else None
+    served = {each.canonical for each in request.app.router.resources()}
     return {
         "who": visitor.principal.id if visitor else "",
+        "kind": visitor.principal.kind.value if visitor else "",
+        "places": [(path, text) for path, text in PLACES if f"/{path}" in served],
+        "mine": "/me" in served,
         "leave": session.token(SIGNING_OUT) if session else "",
         "state": request.app[DEPS].gate.policy_state if visitor else None,
         "tools_waiting": request.app[DEPS].definitions.waiting() if visitor else 0,
@@ -99,14 +116,19 @@ async def home(request: web.Request) -> web.Response:
 async def queue(request: web.Request) -> web.Response:
     deps = request.app[DEPS]
     # a filter is asked for to see all of what it finds
-    usual = {"share": _SHARE} if not request.query else {}
+    usual = {"share": _SHARE} if not any(request.query.values()) else {}
+    asked = {name: value for name, value in request.query.items() if value}
     held = await api.queue(request, usual=usual)
     recent = await showing.cards(deps, await deps.store.recent(_RECENT))
     return _html(
         "queue.html",
         queue=held,
         only=visible_line(request.query.get("agent", "")),
-        asked=urlencode(dict(request.query) or usual),
+        asked=urlencode(asked or usual),
+        filters={name: asked.get(name, "") for name in _FILTERS},
+        filtered=any(asked.get(name) for name in _FILTERS[:-1]),
+        more=urlencode({**asked, "cursor": held.next} if held.next and asked else {"limit": "50"}),
+        reasons=deps.gate.policy.attention.reasons or REASONS,
         recent=recent,
         blank=BLANK,
         policy=deps.gate.policy.ref,
@@ -130,7 +152,11 @@ async def reveal(request: web.Request) -> web.Response:
 
 
 async def _item_page(request: web.Request, shown: Item) -> web.Response:
-    action = await request.app[DEPS].gate.get(shown.card.id)
+    deps, session = request.app[DEPS], request[VISITOR].session
+    action = await deps.gate.get(shown.card.id)
+    agent = action.call.agent.id if action else ""
+    purposes = {"stop": STOPPING}
+    tokens = {name: session.token(each) if session else "" for name, each in purposes.items()}
     names = action.decision.arguments if action and action.decision and shown.whole else {}
     lengths = [each for each in LENGTHS if shown.grant and each[1] <= shown.grant.longest_ms]
     common = _common(request)
@@ -142,7 +168,9 @@ async def _item_page(request: web.Request, shown: Item) -> web.Response:
             item=shown,
             card=shown.card,
             fields=form,
-            reasons=REASONS,
+            agent=agent if _PLAIN.fullmatch(agent) else "",
+            reasons=deps.gate.policy.attention.reasons or REASONS,
+            tokens=tokens,
             lengths=lengths,
             **common,
         )

@@ -2,6 +2,7 @@
 // Fields that nobody touched are sent as the JSON they came as, and numbers as they were typed:
 // neither passes through a JavaScript number.
 import { $, $$, ask, element, paint } from "./common.js";
+import { changeRow, settle } from "./call.js";
 
 const NUMBER = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
 
@@ -53,7 +54,8 @@ export function startEditing(path, decide) {
 
   function stale() {
     previewed = null;
-    send.disabled = true;
+    send.dataset.good = "no";
+    settle();
     $("#preview").hidden = true;
   }
 
@@ -83,7 +85,8 @@ export function startEditing(path, decide) {
     }
     show(answer.said);
     previewed = { text, digest: answer.said.digest };
-    send.disabled = !answer.said.acceptable;
+    send.dataset.good = answer.said.acceptable ? "yes" : "no";
+    settle();
   }
 
   function show(said) {
@@ -100,18 +103,6 @@ export function startEditing(path, decide) {
     paint($("#preview-body"), said.call.body.pretty ?? said.call.body.visible);
     $("#preview").hidden = false;
     $("#preview").scrollIntoView({ block: "nearest" });
-  }
-
-  function changeRow(change) {
-    const row = element("tr");
-    const name = paint(element("th", "v"), change.where);
-    name.scope = "row";
-    row.append(
-      name,
-      paint(element("td", "v pre before"), change.before ?? "not there"),
-      paint(element("td", "v pre after"), change.after ?? "left out"),
-    );
-    return row;
   }
 
   for (const field of $$("[data-field]")) {
@@ -147,6 +138,6 @@ export function startEditing(path, decide) {
     if (!previewed) return;
     const extra = `,"edited_args":${previewed.text},"edited_digest":${JSON.stringify(previewed.digest)}`;
     $("#edit-send-error").hidden = true;
-    decide("edit", { message: $("#edit-message").value.trim(), extra }, $("#edit-send-error"));
+    decide("edit", { message: $("#edit-message").value.trim(), extra, editedDigest: previewed.digest }, $("#edit-send-error"));
   });
 }

@@ -1,24 +1,40 @@
 // The queue: live, without losing scroll, focus or the selected card.
 import { $, $$, ask, element, follow, help, keys, paint, setNow, setText, tickTimes } from "./common.js";
+import { pick, picked, startBatch, unpick } from "./batch.js";
 
 const cards = $("#cards");
-const asked = $("#main").dataset.asked; // the filters of this page
+const base = new URLSearchParams($("#main").dataset.asked); // the filters of this page
 const blank = $("#card").content.firstElementChild;
 const blankDone = $("#done").content.firstElementChild;
 
+const page = $("#main").dataset;
+
 function fill(item, card) {
-  item.dataset.id = card.id;
-  item.dataset.version = card.version;
-  item.dataset.stake = card.stake;
+  if (item.dataset.digest !== card.digest && $("[data-pick]", item).checked) unpick(item);
+  Object.assign(item.dataset, { id: card.id, version: card.version, stake: card.stake, digest: card.digest, csrf: card.csrf });
+  item.toggleAttribute("data-stopped", card.stopped !== "");
+  $(".pick", item).hidden = card.csrf === "";
   $("a", item).href = `/review/${encodeURIComponent(card.id)}`;
   $(".left", item).dataset.deadline = card.deadline;
   $("time", item).dataset.since = card.created;
   const votes = card.quorum > 1 ? `${card.votes} of ${card.quorum} approved` : "";
   const waiting = card.caller_waiting ? "caller waiting" : "nobody waiting";
-  const said = { ...card, tool: card.tool || "unknown tool", votes, waiting };
-  for (const field of $$("[data-f]", item)) paint(field, said[field.dataset.f]);
+  const halted = card.stopped ? `stopped by ${card.stopped}` : "";
+  const asked = card.assigned ? `asked: ${card.assigned === page.me ? "you" : card.assigned}` : "";
+  const seen = card.looking.length ? `${card.looking.join(", ")} ${card.looking.length === 1 ? "is" : "are"} looking` : "";
+  const said = { ...card, tool: card.tool || "unknown tool", votes, waiting, halted, asked, seen };
+  for (const field of $$("[data-f]", item)) repaint(field, said[field.dataset.f]);
   return item;
 }
+
+// Most of a card stays as it is: only what changed is painted again.
+function repaint(field, text) {
+  if (painted.get(field) === text) return;
+  painted.set(field, text);
+  paint(field, text);
+}
+
+const painted = new WeakMap();
 
 function show(queue) {
   const known = new Map($$(".card", cards).map((item) => [item.dataset.id, item]));
@@ -27,7 +43,7 @@ function show(queue) {
     const item = known.get(card.id) ?? blank.cloneNode(true);
     const fresh = !known.delete(card.id);
     fill(item, card);
-    if (fresh) item.classList.add("fresh");
+    if (fresh && !showingMore) item.classList.add("fresh");
     const following = place ? place.nextElementSibling : cards.firstElementChild;
     if (following !== item) cards.insertBefore(item, following);
     place = item;
@@ -37,8 +53,21 @@ function show(queue) {
   $("#empty").hidden = queue.items.length > 0;
   $("#more").hidden = !queue.next;
   $("#left-out").replaceChildren(...queue.left_out.map((rest) => leftOut(rest, queue.next)));
+  $("#earlier").hidden = starts[0] === null;
   document.title = `Review (${queue.total}) · Interlock`;
+  suggest(queue.items);
   setNow(queue.now);
+  picked();
+}
+
+// What the filters complete: agents and tools that are on the page.
+function suggest(items) {
+  for (const [list, field] of [["#agents", "agent"], ["#tools", "tool"]]) {
+    const names = [...new Set(items.map((card) => card[field]))].filter(Boolean).sort().slice(0, 50);
+    const known = $$("option", $(list)).map((option) => option.value);
+    if (names.join("\n") === known.join("\n")) continue;
+    $(list).replaceChildren(...names.map((name) => Object.assign(element("option"), { value: name })));
+  }
 }
 
 function leftOut(rest, next) {
@@ -73,6 +102,61 @@ function showRecent(queue) {
   $("#recent-none").hidden = items.length > 0;
 }
 
+// pages ----------------------------------------------------------------------------------------
+// The page holds a window of the queue: one request for each of its parts, each going on where the
+// one before it ended, so that no call is left out or shown twice when others come and go.
+
+const PART = 100;
+const MOST = 500; // cards kept in the page
+let starts = [base.get("cursor")]; // the cursor at which each part begins; null: the beginning
+let following = null; // where the next part would begin
+let showingMore = false;
+
+async function part(cursor) {
+  const query = new URLSearchParams(base);
+  if (cursor !== null) query.set("cursor", cursor);
+  else query.delete("cursor");
+  return ask(`/v1/approvals?${query}`);
+}
+
+async function whole() {
+  const found = { items: [], left_out: [] };
+  const seen = new Set();
+  let cursor = starts[0];
+  const begun = [];
+  for (const _ of starts) {
+    const { ok, said } = await part(cursor);
+    if (!ok) return null;
+    begun.push(cursor);
+    const items = said.items.filter((card) => !seen.has(card.id) && seen.add(card.id));
+    Object.assign(found, said, { items: [...found.items, ...items] });
+    cursor = said.next;
+    if (cursor === null) break;
+  }
+  starts = begun;
+  following = cursor;
+  return found;
+}
+
+async function more(event) {
+  event.preventDefault();
+  const last = cards.lastElementChild;
+  if (base.has("share")) {
+    base.delete("share"); // from here on the queue as it is, every call of every agent
+    base.set("limit", PART);
+  } else {
+    base.set("limit", base.get("limit") ?? PART);
+    if (following) starts.push(following);
+    if (starts.length * Number(base.get("limit")) > MOST) starts.shift();
+  }
+  showingMore = true;
+  await refresh();
+  showingMore = false;
+  const first = last?.isConnected ? last.nextElementSibling : cards.firstElementChild;
+  setText($("#more-said"), `${$$(".card", cards).length} shown`);
+  if (first) $("a", first).focus();
+}
+
 let asking = false;
 let again = false;
 
@@ -82,31 +166,48 @@ async function refresh() {
     return;
   }
   asking = true;
-  const [held, recent] = await Promise.all([ask(`/v1/approvals?${asked}`), ask("/v1/approvals?state=recent&limit=12")]);
-  if (held.ok) show(held.said);
+  const [held, recent] = await Promise.all([whole(), ask("/v1/approvals?state=recent&limit=12")]);
+  if (held) show(held);
   if (recent.ok) showRecent(recent.said);
   tickTimes();
   asking = false;
   if (again) {
     again = false;
-    refresh();
+    await refresh();
   }
 }
 
 function move(step) {
   const links = $$(".card-link", cards);
-  const at = links.indexOf(document.activeElement);
+  const at = links.indexOf(document.activeElement?.closest(".card")?.querySelector(".card-link"));
   const next = links[Math.min(Math.max(at + step, 0), links.length - 1)];
   if (next) next.focus();
 }
 
-setNow($("#main").dataset.now);
+// A filter is in the address, so that it can be kept and sent to others; fields left empty are not.
+$("#filters").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const wanted = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
+  location.assign(wanted.length ? `/review?${new URLSearchParams(wanted)}` : "/review");
+});
+for (const field of $$("#filters [type=checkbox], #filters select")) {
+  field.addEventListener("change", () => $("#filters").requestSubmit());
+}
+$("#filters").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") event.target.blur();
+});
+$("#more-link").addEventListener("click", more);
+following = new URL($("#more-link").href).searchParams.get("cursor");
+setNow(page.now);
+startBatch(cards, refresh);
 follow(refresh);
 keys({
   j: () => move(1),
   k: () => move(-1),
   o: () => document.activeElement.click(),
+  x: () => pick(document.activeElement?.closest(".card")),
+  "/": () => $("#filter-text").focus(),
   "?": help,
 });
-$("#main").dataset.ready = "yes";
+page.ready = "yes";
 $("#help-open").addEventListener("click", help);

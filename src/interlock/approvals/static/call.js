@@ -1,0 +1,98 @@
+// The call that is looked at: what is known of it, and what may be done with it now.
+import { $, $$, ask, element, paint, setText, storeNow } from "./common.js";
+
+export const about = $("#main").dataset;
+export const path = `/v1/approvals/${encodeURIComponent(about.id)}`;
+export const page = `/review/${encodeURIComponent(about.id)}`;
+export const required = new Set(about.reason.split(" "));
+
+export const now = {
+  whole: about.whole === "yes",
+  over: about.state !== "held",
+  sending: false,
+  judged: about.folded !== "yes", // whether the machine's verdict is open
+  wait: () => 0, // ms that the call has to be in sight before it may be approved; see look.js
+};
+
+// Why it cannot be approved yet, beside what the server says; empty: it can.
+function lacking() {
+  if (!now.whole) return "Show everything before you approve";
+  if (!now.judged) return "Judge it yourself first, then approve";
+  return about.why;
+}
+
+// Show what may be done now. Called once a second and after everything that changes it.
+export function settle() {
+  const late = storeNow() >= Number(about.deadline);
+  const closed = now.over || late;
+  const wait = Math.ceil(now.wait() / 1000);
+  const held = !now.whole || !now.judged || wait > 0;
+  const approve = $("#approve");
+  if (approve) {
+    approve.disabled = held || about.approve !== "yes" || closed;
+    setText($("#approve-wait"), wait > 0 && about.approve === "yes" && !closed ? `in ${wait} s` : "");
+  }
+  for (const button of $$("#actions [data-open]")) if (button !== approve) button.disabled = closed;
+  for (const button of $$("[data-send]")) button.disabled = closed || now.sending;
+  const send = $("#edit-send");
+  if (send) {
+    send.disabled = send.dataset.good !== "yes" || closed || now.sending || !now.judged || wait > 0;
+    setText($("#edit-wait"), wait > 0 ? `in ${wait} s` : "");
+  }
+  if (late && !now.over) finish("The time to decide is over; the call will not be sent.");
+  if ($("#why-not")) setText($("#why-not"), lacking());
+}
+
+// "Nobody has decided yet" is true only until somebody has.
+export function forgetNobody() {
+  $("#nobody")?.remove();
+}
+
+export function tell(text) {
+  paint($("#banner"), text);
+  $("#banner").hidden = false;
+}
+
+export function finish(text) {
+  forgetNobody();
+  now.over = true;
+  tell(text);
+  $("#after").hidden = false;
+  paint($("#after-text"), text);
+  for (const part of $$("#actions, .panel, #desk-tools, #fold")) part.hidden = true;
+  for (const button of $$("#panel-edit button")) button.disabled = true;
+  nextCall();
+}
+
+async function nextCall() {
+  const { ok, said } = await ask("/v1/approvals?limit=2");
+  const next = ok && said.items.find((card) => card.id !== about.id);
+  $("#after-next").hidden = !next;
+  if (next) $("#after-next").href = `/review/${encodeURIComponent(next.id)}`;
+}
+
+export async function neighbour(step) {
+  const { ok, said } = await ask("/v1/approvals?limit=200");
+  if (!ok) return;
+  const at = said.items.findIndex((card) => card.id === about.id);
+  const next = said.items[at + step];
+  if (next) location.assign(`/review/${encodeURIComponent(next.id)}`);
+}
+
+// Send one of the small requests about this call: who looks, who is asked, who may decide now.
+export function post(what, body) {
+  const headers = { "Interlock-CSRF": about.csrf };
+  return ask(`${path}/${what}`, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+export function changeRow(change) {
+  const row = element("tr");
+  const name = paint(element("th", "v"), change.where);
+  name.scope = "row";
+  row.append(
+    name,
+    paint(element("td", "v pre before"), change.before ?? "not there"),
+    paint(element("td", "v pre after"), change.after ?? "left out"),
+  );
+  return row;
+}

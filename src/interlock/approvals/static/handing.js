@@ -1,0 +1,109 @@
+// Handing a call to somebody else: ask a colleague, ask those who may decide later, stop its agent.
+import { $, $$, ask, element, paint, setText } from "./common.js";
+import { about, post } from "./call.js";
+
+function failed(dialog, said) {
+  const error = $(".error", dialog);
+  setText(error, [said.detail, said.help].filter(Boolean).join(" "));
+  error.hidden = false;
+}
+
+function opened(dialog, button) {
+  $(".error", dialog).hidden = true;
+  dialog.showModal();
+  dialog.addEventListener("close", () => button.focus({ preventScroll: true }), { once: true });
+}
+
+// ask somebody -------------------------------------------------------------------------------
+
+async function people() {
+  const { ok, said } = await ask("/v1/people");
+  const list = $("#ask-people");
+  if (!ok) return failed($("#ask"), said);
+  const others = said.items.filter((each) => each.id !== about.me);
+  list.replaceChildren(...[{ id: about.me, me: true }, ...others].map(choice));
+}
+
+function choice(person) {
+  const label = element("label");
+  const radio = element("input");
+  radio.type = "radio";
+  radio.name = "to";
+  radio.value = person.id;
+  const text = element("span");
+  paint(text, person.me ? "me" : person.id);
+  const about = [];
+  if (person.assigned) about.push(`${person.assigned} asked of them`);
+  if (person.away) about.push(person.away.to ? `away, ${person.away.to} stands in` : "away");
+  if (about.length) text.append(paint(element("small", "muted"), ` ${about.join(", ")}`));
+  label.append(radio, text);
+  return label;
+}
+
+async function assign(event) {
+  event.preventDefault();
+  const chosen = $("input[name=to]:checked", $("#ask"));
+  if (!chosen) return failed($("#ask"), { detail: "Choose somebody." });
+  const body = { to: chosen.value, message: $("#ask-message").value.trim() };
+  const { ok, said } = await post("assign", body);
+  if (!ok) return failed($("#ask"), said);
+  $("#ask").close();
+  showAssigned(said.assigned);
+}
+
+export function showAssigned(assigned) {
+  const line = $("#assigned");
+  const said = assigned ? `${assigned.to}\n${assigned.by}\n${assigned.message}` : "";
+  if (line.dataset.said === said) return;
+  line.dataset.said = said;
+  line.replaceChildren();
+  if (!assigned) return;
+  line.append("Asked: ", paint(element("b", "v"), assigned.to === about.me ? "you" : assigned.to));
+  if (assigned.by === "rotation") line.append(", by rotation");
+  else if (assigned.by !== assigned.to) line.append(", by ", paint(element("span", "v"), assigned.by === about.me ? "you" : assigned.by));
+  if (assigned.message) line.append(": ", paint(element("q", "v"), assigned.message));
+}
+
+// ask those who may decide later -------------------------------------------------------------
+
+async function escalate(event) {
+  event.preventDefault();
+  const { ok, said } = await post("escalate", { message: $("#escalate-message").value.trim() });
+  if (!ok) return failed($("#escalate"), said);
+  $("#escalate").close();
+  $("#escalate-open")?.remove();
+  setText($("#desk-said"), "They are told now, and may decide it.");
+}
+
+// stop the agent -----------------------------------------------------------------------------
+
+async function stop(event) {
+  event.preventDefault();
+  const reason = $("#stop-reason").value.trim();
+  if (!reason) {
+    $("#stop-reason").focus();
+    return failed($("#stop"), { detail: "Say why: whoever resumes it reads this." });
+  }
+  const url = `/v1/agents/${encodeURIComponent(about.agent)}/suspend`;
+  const headers = { "Interlock-CSRF": about.stopToken };
+  const { ok, said } = await ask(url, { method: "POST", headers, body: JSON.stringify({ reason }) });
+  if (!ok) return failed($("#stop"), said);
+  location.reload();
+}
+
+export function startHanding() {
+  const ways = [
+    ["#ask-open", "#ask", assign, people],
+    ["#escalate-open", "#escalate", escalate],
+    ["#stop-open", "#stop", stop],
+  ];
+  for (const [button, dialog, send, first] of ways) {
+    if (!$(button)) continue;
+    $(button).addEventListener("click", () => {
+      opened($(dialog), $(button));
+      first?.();
+    });
+    $("form", $(dialog)).addEventListener("submit", (event) => (event.submitter?.value === "cancel" ? undefined : send(event)));
+  }
+  for (const button of $$("[data-dismiss]")) button.addEventListener("click", () => button.closest("dialog").close());
+}

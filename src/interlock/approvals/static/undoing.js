@@ -1,0 +1,28 @@
+// Undoing a call that was answered: proposes the call that policy names for it.
+import { $, ask, setText } from "./common.js";
+import { about, path } from "./call.js";
+
+async function undo(button) {
+  button.disabled = true;
+  const headers = { "Interlock-CSRF": about.undoToken };
+  const { ok, said } = await ask(`${path}/undo`, { method: "POST", headers, body: "{}" });
+  const line = $("#undo-said");
+  if (!ok) {
+    setText(line, [said.detail, said.help].filter(Boolean).join(" "));
+    button.disabled = false;
+    return;
+  }
+  if (said.state === "held") return location.assign(`/review/${encodeURIComponent(said.id)}`);
+  setText(line, `${said.said || said.state}.`);
+  button.remove();
+}
+
+export function startUndoing() {
+  const button = $("#undo");
+  if (!button) return;
+  button.addEventListener("click", () => {
+    if (button.dataset.sure) return undo(button);
+    button.dataset.sure = "yes";
+    setText(button, `Yes, ask for ${button.dataset.tool}`);
+  });
+}
