@@ -181,3 +181,23 @@ def test_this_machine_can_be_surveyed(tmp_path: Path) -> None:
     assert ground.compiled_parser
     assert ground.aiohttp >= (3, 14, 4)
     assert ground.readable == (str(token),)
+
+
+OIDC = {"issuer": "https://id.example/", "client_id": "interlock"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ({}, {"oidc-no-roles", "nobody"}),
+        ({"auditor": ["audit"]}, {"nobody"}),
+        ({"approver": ["ops"]}, set()),
+        ({"approver": ["ops"], "admin": ["ops"]}, {"oidc-two-roles"}),
+    ],
+)
+def test_who_comes_in_by_a_provider_is_said(
+    roles: dict[str, list[str]], expected: set[str]
+) -> None:
+    oidc = json.dumps(OIDC | {"roles": roles})
+    config = a_config(PEOPLE__LOCAL="[]", PEOPLE__OIDC=oidc)
+    assert names(weak_ground(config, SOLID, LASTING, ground=GOOD)) == expected

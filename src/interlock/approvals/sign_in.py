@@ -91,6 +91,7 @@ async def signed_out(request: web.Request) -> web.Response:
     if not visitor.session.permits(str(form.get("csrf", "")), SIGNING_OUT):
         raise CrossSite
     await deps.sessions.close(request.cookies.get(deps.cookie, ""))
+    audit.info("%s signed out", visitor.principal.id)
     response = await _left(request, deps, visitor.session)
     response.del_cookie(deps.cookie, path="/", httponly=True, secure=deps.secure, samesite="Strict")
     return response

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "keys": ("keys", "keys"),
+    "sessions": ("sessions", "sessions"),
     "policy": ("policy", "policy"),
     "queue": ("review", "queue"),
     "show": ("review", "show"),
@@ -35,7 +36,7 @@ COMMANDS = {
     "notifications": ("notifications", "notifications"),
 }
 SECTIONS = {
-    "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys"),
+    "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys", "sessions"),
     "Say what may happen": ("policy",),
     "Decide what waits": (
         "queue",
