@@ -72,11 +72,12 @@ async def test_colleagues_see_who_has_a_call_open(world: World) -> None:
     assert seen["looking"] == []
 
 
-async def test_a_terminal_that_shows_a_call_opens_it(world: World) -> None:
+@pytest.mark.parametrize(("method", "what"), [("GET", ""), ("POST", "/reveal")])
+async def test_a_terminal_that_shows_a_call_opens_it(world: World, method: str, what: str) -> None:
     ann = await approver(world)
     action = await world.hold()
     assert await world.deps.desk.looked(action.id, "ann") is None
-    await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)
+    await world.ask(method, f"/v1/approvals/{action.id}{what}", key=ann)
     look = await world.deps.desk.looked(action.id, "ann")
     assert look is not None
     assert look.looked_ms == 0
