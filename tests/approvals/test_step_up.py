@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
+from interlock.approvals import step_up as step_ups
+from interlock.approvals.ceremonies import question
 from interlock.core.actions import Action, State
 from interlock.core.identity import Kind
 from interlock.store.credentials import RedisAuthenticators
+from tests.support.faults import noticed
 
-from .authenticator import BACKED_UP, PRESENT, SYNCED, USUAL, VERIFIED, SecurityKey
+from .authenticator import BACKED_UP, PRESENT, SYNCED, USUAL, VERIFIED, SecurityKey, text
 from .signing import ORIGIN, Somebody, signature, signed_off, somebody
 from .world import ANN, BOB, OLGA, World, a_call
 
@@ -169,6 +173,29 @@ async def test_promise_11_a_signature_counts_once(signing: World) -> None:
         assert (status, said["state"]) == (200, "approved")
 
 
+async def test_promise_11_a_store_that_uses_no_question_up_would_be_noticed(
+    signing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Redis, "getdel", Redis.get)
+    with noticed():
+        await test_promise_11_a_signature_counts_once(signing)
+
+
+async def test_promise_11_a_signature_that_is_bound_to_nothing_would_be_noticed(
+    signing: World, ann: Somebody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_ups, "deciding_on", lambda *said: ("decide",))
+    for look in (
+        test_promise_11_a_signature_is_for_one_call,
+        test_promise_11_a_signature_is_for_one_digest,
+        test_promise_11_a_signature_is_for_one_version,
+        test_promise_11_a_signature_is_for_one_person,
+    ):
+        with noticed():
+            await look(signing, ann)
+        signing.tool.calls.clear()
+
+
 async def test_promise_11_a_refused_signature_is_used_up_as_well(
     signing: World, ann: Somebody
 ) -> None:
@@ -188,10 +215,6 @@ async def test_promise_11_a_signature_is_good_for_minutes_only(
     )
     subject = ("decide", action.id, action.digest, str(action.version), "approve", "ann")
     challenge = await short.ask(subject)
-    from interlock.approvals.ceremonies import question
-
-    from .authenticator import text
-
     wanted = {
         "challenge_id": challenge.id,
         "options": {"challenge": text(question(challenge))},
