@@ -30,6 +30,7 @@ from .settings_types import (
     Node,
     Secret,
     WebUrl,
+    is_private,
     plain_name,
     reviewed_name,
     secret,
@@ -161,6 +162,15 @@ class WebhookSettings(ChannelSettings):
     timeout: Duration = Field(
         default=15.0, gt=0, le=60, description="How long the receiver may take to answer."
     )
+
+    @model_validator(mode="after")
+    def _private_is_said(self) -> Self:
+        if not self.allow_private and is_private(self.url.reveal()):
+            raise ValueError(
+                "`url` is at a private or loopback address: add `allow_private: true` if the"
+                " receiver really is there"
+            )
+        return self
 
 
 Webhooks = Annotated[dict[Name, WebhookSettings], BeforeValidator(by_name)]
