@@ -320,7 +320,7 @@ async def test_whoever_stands_in_decides_in_the_others_groups(
     assert item["may"]["approve"] is True
     assert (await world.decide(action, cat)).status == 200
     (review,) = (await world.now(action)).reviews
-    assert review.reviewer == Reviewer(id="cat", groups=frozenset({"sales", "ops"}))
+    assert review.reviewer == Reviewer(id="cat", groups=frozenset({"sales", "ops", "for ann"}))
 
 
 async def test_calls_that_one_may_decide_by_standing_in_are_among_ones_own(world: World) -> None:
@@ -374,6 +374,24 @@ async def test_one_persons_groups_do_not_count_for_two_votes(world: World) -> No
     action = await world.now(action)
     assert (await world.decide(action, cat, message="agreed")).status == 403
     assert (await world.now(action)).state is State.HELD
+
+
+async def test_nobody_votes_for_whom_somebody_voted_already(world: World) -> None:
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    dan = await approver(world, "dan", "sales")
+    action = await world.hold(a_call("git", "DELETE", "/repos/acme/shop", b""))
+    await absent(world, ann, "cat")
+    assert (await world.decide(action, cat, message="agreed")).status == 200
+    action = await world.now(action)
+    await absent(world, ann, "dan")
+    assert (await world.decide(action, dan, message="agreed")).status == 403
+    item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)).json()
+    assert item["may"]["approve"] is False
+    assert "stood in for you" in item["may"]["why"]
+    answer = await world.decide(action, ann, message="agreed")
+    assert answer.status == 409
+    assert "stood in for you" in (await answer.json())["detail"]
+    assert (await world.decide(action, ann, type="reject", message="no")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -468,12 +486,10 @@ async def test_rights_say_who_stopped_the_agent_and_leave_rejecting(world: World
     assert "it loops" in found.why
 
 
-async def test_groups_are_borrowed_of_nobody_who_has_voted(world: World) -> None:
-    ann, action = (
-        await approver(world),
-        await world.hold(a_call("git", "DELETE", "/repos/acme/shop", b"")),
-    )
-    lent = Absence(person="ann", groups=("ops",), to="cat", until=2, since=1)
-    assert borrowed(action, (lent,)) == {"ops"}
-    await world.decide(action, ann, message="agreed")
-    assert borrowed(await world.now(action), (lent,)) == frozenset()
+async def test_only_groups_that_are_needed_are_borrowed(world: World) -> None:
+    action, now = await world.hold(), await world.store.now()
+    lent = Absence(person="ann", groups=("ops", "leads"), to="cat", until=now + 1, since=1)
+    assert borrowed(action, frozenset({"sales"}), (lent,), now) == {"ops", "leads", "for ann"}
+    assert borrowed(action, frozenset({"ops"}), (lent,), now) == frozenset()
+    useless = replace(lent, groups=("leads",))
+    assert borrowed(action, frozenset({"sales"}), (useless,), now) == frozenset()

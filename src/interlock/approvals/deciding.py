@@ -14,6 +14,7 @@ from ..core.actions import Action, Review, Reviewer, State, Verdict
 from ..core.desk import Absence, Assignment
 from ..core.errors import (
     Forbidden,
+    IllegalTransition,
     InvalidEdit,
     MalformedCall,
     StoreUnavailable,
@@ -24,7 +25,7 @@ from ..granting import GrantAsked
 from . import models
 from .access import Visitor
 from .deps import ApiDeps
-from .rights import borrowed, owns
+from .rights import borrowed, heard, owns, voices
 from .step_up import stepped_up
 
 HOUR_MS = 3_600_000
@@ -111,18 +112,22 @@ async def take(
 
     Raises:
         Forbidden: they stand in for the agent's owner.
+        IllegalTransition: whoever stood in for them has approved it.
         TooManyApprovals: they have approved as many calls in this hour as policy lets them.
         Also what `Gate.review` raises; nothing is decided then.
     """
     who = review.reviewer
     absences = await deps.desk.stands_in(who.id)
     _check_owner(action, absences)
-    lent = dataclasses.replace(who, groups=who.groups | borrowed(action, absences))
-    review = dataclasses.replace(review, reviewer=lent)
+    if absences:
+        lent = borrowed(action, who.groups, absences, await deps.store.now())
+        with_all = dataclasses.replace(who, groups=who.groups | lent)
+        review = dataclasses.replace(review, reviewer=with_all)
     if review.verdict not in _CLEARS:
         after = await deps.gate.review(action.id, review, grant=grant)
     else:
         async with deps.turns.of(who.id):
+            _check_heard(action, review)
             await _check_room(deps, action, review)
             after = await deps.gate.review(action.id, review, grant=grant)
             with contextlib.suppress(StoreUnavailable):  # it is decided, counted or not
@@ -138,6 +143,14 @@ def _check_owner(action: Action, absences: tuple[Absence, ...]) -> None:
             raise Forbidden(
                 f"You stand in for {each.person}, who owns this agent; somebody else has to decide."
             )
+
+
+def _check_heard(action: Action, review: Review) -> None:
+    """Raise where somebody approved this for them; of their own vote, the gate says so."""
+    who = review.reviewer.id
+    own = any(vote.reviewer.id == who for vote in action.votes)
+    if review.verdict is Verdict.APPROVE and not own and who in voices(action):
+        raise IllegalTransition(heard(action, who))
 
 
 async def _check_room(deps: ApiDeps, action: Action, review: Review) -> None:

@@ -12,6 +12,8 @@ from ..core.wording import outcome
 from ..reviewing import said_of
 from . import models
 
+_FOR = "for "  #: no group has a space in its name
+
 
 def rights(
     action: Action,
@@ -29,7 +31,7 @@ def rights(
     why = _refused(action, who, now, stands)
     decision = action.decision
     editable = decision is not None and decision.editable != () and bool(decision.tool)
-    voted = any(vote.reviewer.id == who.id for vote in action.votes)
+    voted = who.id in voices(action)
     sendable = not why and stopped is None
     return models.Rights(
         approve=sendable and not voted,
@@ -38,12 +40,17 @@ def rights(
         respond=not why,
         reveal=hidden and not barred(action, who, now, stands),
         edit_after_reveal=False,
-        why=why or (said_of(stopped) if stopped else _voted(voted)),
+        why=why or (said_of(stopped) if stopped else heard(action, who.id)),
     )
 
 
-def _voted(voted: bool) -> str:
-    return "You have approved this; another person must too." if voted else ""
+def heard(action: Action, person: str) -> str:
+    """Return why *person* does not approve once more; or nothing."""
+    if any(vote.reviewer.id == person for vote in action.votes):
+        return "You have approved this; another person must too."
+    if person in voices(action):
+        return "Whoever stood in for you has approved this; another person must too."
+    return ""
 
 
 def _refused(action: Action, who: Principal, now: int, stands: tuple[Absence, ...]) -> str:
@@ -67,7 +74,8 @@ def barred(action: Action, who: Principal, now: int, absences: Iterable[Absence]
         if owns(action, each.person):
             return f"You stand in for {each.person}, who owns this agent: somebody else decides."
     entitled = approvers_at(decision, action.created, now) if decision else ()
-    if entitled and not (who.groups | borrowed(action, stands)) & frozenset(entitled):
+    lent = borrowed(action, who.groups, stands, now)
+    if entitled and not (who.groups | lent) & frozenset(entitled):
         return f"Only {', '.join(entitled)} may decide this."
     return ""
 
@@ -77,12 +85,26 @@ def owns(action: Action, person: str) -> bool:
     return person in (action.call.agent.id, action.call.agent.owner)
 
 
-def borrowed(action: Action, absences: Iterable[Absence]) -> frozenset[str]:
-    """Return the groups that somebody has by standing in, for *action*.
+def borrowed(
+    action: Action, own: frozenset[str], absences: Iterable[Absence], now: int
+) -> frozenset[str]:
+    """Return the groups that somebody with their *own* needs to decide *action*, and is lent.
 
-    Whoever has voted on it is not stood in for: nobody's groups count for two votes.
+    They are those of one absent person, and the name of that person: `for ann`. Nobody is stood
+    in for whose voice counts already, in their own vote or in that of somebody else.
     """
-    voted = {vote.reviewer.id for vote in action.votes}
-    return frozenset(
-        group for each in absences if each.person not in voted for group in each.groups
-    )
+    decision, heard = action.decision, voices(action)
+    entitled = frozenset(approvers_at(decision, action.created, now) if decision else ())
+    if not entitled or own & entitled:
+        return frozenset()
+    for each in absences:
+        if each.person not in heard and entitled & frozenset(each.groups):
+            return frozenset({*each.groups, _FOR + each.person})
+    return frozenset()
+
+
+def voices(action: Action) -> frozenset[str]:
+    """Return who has a part in the votes: those who voted, and those for whom they did."""
+    groups = (group for vote in action.votes for group in vote.reviewer.groups)
+    lenders = {group.removeprefix(_FOR) for group in groups if group.startswith(_FOR)}
+    return frozenset(lenders | {vote.reviewer.id for vote in action.votes})

@@ -70,15 +70,14 @@ async def ask(request: web.Request) -> web.Response:
     stands = await deps.desk.stands_in(who.id)
     groups = who.groups
     if action is not None:
-        why = barred(action, who, await deps.store.now(), stands)
+        now = await deps.store.now()
+        why = barred(action, who, now, stands)
         if why:
             raise Forbidden(why)
-        groups = groups | borrowed(action, stands)
+        groups = groups | borrowed(action, groups, stands, now)
     person = Reviewer(id=who.id, groups=groups)
     undone = await Undoing(deps.gate, deps.store).undo(action_id, person)
-    return answer(
-        models.Undone(id=undone.id, state=undone.state.value, said=outcome(undone))
-    )
+    return answer(models.Undone(id=undone.id, state=undone.state.value, said=outcome(undone)))
 
 
 ROUTES = (
