@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .core.actions import Action
+from .approvals.slack import SlackDoor
+from .core.actions import Action, Reviewer
 from .core.rules import PolicySet
 from .gate import Gate
 from .keyfiles import DerivedKeys
+from .notify.apprise import AppriseChannel, AppriseWay
 from .notify.channel import Channel
+from .notify.slack import Slack, SlackWay
 from .notify.webhook import Receiver, Webhook
-from .ports import Notice
+from .ports import Clock, Notice
 from .settings import Config
 from .settings_notify import ChannelSettings
+from .store.channel_notes import RedisChannelNotes
 from .store.redis import RedisStore
 from .system import SystemClock
 
@@ -84,5 +88,68 @@ def _webhooks(means: Means) -> Iterable[Built]:
         yield Built(Webhook(receiver, SystemClock()), each)
 
 
-BUILDERS: Mapping[str, Callable[[Means], Iterable[Built]]] = {"webhook": _webhooks}
+def _slack(means: Means) -> Iterable[Built]:
+    each = means.config.notify.slack
+    if each is None:
+        return
+    way = SlackWay(
+        token=each.token.reveal(),
+        channel=each.channel,
+        url=means.config.people_url,
+        api_url=each.api_url,
+        key=means.keys.channels,
+        decides=each.decides,
+        approve=each.approve,
+        arguments=each.arguments,
+        wants=wanted(each),
+        upstreams=addresses(means.config),
+    )
+    notes = RedisChannelNotes(means.store.client, prefix=means.config.store.prefix)
+    yield Built(Slack(way, means.calls, notes), each)
+
+
+def _apprise(means: Means) -> Iterable[Built]:
+    each = means.config.notify.apprise
+    if each is None:
+        return
+    way = AppriseWay(
+        urls=tuple(url.reveal() for url in each.urls),
+        timeout=each.timeout,
+        arguments=each.arguments,
+        wants=wanted(each),
+    )
+    yield Built(AppriseChannel(way), each)
+
+
+def slack_door(
+    config: Config, keys: DerivedKeys, channels: Iterable[Channel], clock: Clock
+) -> SlackDoor | None:
+    """Return how buttons in Slack are heard, through the channel that draws them."""
+    settings = config.notify.slack
+    talk = next((each for each in channels if isinstance(each, Slack)), None)
+    if settings is None or settings.signing_secret is None or talk is None:
+        return None
+    local = {each.id: each.groups for each in config.people.local}
+    return SlackDoor(
+        secret=settings.signing_secret.reveal(),
+        key=keys.channels,
+        app=settings.app,
+        team=settings.team,
+        people={
+            user: Reviewer(
+                id=each.id,
+                groups=frozenset(local.get(each.id, ()) if each.groups is None else each.groups),
+            )
+            for user, each in settings.people.items()
+        },
+        talk=talk,
+        clock=clock,
+    )
+
+
+BUILDERS: Mapping[str, Callable[[Means], Iterable[Built]]] = {
+    "webhook": _webhooks,
+    "slack": _slack,
+    "apprise": _apprise,
+}
 """By the key under `notify`, which is the name of the channel's file in `interlock.notify`."""

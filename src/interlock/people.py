@@ -20,7 +20,7 @@ from .approvals.api import add_api
 from .approvals.deps import ApiDeps
 from .approvals.identity import OneTimeLinks
 from .approvals.page import add_page
-from .channels import addresses
+from .channels import addresses, slack_door
 from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
 from .health import Health, add_health
@@ -118,6 +118,8 @@ class PeopleListener:
             policy_files=lambda: tuple(map(str, policy_files(config.policies))),
             outbox=parts.delivery.outbox,
             channels=parts.delivery,
+            slack=slack_door(config, derived_keys(config), parts.delivery.channels, clock),
+            channel_refused=parts.metrics.channel_refused,
         )
         add_api(app, deps)
         add_page(app, deps)
