@@ -120,7 +120,7 @@ async def chat(world: World, slack: Slack) -> AsyncIterator[Chat]:
         arguments=True,
         upstreams=UPSTREAMS,
     )
-    channel = Channel(way, lambda: world.gate, notes)
+    channel = Channel(way, world.gate, notes)
     door = SlackDoor(
         secret=SECRET,
         key=KEY,

@@ -67,7 +67,7 @@ async def desk(store: RedisStore, slack: Slack) -> AsyncIterator[Desk]:
         arguments=True,
         upstreams={"bank": "https://api.bank.example"},
     )
-    channel = Channel(way, lambda: world.gate, notes)
+    channel = Channel(way, world.gate, notes)
     yield Desk(world, channel, slack)
     await channel.close()
 
@@ -109,7 +109,7 @@ async def test_a_decision_takes_the_buttons_away_and_says_who_decided(
 async def test_another_process_finds_the_message(desk: Desk, slack: Slack) -> None:
     action = await desk.world.held()
     await desk.tell(action)
-    other = Channel(desk.channel._settings, lambda: desk.world.gate, desk.channel._notes)
+    other = Channel(desk.channel._settings, desk.world.gate, desk.channel._notes)
     await desk.world.says(action, verdict=Verdict.REJECT)
     await other.redraw(action.id)
     await other.close()

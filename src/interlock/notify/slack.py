@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -73,14 +73,11 @@ class Place:
 
 
 class Slack:
-    """channel.Channel, and what `approvals.channels` answers people with.
-
-    *calls* is asked for once it is needed: the gate notifies, and is read.
-    """
+    """channel.Channel, and what `approvals.channels` answers people with."""
 
     name = NAME
 
-    def __init__(self, settings: SlackWay, calls: Callable[[], Calls], notes: Notes) -> None:
+    def __init__(self, settings: SlackWay, calls: Calls, notes: Notes) -> None:
         self._settings = settings
         self._calls = calls
         self._notes = notes
@@ -102,7 +99,7 @@ class Slack:
 
     async def send(self, said: Told) -> None:
         """Tell people of one call. Raises Undelivered and StoreUnavailable."""
-        action = await self._calls().get(said.id)
+        action = await self._calls.get(said.id)
         if said.why is Notice.SENT or action is None:
             await self._passing(said, action)
             return
@@ -134,7 +131,7 @@ class Slack:
         """Write or rewrite the message about a held call; return where it is, if anywhere."""
         turn = self._turns.setdefault(action_id, asyncio.Lock())
         async with turn:  # what is read within is not older than what was drawn before
-            action, place = await self._calls().get(action_id), await self.place(action_id)
+            action, place = await self._calls.get(action_id), await self.place(action_id)
             if action is None or (
                 place is None and (said is None or action.state is not State.HELD)
             ):
@@ -191,7 +188,7 @@ class Slack:
             self._settings.url,
             with_arguments=self._settings.arguments,
             assigned=asked,
-            redact=self._calls().policy.redact,
+            redact=self._calls.policy.redact,
             upstreams=self._settings.upstreams,
         )
 
@@ -201,7 +198,7 @@ class Slack:
         Reject, where the answer can be checked. Approve only where the message shows all that is
         sent and policy asks for nothing that the page alone can give.
         """
-        if not self._settings.decides or not self._calls().genuine(action):
+        if not self._settings.decides or not self._calls.genuine(action):
             return blocks.NO_BUTTONS
         reject = self._ticket(action, "reject")
         exact = blocks.request(action.call, self._settings.upstreams)
