@@ -321,7 +321,7 @@ async def test_nobody_is_reminded_of_what_is_decided(store: Counted) -> None:
     await world.gate.sweep()
     await world.quiet()
 
-    assert world.seen.why == [Notice.HELD]
+    assert world.seen.why == [Notice.HELD, Notice.SETTLED]
 
 
 # failing closed ------------------------------------------------------------------------------

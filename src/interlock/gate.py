@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from .announcing import Announcer
 from .core.actions import Action, Review, State, ToolCall
 from .core.clearance import Seals
 from .core.commands import Claim, Command, Forward, Notify, Reply
@@ -46,11 +47,12 @@ from .ports import (
     Stored,
     Upstream,
 )
+from .practice import Practice
 from .recording import RACES, Recorder, as_stored, refusal
 from .relay import Relay
 from .reviewing import Reviews
 from .sending import Sender, Timing
-from .sweeping import Announcer, Sweeper
+from .sweeping import Sweeper
 from .tasks import Tasks
 
 DISPATCH = 0.25  #: seconds between two tries to send what only waits for its caller
@@ -123,7 +125,8 @@ class Gate:
         self._joined_by_key = joined_by_key
         self._tasks = Tasks()
         self._closing = asyncio.Event()
-        self.recorder = Recorder(store, observers, ids)
+        self._announcer = Announcer(notifiers, self._tasks)
+        self.recorder = Recorder(store, observers, ids, self._announcer.settled)
         self.judging = Judge(
             policy=policy,
             store=store,
@@ -143,7 +146,6 @@ class Gate:
             tasks=self._tasks,
             closing=self._closing,
         )
-        self._announcer = Announcer(notifiers, self._tasks)
         self._sweeper = Sweeper(
             store=store,
             sender=self.sender,
@@ -159,6 +161,14 @@ class Gate:
             definitions=definitions,
             sender=self.sender,
             grants=self._grants,
+            announcer=self._announcer,
+            ids=ids,
+        )
+        self._practice = Practice(
+            store=store,
+            recorder=self.recorder,
+            seals=self.seals,
+            announcer=self._announcer,
             ids=ids,
         )
 
@@ -306,6 +316,13 @@ class Gate:
     async def get(self, action_id: str) -> Action | None:
         return await self.store.get(action_id)
 
+    async def of_agent(self, action_id: str, agent_id: str) -> Action | None:
+        """Return a call of that agent. Practice calls are nobody's: no agent hears of one."""
+        action = await self.store.get(action_id)
+        if action is None or action.decoy_of or action.call.agent.id != agent_id:
+            return None
+        return action
+
     async def wait(self, action: Action, seconds: float, again: ToolCall | None = None) -> Action:
         """Return the action once it is settled, or as it stands after *seconds* or at shutdown.
 
@@ -368,8 +385,8 @@ class Gate:
             NotFound: no such call of this agent.
             IllegalTransition, Lapsed: too late; the message says what became of it.
         """
-        action = await self.store.get(action_id)
-        if action is None or action.call.agent.id != agent_id:
+        action = await self.of_agent(action_id, agent_id)
+        if action is None:
             raise NotFound(f"You have no call {action_id}.")
         if action.state is State.CANCELLED:
             return action
@@ -403,12 +420,32 @@ class Gate:
         With *grant*, calls with the same target are not asked about again for a while.
 
         Raises:
-            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit,
-            StoreUnavailable: nothing has changed, but where StoreUnavailable says that only the
-            grant was not kept.
+            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit, TooSoon,
+            StepUpNeeded, StoreUnavailable: nothing has changed, but where StoreUnavailable says
+            that only the grant was not kept.
         """
         self._refuse_when_closing()
         return await self._reviews.review(action_id, review, grant)
+
+    async def escalate(self, action_id: str, by: str, message: str) -> Action:
+        """Let those decide now whom policy names next, as *by* (a person's id) asks; tell people.
+
+        Raises:
+            NotFound, IllegalTransition, Lapsed, Forbidden, StaleVersion, StoreUnavailable:
+            nothing has changed.
+        """
+        self._refuse_when_closing()
+        return await self._reviews.escalate(action_id, by, message)
+
+    async def plant(self, call: ToolCall, decision: Decision, of: str) -> Action:
+        """Hold *call* as practice, like the rejected call with the id *of*; people are told.
+
+        Raises:
+            ValueError: the decision holds nothing.
+            QueueFull, Suspended, StoreUnavailable: it was not taken.
+        """
+        self._refuse_when_closing()
+        return await self._practice.plant(call, decision, of)
 
     async def preview(
         self, action: Action, arguments: Mapping[str, Any]

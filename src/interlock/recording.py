@@ -1,8 +1,11 @@
-"""Writes transitions to the store, and tells observers what was written: every write goes here."""
+"""Writes transitions to the store, and tells observers what was written: every write goes here.
+
+Observers hear nothing of practice calls: no number and no line of them is one of an agent's call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -28,10 +31,17 @@ RACES = 8  #: how often something is tried again because others were faster
 class Recorder:
     """The one way from a transition to the store and to those who watch."""
 
-    def __init__(self, store: Store, observers: Sequence[Observer], ids: Ids) -> None:
+    def __init__(
+        self,
+        store: Store,
+        observers: Sequence[Observer],
+        ids: Ids,
+        settled: Callable[[Action], None],
+    ) -> None:
         self._store = store
         self._observers = observers
         self._ids = ids
+        self._settled = settled  #: told of every call that was held and is so no more
 
     async def put(
         self,
@@ -71,6 +81,10 @@ class Recorder:
         self.observe(earlier, event, action)
 
     def observe(self, before: Action, event: Event, after: Action) -> None:
+        if before.state is State.HELD and after.state is not State.HELD:
+            self._settled(after)
+        if after.decoy_of:
+            return
         for observer in self._observers:
             observer.transition(before, event, after)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from .announcing import Announcer
 from .core.actions import Action, Review, ToolCall, Verdict
 from .core.clearance import TAMPERED
 from .core.commands import Claim
@@ -13,7 +14,7 @@ from .core.decisions import Decision, Level
 from .core.desk import EVERYBODY, Suspension
 from .core.edits import apply_edit, check_must
 from .core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion
-from .core.events import Resolved, Reviewed
+from .core.events import Escalated, Resolved, Reviewed
 from .core.facts import NO_EFFECTS
 from .core.lifecycle import step
 from .core.mcp_edits import apply_mcp_edit
@@ -22,7 +23,7 @@ from .core.patterns import Kind as SegmentKind
 from .core.redaction import visible_line
 from .granting import GrantAsked, Grants
 from .judge import Judge
-from .ports import Definitions, Ids, Put, Store
+from .ports import Definitions, Ids, Notice, Put, Store
 from .recording import RACES, Recorder, refusal
 from .sending import Sender
 
@@ -39,6 +40,7 @@ class Reviews:
         definitions: Definitions,
         sender: Sender,
         grants: Grants,
+        announcer: Announcer,
         ids: Ids,
     ) -> None:
         self._store = store
@@ -47,6 +49,7 @@ class Reviews:
         self._definitions = definitions
         self._sender = sender
         self._grants = grants
+        self._announcer = announcer
         self._ids = ids
 
     async def review(self, action_id: str, review: Review, grant: GrantAsked | None) -> Action:
@@ -55,9 +58,9 @@ class Reviews:
         With *grant*, calls with the same target are not asked about again for a while.
 
         Raises:
-            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit,
-            StoreUnavailable: nothing has changed, but where StoreUnavailable says that only the
-            grant was not kept.
+            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit, TooSoon,
+            StepUpNeeded, StoreUnavailable: nothing has changed, but where StoreUnavailable says
+            that only the grant was not kept.
         """
         nonce = self._ids.nonce()
         for _ in range(RACES):
@@ -77,7 +80,7 @@ class Reviews:
             after = action if repeated else await self._reviewed(action, review, decision, nonce)
             if after is None:  # a colleague was faster, or a budget was spent meanwhile
                 continue
-            if grant is not None:
+            if grant is not None and not after.decoy_of:
                 await self._grants.give(after, review.reviewer.id, grant, decision)
             return after
         raise StaleVersion("Others are deciding this call at the same time; look again.")
@@ -101,7 +104,8 @@ class Reviews:
         event = Reviewed(at=at, review=signed, decision=decision)
         after, commands = step(action, event)
         after = self._judge.seals.sealed(after)
-        effects = decision.effects if review.verdict is Verdict.EDIT else NO_EFFECTS
+        edited = review.verdict is Verdict.EDIT and not action.decoy_of
+        effects = decision.effects if edited else NO_EFFECTS
         stored = await self._recorder.put(action, event, after, nonce, effects)
         if stored.outcome in (Put.STALE, Put.FACTS):
             return None
@@ -111,6 +115,33 @@ class Reviews:
         if Claim() in commands:
             self._sender.dispatch_soon(after)
         return after
+
+    async def escalate(self, action_id: str, by: str, message: str) -> Action:
+        """Let those decide now whom policy names next, as *by* asks; tell people.
+
+        Raises:
+            NotFound, IllegalTransition, Lapsed, Forbidden, StaleVersion, StoreUnavailable:
+            nothing has changed.
+        """
+        nonce = self._ids.nonce()
+        for _ in range(RACES):
+            action = await self._store.get(action_id)
+            if action is None:
+                raise NotFound(f"There is no call {action_id}.")
+            if not self._judge.seals.genuine(action):  # its new seal would bless what was changed
+                raise IllegalTransition(TAMPERED)
+            event = Escalated(at=await self._store.now(), by=by, message=message)
+            after, _ = step(action, event)
+            after = self._judge.seals.sealed(after)
+            stored = await self._recorder.put(action, event, after, nonce)
+            if stored.outcome is Put.STALE:  # somebody voted meanwhile
+                continue
+            if stored.outcome is not Put.OK:
+                raise refusal(stored)
+            after = self._recorder.told(action, event, after, stored)
+            self._announcer.tell(after, Notice.ESCALATED)
+            return after
+        raise StaleVersion("Others are deciding this call at the same time; look again.")
 
     async def preview(
         self, action: Action, arguments: Mapping[str, Any]

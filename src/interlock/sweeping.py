@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
+from .announcing import Announcer
 from .core.actions import Action, State
 from .core.errors import StoreUnavailable
-from .ports import Notice, Notifier, Store
+from .ports import Notice, Store
 from .sending import Sender
-from .tasks import Tasks
 
 BATCH = 200  #: of what has lapsed or is to be told of again, in one sweep
 LATE_MS = 60_000  #: how late a sweep may notice that more people may decide now
-
-
-class Announcer:
-    """Tells people through every notifier, in the background: a slow one delays nobody."""
-
-    def __init__(self, notifiers: Sequence[Notifier], tasks: Tasks) -> None:
-        self._notifiers = notifiers
-        self._tasks = tasks
-
-    def tell(self, action: Action, why: Notice) -> None:
-        for notifier in self._notifiers:
-            self._tasks.spawn(notifier.notify(action, why), f"notify-{action.id}")
 
 
 class Sweeper:

@@ -34,6 +34,8 @@ def full() -> Action:
         key="k",
         digest="d",
         seal="s",
+        raised=("raised",),  # type: ignore[arg-type]
+        same_since=7,
         decoy_of="a0",
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.core import events
-from interlock.core.actions import Action, Answer, Review, Reviewer, State, Verdict
+from interlock.core.actions import Action, Answer, Raised, Review, Reviewer, State, Verdict
 from interlock.core.commands import Claim, Forward, Notify, Reply
 from interlock.core.decisions import Decision, Escalation, Level, Stake
 from interlock.core.errors import (
@@ -21,6 +21,8 @@ from interlock.core.errors import (
     Lapsed,
     ReviewRefused,
     StaleVersion,
+    StepUpNeeded,
+    TooSoon,
 )
 from interlock.core.events import (
     Answered,
@@ -29,6 +31,7 @@ from interlock.core.events import (
     ClearanceFailed,
     DeadlinePassed,
     Decided,
+    Escalated,
     Event,
     LeaseLost,
     Lost,
@@ -84,7 +87,7 @@ def says(
     )
 
 
-DECISION = a_decision()
+DECISION = a_decision(escalate=(Escalation(after_ms=60_000, to=("leads",)),))
 
 
 def approved(decision: Decision | None = None) -> Action:
@@ -216,13 +219,191 @@ def test_a_decision_on_other_bytes_than_the_present_ones_is_stale() -> None:
         step(replace(action, digest="f" * 64), says(action))
 
 
-def test_a_decision_on_an_older_version_is_stale_unless_only_votes_came_between() -> None:
+def test_a_decision_on_an_older_version_is_stale_unless_what_was_looked_at_is_the_same() -> None:
     seen = held(DUAL)
     voted, _ = step(seen, says(seen, ANN, now=DUAL))
 
     assert step(voted, says(seen, BOB, now=DUAL))[0].state is State.APPROVED
     with pytest.raises(StaleVersion, match="has changed"):
-        step(replace(voted, version=voted.version + 1), says(seen, BOB, now=DUAL))
+        changed = replace(voted, version=voted.version + 1, same_since=voted.version + 1)
+        step(changed, says(seen, BOB, now=DUAL))
+    with pytest.raises(StaleVersion, match="has changed"):
+        step(voted, says(replace(seen, version=voted.version + 1), BOB, now=DUAL))
+
+
+# escalating --------------------------------------------------------------------------------
+
+STEPS = (
+    Escalation(after_ms=60_000, to=("leads",)),
+    Escalation(after_ms=90_000, to=("board",)),
+)
+OPS = a_decision(approvers=("ops",), escalate=STEPS)
+LEAD, DIRECTOR = (
+    Reviewer(id="lea", groups=frozenset({"leads"})),
+    Reviewer(id="dan", groups=frozenset({"board"})),
+)
+
+
+def escalated(action: Action, at: int = NOON + 5, by: str = "ann") -> Action:
+    script = Script(action) >> Escalated(at=at, by=by, message="on call") << Notify()
+    assert script
+    return script.action
+
+
+def test_escalating_lets_the_next_ones_of_policy_decide_now_and_nobody_else() -> None:
+    action = held(OPS)
+    with pytest.raises(Forbidden):
+        step(action, says(action, LEAD, now=OPS, at=NOON + 5))
+
+    raised = escalated(action)
+
+    assert raised.state is State.HELD and raised.deadline == action.deadline
+    assert raised.raised == (Raised(by="ann", message="on call", at=NOON + 5),)
+    assert step(raised, says(raised, LEAD, now=OPS, at=NOON + 5))[0].state is State.APPROVED
+    with pytest.raises(Forbidden):
+        step(raised, says(raised, DIRECTOR, now=OPS, at=NOON + 5))
+
+
+def test_escalating_twice_goes_one_step_further_and_then_there_is_nobody_left() -> None:
+    twice = escalated(escalated(held(OPS)), at=NOON + 6, by="lea")
+
+    assert [each.after_ms for each in twice.decision.escalate] == [5, 6]  # type: ignore[union-attr]
+    assert step(twice, says(twice, DIRECTOR, now=OPS, at=NOON + 6))[0].state is State.APPROVED
+    with pytest.raises(IllegalTransition, match="nobody else"):
+        step(twice, Escalated(at=NOON + 7, by="ann"))
+
+
+def test_escalating_voids_no_vote_and_no_look() -> None:
+    dual = a_decision(Level.APPROVE_DUAL, escalate=STEPS)
+    seen = held(dual)
+    voted, _ = step(seen, says(seen, ANN, now=dual))
+
+    raised = escalated(escalated(voted))
+
+    assert raised.votes == voted.votes
+    assert step(raised, says(seen, BOB, now=dual))[0].state is State.APPROVED
+
+
+@pytest.mark.parametrize("who", ["bot", "olga"])
+def test_neither_the_requester_nor_its_owner_chooses_who_decides(who: str) -> None:
+    with pytest.raises(Forbidden, match="requester"):
+        step(held(OPS), Escalated(at=NOON + 5, by=who))
+
+
+def test_what_has_lapsed_is_not_escalated() -> None:
+    action = held(OPS)
+
+    with pytest.raises(Lapsed):
+        step(action, Escalated(at=action.deadline, by="ann"))
+
+
+@given(
+    st.lists(st.integers(1, 100), max_size=5),
+    st.lists(st.integers(0, 30), max_size=6),
+)
+def test_escalating_only_ever_lets_policys_next_ones_decide_early(
+    afters: list[int], gaps: list[int]
+) -> None:
+    steps = tuple(Escalation(after_ms=ms, to=(f"g{i}",)) for i, ms in enumerate(afters))
+    action, at = held(a_decision(approvers=("ops",), escalate=steps)), NOON
+    for gap in gaps:
+        at += gap
+        before = approvers_at(action.decision, NOON, at)  # type: ignore[arg-type]
+        left = [each for each in action.decision.escalate if NOON + each.after_ms > at]  # type: ignore[union-attr]
+        try:
+            after, _ = step(action, Escalated(at=at, by="ann"))
+        except IllegalTransition:
+            assert not left
+            continue
+        now = approvers_at(after.decision, NOON, at)  # type: ignore[arg-type]
+        first = min(left, key=lambda each: each.after_ms)
+        assert set(now) == {*before, *first.to}
+        assert after.deadline == action.deadline
+        action = after
+
+
+# looks and signatures ----------------------------------------------------------------------
+
+SLOW = a_decision(dwell_ms=10_000)
+SIGNED = a_decision(step_up=True)
+CLEARS = pytest.mark.parametrize("verdict", [Verdict.APPROVE, Verdict.EDIT])
+
+
+@CLEARS
+@pytest.mark.parametrize(("then", "now"), [(SLOW, DECISION), (DECISION, SLOW)])
+def test_who_has_not_looked_for_long_enough_clears_nothing(
+    verdict: Verdict, then: Decision, now: Decision
+) -> None:
+    action = held(then)
+
+    with pytest.raises(TooSoon, match=": 7 s more"):
+        step(action, says(action, verdict=verdict, now=now, looked_ms=3001, call=edited(action)))
+    event = says(action, verdict=verdict, now=now, looked_ms=10_000, call=edited(action))
+    assert step(action, event)[0].state is State.APPROVED
+
+
+@CLEARS
+@pytest.mark.parametrize(("then", "now"), [(SIGNED, DECISION), (DECISION, SIGNED)])
+def test_who_has_not_signed_the_decision_clears_nothing(
+    verdict: Verdict, then: Decision, now: Decision
+) -> None:
+    action = held(then)
+
+    with pytest.raises(StepUpNeeded, match="security key"):
+        step(action, says(action, verdict=verdict, now=now, call=edited(action)))
+    event = says(action, verdict=verdict, now=now, step_up="key-1", call=edited(action))
+    assert step(action, event)[0].state is State.APPROVED
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.RESPOND])
+def test_to_refuse_nobody_has_to_look_or_to_sign(verdict: Verdict) -> None:
+    action = held(a_decision(dwell_ms=10_000, step_up=True))
+
+    assert step(action, says(action, verdict=verdict))[0].state in FINAL
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_joining_two_decisions_asks_for_the_longer_look_and_every_signature(
+    one: int, other: int, said: list[bool]
+) -> None:
+    names = ("step_up", "folded", "batch")
+    first = a_decision(dwell_ms=one, **dict(zip(names, said[:3], strict=True)))
+    second = a_decision(dwell_ms=other, **dict(zip(names, said[3:], strict=True)))
+
+    joined = stricter(first, second)
+
+    assert joined.dwell_ms == max(one, other)
+    assert joined.step_up == (first.step_up or second.step_up)
+    assert joined.folded == (first.folded or second.folded)
+    assert joined.batch == (first.batch and second.batch)
+
+
+# practice calls ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("decision", [DECISION, DUAL])
+def test_every_verdict_ends_a_practice_call_and_clears_nothing(
+    verdict: Verdict, decision: Decision
+) -> None:
+    script = Script(replace(held(decision), decoy_of="a0"))
+
+    assert script >> says(script.action, verdict=verdict, now=decision)
+    after = script.action
+    assert after.state is State.CANCELLED and not after.votes and after.answer is None
+    assert after.cause == f"A practice call; ann said {verdict.value}."
+    assert [review.reviewer.id for review in after.reviews] == ["ann"]
+
+
+def test_a_practice_call_is_held_to_the_same_rules_and_expires_like_any() -> None:
+    decoy = replace(held(a_decision(dwell_ms=10_000)), decoy_of="a0")
+
+    with pytest.raises(TooSoon):
+        step(decoy, says(decoy))
+    for who in ("bot", "olga"):
+        with pytest.raises(Forbidden):
+            step(decoy, says(decoy, Reviewer(id=who), looked_ms=10_000))
+    assert step(decoy, DeadlinePassed(at=decoy.deadline))[0].state is State.EXPIRED
 
 
 def test_a_refusal_needs_a_reason() -> None:
@@ -501,6 +682,7 @@ def test_joining_two_decisions_never_shrinks_the_oversight(first: Level, second:
 EVENTS: dict[type[Event], Callable[[Action], Event]] = {
     Decided: lambda a: Decided(at=NOON, decision=DECISION),
     Reviewed: lambda a: says(a, verdict=Verdict.REJECT),
+    Escalated: lambda a: Escalated(at=NOON, by="ann"),
     PolicyTightened: lambda a: PolicyTightened(at=NOON, decision=DENY),
     ClearanceFailed: lambda a: ClearanceFailed(at=NOON, cause="x"),
     DeadlinePassed: lambda a: DeadlinePassed(at=a.deadline),
@@ -524,7 +706,9 @@ def test_every_event_is_tried_below() -> None:
 def test_a_state_takes_the_events_of_the_table_and_no_other(
     state: State, kind: type[Event]
 ) -> None:
-    action = replace(an_action(), state=state, decision=DECISION, deadline=NOON + 50_000)
+    action = replace(
+        an_action(), state=state, decision=DECISION, created=NOON, deadline=NOON + 50_000
+    )
     event = EVENTS[kind](action)
 
     if (state, kind) in TRANSITIONS:
@@ -551,8 +735,12 @@ def test_every_state_is_reachable_and_the_final_ones_are_the_settled_ones() -> N
 # random histories --------------------------------------------------------------------------
 
 PEOPLE = (ANN, BOB, CAT, Reviewer(id="bot"), Reviewer(id="olga"))
-LEVELS = tuple(a_decision(level) for level in Level)
+LEVELS = (
+    *(a_decision(level, escalate=STEPS) for level in Level),
+    a_decision(dwell_ms=1000, step_up=True),
+)
 REFUSED = FINAL - {State.ANSWERED, State.RESOLVED}
+CLEARED = set(State) - REFUSED - {State.PROPOSED, State.HELD}
 
 
 @dataclass(frozen=True)
@@ -566,6 +754,8 @@ class Move:
     now: Decision
     stale: bool
     body: bytes
+    looked: int
+    signed: bool
 
 
 MOVES = st.builds(
@@ -577,6 +767,8 @@ MOVES = st.builds(
     now=st.sampled_from(LEVELS),
     stale=st.sampled_from([False, False, False, True]),
     body=st.sampled_from([b'{"amount": 1}', b'{"amount": 2}']),
+    looked=st.sampled_from([0, 500, 1000]),
+    signed=st.booleans(),
 )
 
 
@@ -584,7 +776,8 @@ def event_of(move: Move, action: Action, seen: Action, at: int) -> Event:
     if move.kind is Reviewed:
         looked_at = seen if move.stale else action
         call = edited(action, move.body) if move.verdict is Verdict.EDIT else None
-        return says(looked_at, move.who, move.verdict, now=move.now, at=at, call=call)
+        look = {"looked_ms": move.looked, "step_up": "key-1" if move.signed else ""}
+        return says(looked_at, move.who, move.verdict, now=move.now, at=at, call=call, **look)
     if move.kind is Decided:
         return Decided(at=at, decision=move.now)
     return replace(EVENTS[move.kind](action), at=at)
@@ -593,7 +786,8 @@ def event_of(move: Move, action: Action, seen: Action, at: int) -> Event:
 class Watched:
     """What must hold after every step, whatever happened before."""
 
-    def __init__(self) -> None:
+    def __init__(self, decoy: str = "") -> None:
+        self.decoy = decoy
         self.sends = self.not_sent = 0
         self.refused = False
 
@@ -605,7 +799,18 @@ class Watched:
         assert not (self.refused and Forward() in commands), "sent after a refusal"
         assert before.state not in FINAL, "a final state moved"
         assert after.version == before.version + 1
+        assert not (self.decoy and after.state in CLEARED), "a practice call was cleared"
+        if isinstance(event, Escalated):
+            assert (after.votes, after.deadline) == (before.votes, before.deadline)
         self.check_votes(before, event, after)
+        self.check_duties(event, after)
+
+    def check_duties(self, event: Event, after: Action) -> None:
+        said = event.review if isinstance(event, Reviewed) else None
+        cleared = after.state is not State.CANCELLED and after.state not in REFUSED
+        if said and after.decision and cleared and said.verdict in (Verdict.APPROVE, Verdict.EDIT):
+            assert said.looked_ms >= after.decision.dwell_ms, "cleared without a look"
+            assert said.step_up or not after.decision.step_up, "cleared unsigned"
 
     def check_votes(self, before: Action, event: Event, after: Action) -> None:
         names = [vote.reviewer.id for vote in after.votes]
@@ -621,10 +826,13 @@ class Watched:
 
 
 @settings(max_examples=400)
-@given(st.sampled_from(LEVELS), st.lists(MOVES, max_size=25))
-def test_no_history_sends_twice_or_without_clearance(first: Decision, moves: list[Move]) -> None:
-    at, watched = NOON, Watched()
-    seen, (action, _) = an_action(), step(an_action(), Decided(at=NOON, decision=first))
+@given(st.sampled_from(LEVELS), st.lists(MOVES, max_size=25), st.sampled_from(["", "", "a0"]))
+def test_no_history_sends_twice_or_without_clearance(
+    first: Decision, moves: list[Move], decoy: str
+) -> None:
+    decoy = decoy if first.level in (Level.APPROVE, Level.APPROVE_DUAL) else ""
+    at, watched, new = NOON, Watched(decoy), replace(an_action(), decoy_of=decoy)
+    seen, (action, _) = new, step(new, Decided(at=NOON, decision=first))
     for move in moves:
         at += move.later
         event = event_of(move, action, seen, at)

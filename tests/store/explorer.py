@@ -20,7 +20,6 @@ from interlock.store.lua import source
 START, HOLD, APPROVAL, LEASE = 1000, 4, 4, 2  #: ms of the replaced clock
 AGENT, OWNER = "bot", "olga"
 PEOPLE = ("ann", "bob", "cat", AGENT, OWNER)
-EDITS, CRASHES = 2, 2  #: how many there may be in one history
 REFUSED = {"denied", "rejected", "responded", "expired", "cancelled", "resolved"}
 FINAL = REFUSED | {"answered"}
 
@@ -76,6 +75,16 @@ STOPPING_FAULTS: dict[str, tuple[str, str]] = {
     "forgotten": ("if NOBODY then return false end", "if NOBODY ~= nil then return false end"),
 }
 """The same of the ways to a send that a stopped agent does not have."""
+PRACTICE_FAULTS: dict[str, tuple[str, str]] = {
+    "decided": (
+        "if not PRACTICE[a.op] and redis.call('HEXISTS', c, 'decoy') == 1 then",
+        "if false then",
+    ),
+    "claimed": ("local PRACTICE = {", "local PRACTICE = { approve = true, claim = true,"),
+    "edited": ("local PRACTICE = {", "local PRACTICE = { edit = true,"),
+    "unmarked": ("if a.decoy ~= '' then redis.call('HSET', c, 'decoy', a.decoy) end", ""),
+}
+"""The same of what keeps a practice call from being anything else."""
 
 _HARNESS = """
 local CLOCK
@@ -135,7 +144,7 @@ def script(fault: str = "") -> str:
     """Return the wrapped script, with one fault planted in the shipped text."""
     text = source("put")
     if fault:
-        old, new = (FAULTS | STOPPING_FAULTS)[fault]
+        old, new = (FAULTS | STOPPING_FAULTS | PRACTICE_FAULTS)[fault]
         assert text.count(old) == 1, f"{fault}: the text to break is not there (once)"
         text = text.replace(old, new)
     clock = "local T = redis.call('TIME')\nlocal NOW = T[1] * 1000 + math.floor(T[2] / 1000)"
@@ -168,6 +177,7 @@ class World:
     crashes: int = 0
     stopped: str = ""  #: the field of {p}:stopped, where there is one
     stops: int = 0
+    raised: int = 0
 
     def field(self, name: str) -> str:
         return dict(self.stored).get(name, "")
@@ -175,6 +185,17 @@ class World:
     @property
     def version(self) -> int:
         return int(self.field("ver"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What there may be in one history, and how often."""
+
+    edits: int = 2
+    crashes: int = 2
+    raises: int = 0
+    stops: tuple[str, ...] = ()  #: whom somebody stops, one after the other
+    decoy: str = ""
 
 
 Command = tuple[str, ...]
@@ -208,17 +229,23 @@ class Explorer:
     """The search; `explore` returns how many worlds there are, or raises Broken."""
 
     def __init__(
-        self, client: redis.Redis, quorum: int, fault: str = "", *, stops: Sequence[str] = ()
+        self, client: redis.Redis, quorum: int, fault: str = "", bounds: Bounds | None = None
     ) -> None:
         self._client = client
         self._quorum = quorum
-        self._stops = stops  #: whom somebody stops, one after the other
+        self._bounds = bounds or Bounds()
         self._sha = client.script_load(script(fault))
         self.reached: set[str] = set()
 
     def explore(self, limit: int = 60_000) -> int:
         create = operation(
-            "decide", "held", "n0", 0, ttl=HOLD, digest="d0", quorum=self._quorum, rec="r", call="b"
+            *("decide", "held", "n0", 0),
+            ttl=HOLD,
+            digest="d0",
+            quorum=self._quorum,
+            rec="r",
+            call="b",
+            decoy=self._bounds.decoy,
         )
         ((made,),) = self._ask([(World(stored=()), [Try("hold", create)])])
         self._check_taking_in(create)
@@ -240,7 +267,7 @@ class Explorer:
         """Let nothing in of an agent that is stopped, neither to be sent nor to be held."""
         allow = operation("allow", "forwarding", "n0", 0, ttl=LEASE, digest="d0")
         tries = [Try("hold", hold), Try("allow", allow)]
-        for who in self._stops:
+        for who in self._bounds.stops:
             (answers,) = self._ask([(World(stored=(), stopped=who), tries)])
             for one, tried in zip(tries, answers, strict=True):
                 if tried.result != "SUSPENDED" or tried.after or tried.twice:
@@ -277,6 +304,8 @@ class Explorer:
         yield from self._by_workers(world)
         ver = world.version
         yield Try("cancel", operation("cancel", "cancelled", f"c{ver}", ver))
+        if world.raised < self._bounds.raises:
+            yield Try("escalate", operation("escalate", "held", f"u{ver}", ver, rec="r2"))
         yield Try("deny", operation("deny", "denied", f"p{ver}", ver))
         yield Try("lapse", operation("lapse", "expired", f"l{ver}", ver))
         yield Try("resolve", operation("resolve", "resolved", f"r{ver}", ver))
@@ -313,7 +342,7 @@ class Explorer:
             ),
             kind="stale",
         )
-        if world.edits < EDITS:
+        if world.edits < self._bounds.edits:
             to = "approved" if self._quorum == 1 else "held"
             ttl = APPROVAL if self._quorum == 1 else HOLD
             said: dict[str, str | int] = {"digest": f"d{world.edits + 1}", "mac": "m", "call": "b1"}
@@ -358,6 +387,8 @@ class Explorer:
             nonce, digest = (one.command[NAMES.index(name)] for name in ("nonce", "digest"))
             claimed = Worker("claimed", nonce, digest, world.now + LEASE)
             after = _with(after, one.worker, claimed)
+        if taken and op == "escalate":
+            after = replace(after, raised=world.raised + 1)
         if op in ("notsent", "answer") or (op == "lose" and not taken):
             after = _with(after, one.worker, Worker())  # after a loss, a late answer may follow
         state = after.field("st")
@@ -369,8 +400,8 @@ class Explorer:
             yield "tick", replace(world, now=world.now + 1)
         if world.stopped:
             yield "resume", replace(world, stopped="")
-        elif world.stops < len(self._stops):
-            who = self._stops[world.stops]
+        elif world.stops < len(self._bounds.stops):
+            who = self._bounds.stops[world.stops]
             yield f"stop {who}", replace(world, stopped=who, stops=world.stops + 1)
         for i, worker in enumerate(world.workers):
             if worker.phase == "claimed" and world.now < worker.until:
@@ -379,10 +410,12 @@ class Explorer:
                 yield f"w{i} SENDS", _with(sent, i, replace(worker, phase="sent"))
             if worker.phase == "claimed" and world.now >= worker.until:
                 yield f"w{i} gives up", _with(world, i, Worker())
-            if worker.phase != "idle" and world.crashes < CRASHES:
+            if worker.phase != "idle" and world.crashes < self._bounds.crashes:
                 yield f"w{i} crashes", replace(_with(world, i, Worker()), crashes=world.crashes + 1)
 
     def _check_send(self, world: World, worker: Worker, history: Trace) -> None:
+        if self._bounds.decoy:
+            _fail("a practice call was sent", history)
         if len(world.sends) > 1:
             _fail("sent twice", history)
         if worker.digest != f"d{world.edits}":
@@ -407,7 +440,7 @@ class Explorer:
             for w in world.workers
         )
         ghosts: tuple[object, ...] = (world.sends, world.votes, world.refused, world.edits)
-        ghosts += (world.crashes, world.stopped, world.stops)
+        ghosts += (world.crashes, world.stopped, world.stops, world.raised)
         return tuple(sorted(kept.items())), tuple(workers), ghosts
 
 
@@ -437,7 +470,8 @@ def _check_taken(world: World, one: Try, after: dict[str, str], history: Trace) 
     late = int(before.get("deadline", "0")) <= world.now
     if one.who in (AGENT, OWNER):
         _fail(f"{one.who} decided about its own call", history)
-    if op in ("approve", "edit", "reject", "claim", "cancel", "deny") and late:
+    _check_special(op, before, after, history)
+    if op in ("approve", "edit", "escalate", "reject", "claim", "cancel", "deny") and late:
         _fail(f"{op} was taken after the deadline", history)
     if op == "approve" and one.command[NAMES.index("digest")] != before["digest"]:
         _fail("a vote for other bytes than the present ones counted", history)
@@ -445,6 +479,15 @@ def _check_taken(world: World, one: Try, after: dict[str, str], history: Trace) 
         _fail("one person counted twice", history)
     if op == "edit" and [name for name in after if name[:3] == "by:"] != [f"by:{one.who}"]:
         _fail("votes survived an edit", history)
+
+
+def _check_special(op: str, before: dict[str, str], after: dict[str, str], history: Trace) -> None:
+    if before.get("decoy") and op not in ("cancel", "escalate", "lapse"):
+        _fail(f"{op} was taken of a practice call", history)
+    if op == "escalate":
+        kept = [name for name in before if name[:3] == "by:"] + ["deadline", "digest", "quorum"]
+        if after["st"] != "held" or any(after.get(name) != before[name] for name in kept):
+            _fail("an escalation changed more than who may decide", history)
 
 
 def _again(trace: Trace) -> Iterator[Try]:

@@ -17,6 +17,7 @@ from interlock.core.actions import (
     Content,
     Context,
     McpTool,
+    Raised,
     Review,
     Reviewer,
     State,
@@ -217,6 +218,8 @@ def test_an_action_reads_back_as_it_was_written(
         reviews=reviews,
         cause=cause,
         decoy_of=of,
+        same_since=len(cause),
+        raised=tuple(Raised(by=each, message=of, at=1) for each in cause[:2]),
     )
 
     assert decode_action("a1", fields_of(action)) == action
@@ -302,7 +305,7 @@ NEW += "dwell_ms step_up folded batch".split()
 
 
 def test_a_record_from_before_there_were_budgets_reads_as_one_without() -> None:
-    action = replace(an_action(), state=State.HELD, decision=a_decision())
+    action = replace(an_action(), state=State.HELD, decision=a_decision(), same_since=1)
     stored = fields_of(action)
 
     assert not json.loads(stored[b"rec"])["decision"].keys() & set(NEW)

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.store.explorer import AGENT, FAULTS, FINAL, STOPPING_FAULTS, Broken, Explorer
+from tests.store.explorer import (
+    AGENT,
+    FAULTS,
+    FINAL,
+    PRACTICE_FAULTS,
+    STOPPING_FAULTS,
+    Bounds,
+    Broken,
+    Explorer,
+)
 from tests.support.stores import Server
 
 
@@ -39,10 +48,31 @@ def test_a_planted_fault_is_found(client: redis.Redis, fault: str) -> None:
 def test_no_send_begins_and_nothing_is_taken_in_while_its_agent_is_stopped(
     client: redis.Redis, who: str
 ) -> None:
-    assert Explorer(client, 1, stops=[who]).explore() > 2000
+    bounds = Bounds(edits=1, crashes=0, stops=(who,))
+
+    assert Explorer(client, 1, bounds=bounds).explore() > 300
 
 
 @pytest.mark.parametrize("fault", STOPPING_FAULTS)
 def test_a_planted_fault_in_stopping_is_found(client: redis.Redis, fault: str) -> None:
     with pytest.raises(Broken, match="stop"):
-        Explorer(client, 1, fault, stops=[AGENT, "-"]).explore()
+        Explorer(client, 1, fault, Bounds(edits=1, stops=(AGENT, "-"))).explore()
+
+
+def test_an_escalation_changes_nothing_but_who_may_decide(client: redis.Redis) -> None:
+    bounds = Bounds(edits=1, crashes=0, raises=1)
+
+    assert Explorer(client, 2, bounds=bounds).explore() > 300
+
+
+def test_no_interleaving_makes_anything_of_a_practice_call(client: redis.Redis) -> None:
+    explorer = Explorer(client, 1, bounds=Bounds(decoy="a0"))
+
+    assert explorer.explore() > 5
+    assert explorer.reached == {"held", "cancelled", "expired"}
+
+
+@pytest.mark.parametrize("fault", PRACTICE_FAULTS)
+def test_a_planted_fault_in_practice_calls_is_found(client: redis.Redis, fault: str) -> None:
+    with pytest.raises(Broken, match="practice|reached"):
+        Explorer(client, 1, fault, Bounds(decoy="a0")).explore()

@@ -36,8 +36,8 @@ def operations_of(kind: type[Event], after: State) -> set[str]:
     """Name the operations that RedisStore may use for an event that leads to *after*."""
     if kind is Decided:
         return {"allow"} if after is S.APPROVED else {"decide"}
-    if kind is Reviewed and after is S.DENIED:
-        return {"deny"}
+    if kind is Reviewed and after in (S.DENIED, S.CANCELLED):  # cancelled: a practice call
+        return {"deny" if after is S.DENIED else "cancel"}
     if kind is Reviewed:
         verdicts = {
             S.REJECTED: {Verdict.REJECT},

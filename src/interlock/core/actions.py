@@ -140,6 +140,15 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """A person asked those who may decide later to decide now: policy's next escalation, early."""
+
+    by: str
+    message: str
+    at: int  #: ms, by the store's clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The tool's answer (or a person's, in its place), as it is replayed to the agent."""
 
@@ -178,6 +187,8 @@ class Action:
     fingerprint: str = ""
     key: str = ""  #: the Idempotency-Key's hash, where one was sent
     digest: str = ""  #: of `call`
+    raised: tuple[Raised, ...] = ()  #: oldest first
+    same_since: int = 0  #: version from which on nothing but votes and escalations came
     seal: str = ""  #: MAC of what policy and people said; see `digest.seal_record`
     decoy_of: str = ""  #: a practice call: the rejected one that it is like; it is never sent
 
@@ -207,6 +218,7 @@ def evolve(action: Action, **changes: Any) -> Action:
     new.nonce, new.fence = action.nonce, action.fence
     new.answer, new.cause = action.answer, action.cause
     new.fingerprint, new.key = action.fingerprint, action.key
+    new.raised, new.same_since = action.raised, action.same_since
     new.digest, new.seal, new.decoy_of = action.digest, action.seal, action.decoy_of
     for name, value in changes.items():
         setattr(new, name, value)

@@ -56,6 +56,8 @@ class Seals:
         decision = action.decision
         if decision is None or not self.genuine(action):
             return ClearanceFailed(at=at, cause=TAMPERED)
+        if action.decoy_of:
+            return ClearanceFailed(at=at, cause="A practice call; it is never sent.")
         if digest(action.call) != action.digest:
             cause = "The stored call is not the call that was approved."
             return ClearanceFailed(at=at, cause=cause)

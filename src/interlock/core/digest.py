@@ -139,6 +139,7 @@ def seal_record(action: Action, key: bytes) -> str:
     """
     decision = action.decision
     said: list[object] = [action.id, _claims(action.call), action.digest, action.decoy_of]
+    said.append([[each.by, each.message, each.at] for each in action.raised])
     said.append(_claims(action.original) if action.original else None)
     if decision is not None:
         said += [

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from .actions import Action, Answer, Review, State, Verdict, evolve
+from .actions import Action, Answer, Raised, Review, State, Verdict, evolve
 from .commands import Claim, Command, Forward, Notify, Reply
 from .decisions import Decision, Level
+from .duties import check_duties
 from .errors import Forbidden, IllegalTransition, InvalidEdit, Lapsed, StaleVersion
 from .events import (
     Answered,
@@ -24,6 +25,7 @@ from .events import (
     ClearanceFailed,
     DeadlinePassed,
     Decided,
+    Escalated,
     Event,
     LeaseLost,
     Lost,
@@ -38,7 +40,10 @@ Step: TypeAlias = tuple[Action, tuple[Command, ...]]
 
 TRANSITIONS: Mapping[tuple[State, type[Event]], frozenset[State]] = {
     (S.PROPOSED, Decided): frozenset({S.DENIED, S.HELD, S.APPROVED}),
-    (S.HELD, Reviewed): frozenset({S.HELD, S.APPROVED, S.REJECTED, S.RESPONDED, S.DENIED}),
+    (S.HELD, Reviewed): frozenset(
+        {S.HELD, S.APPROVED, S.REJECTED, S.RESPONDED, S.DENIED, S.CANCELLED}
+    ),
+    (S.HELD, Escalated): frozenset({S.HELD}),
     (S.HELD, DeadlinePassed): frozenset({S.EXPIRED}),
     (S.HELD, Cancelled): frozenset({S.CANCELLED}),
     (S.APPROVED, Claimed): frozenset({S.FORWARDING}),
@@ -66,7 +71,8 @@ def step(action: Action, event: Event) -> Step:
 
     Raises:
         IllegalTransition: this state does not allow it.
-        Lapsed, StaleVersion, Forbidden, InvalidEdit: a review that may not count.
+        Lapsed, StaleVersion, Forbidden, InvalidEdit, TooSoon, StepUpNeeded: a review that may
+        not count.
     """
     allowed = TRANSITIONS.get((action.state, type(event)))
     if allowed is None:
@@ -79,6 +85,7 @@ def step(action: Action, event: Event) -> Step:
 
 def _move(action: Action, event: Event, state: State, **changes: Any) -> Action:
     version = action.version + 1
+    changes.setdefault("same_since", version)
     return evolve(action, state=state, version=version, changed=event.at, **changes)
 
 
@@ -104,6 +111,8 @@ def _reviewed(action: Action, event: Reviewed) -> Step:
     review = event.review
     _may_review(action, event)
     seen = (*action.reviews, review)
+    if action.decoy_of:
+        return _practised(replace(action, reviews=seen), event)
     match review.verdict:
         case Verdict.REJECT:
             after = _move(action, event, S.REJECTED, reviews=seen, cause=review.message, deadline=0)
@@ -133,10 +142,9 @@ def _may_review(action: Action, event: Reviewed) -> None:
         raise Forbidden(f"Only members of {groups} may decide this; you are in none of them.")
     if review.digest != action.digest:
         raise StaleVersion("The call was edited since you looked at it; look again, then decide.")
-    if review.version != action.version and not _only_votes_since(action, review):
+    if not action.same_since <= review.version <= action.version:
         raise StaleVersion("The call has changed since you looked at it; look again, then decide.")
-    if _needs_reason(decision, review) and not review.message.strip():
-        raise InvalidEdit(f"A reason is required to {review.verdict.value} this call.")
+    check_duties(decision, event)
 
 
 def approvers_at(decision: Decision, created: int, at: int) -> tuple[str, ...]:
@@ -155,18 +163,6 @@ def _held_under(action: Action) -> Decision:
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
     return action.decision
-
-
-def _only_votes_since(action: Action, review: Review) -> bool:
-    """A colleague's vote does not change what was looked at; anything else does."""
-    return action.version - review.version == sum(v.version >= review.version for v in action.votes)
-
-
-def _needs_reason(decision: Decision, review: Review) -> bool:
-    if review.verdict.value in decision.require_reason or review.verdict is Verdict.RESPOND:
-        return True
-    dual = decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason
-    return dual and review.verdict is Verdict.APPROVE
 
 
 def stricter(held: Decision, now: Decision) -> Decision:
@@ -203,8 +199,43 @@ def _approved(action: Action, event: Reviewed) -> Step:
     decision = stricter(held, event.decision)
     votes = (*action.votes, review)
     if len(votes) < decision.quorum:
-        return _move(action, event, S.HELD, votes=votes, decision=decision), ()
-    return _clear(action, event, votes=votes, decision=decision), (Claim(),)
+        same = action.same_since  # a colleague's vote does not change what was looked at
+        return _move(action, event, S.HELD, votes=votes, decision=decision, same_since=same), ()
+    same = action.same_since
+    return _clear(action, event, votes=votes, decision=decision, same_since=same), (Claim(),)
+
+
+def _practised(action: Action, event: Reviewed) -> Step:
+    """End a practice call, whatever was said of it: nothing of it is ever cleared."""
+    review = event.review
+    cause = f"A practice call; {review.reviewer.id} said {review.verdict.value}."
+    return _move(action, event, S.CANCELLED, cause=cause, deadline=0), ()
+
+
+def _escalated(action: Action, event: Escalated) -> Step:
+    """Let the first of policy's later deciders decide from now on: nobody else is added."""
+    decision = _held_under(action)
+    if event.at >= action.deadline:
+        raise Lapsed("The deadline has passed; the call will not be sent.")
+    if event.by in (action.call.agent.id, action.call.agent.owner):
+        raise Forbidden("You own this agent or are the requester; somebody else has to ask.")
+    past = event.at - action.created
+    later = [each for each in decision.escalate if each.after_ms > past]
+    if not later:
+        raise IllegalTransition("Policy names nobody else who could decide this call.")
+    first = min(later, key=lambda each: each.after_ms)
+    moved = replace(first, after_ms=past)
+    steps = tuple(moved if each is first else each for each in decision.escalate)
+    raised = Raised(by=event.by, message=event.message, at=event.at)
+    after = _move(
+        action,
+        event,
+        S.HELD,
+        decision=replace(decision, escalate=steps),
+        raised=(*action.raised, raised),
+        same_since=action.same_since,
+    )
+    return after, (Notify(),)
 
 
 def _edited(action: Action, event: Reviewed) -> Step:
@@ -327,6 +358,7 @@ def _resolved(action: Action, event: Resolved) -> Step:
 _HANDLERS: Mapping[type[Event], Callable[[Action, Any], Step]] = {
     Decided: _decided,
     Reviewed: _reviewed,
+    Escalated: _escalated,
     PolicyTightened: _denied,
     ClearanceFailed: _clearance_failed,
     DeadlinePassed: _expired,

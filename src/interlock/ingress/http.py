@@ -244,10 +244,10 @@ class AgentsListener:
         if request.method not in ("GET", "HEAD"):
             raise NotFound("Only GET and DELETE are possible here.")
         try:
-            action = await self._gate.get(action_id)
+            action = await self._gate.of_agent(action_id, agent.id)
         except StoreUnavailable as error:
             raise StateUnavailable from error
-        if action is None or action.call.agent.id != agent.id:
+        if action is None:
             raise NotFound(f"You have no call {action_id}.")
         prefer = parse_prefer(headers)
         seen = request.headers.get("If-None-Match", "")

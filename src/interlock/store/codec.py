@@ -22,6 +22,7 @@ from ..core.actions import (
     Content,
     Context,
     McpTool,
+    Raised,
     Review,
     Reviewer,
     State,
@@ -34,6 +35,7 @@ from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
 from ..core.messages import call_content
 from .decisions import SMALL, pack_decision, read_decision
 
+_WAITING = (State.HELD, State.APPROVED)
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -167,6 +169,10 @@ def encode_record(action: Action) -> bytes:
         "votes": [_review(review) for review in action.votes],
         "reviews": [_review(review) for review in action.reviews],
     }
+    if action.state in _WAITING and action.same_since != 1:
+        record["same_since"] = action.same_since
+    if action.raised:
+        record["raised"] = [[each.by, each.message, each.at] for each in action.raised]
     if action.decoy_of:
         record["decoy_of"] = action.decoy_of
     return to_json(record)
@@ -243,6 +249,10 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         key=record["key"],
         seal=record["seal"],
         digest=word(b"digest"),
+        raised=tuple(
+            Raised(by=by, message=message, at=at) for by, message, at in record.get("raised", ())
+        ),
+        same_since=record.get("same_since", 1),
         decoy_of=record.get("decoy_of", ""),
     )
 

@@ -14,6 +14,7 @@ from ..core.events import (
     ClearanceFailed,
     DeadlinePassed,
     Decided,
+    Escalated,
     Event,
     LeaseLost,
     Lost,
@@ -34,6 +35,7 @@ OPERATION: Mapping[type[Event], str] = {
     LeaseLost: "lapse",
     Cancelled: "cancel",
     Claimed: "claim",
+    Escalated: "escalate",
     Answered: "answer",
     NotSent: "notsent",
     Lost: "lose",
@@ -72,7 +74,7 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         answer,
         after.call.agent.id,
         after.call.agent.owner,
-        session_key(after) if new else "",
+        session_key(after) if new and not after.decoy_of else "",
         after.fingerprint,
         after.key,
         int(decision.stake) if decision else 3,
@@ -82,6 +84,7 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         _keep(after, limits),
         encode_effects(change.effects) if new or operation == "edit" else "",
         _reminders(after),
+        after.decoy_of if new else "",
     )
 
 
@@ -90,16 +93,18 @@ def operation_of(event: Event, after: Action) -> str:
     if isinstance(event, Decided):
         return "allow" if after.state is State.FORWARDING else "decide"
     if isinstance(event, Reviewed):
-        return "deny" if after.state is State.DENIED else event.review.verdict.value
+        ended = {State.DENIED: "deny", State.CANCELLED: "cancel"}
+        return ended.get(after.state, event.review.verdict.value)
     return OPERATION[type(event)]
 
 
 def _ttl(event: Event, after: Action, operation: str) -> int | str:
     """How long the new state may last, ms; empty: the deadline stays, or there is none.
 
-    A vote or an edit leaves the hold's deadline where it is.
+    A vote, an edit or an escalation leaves the hold's deadline where it is.
     """
-    if not after.deadline or (operation in ("approve", "edit") and after.state is State.HELD):
+    kept = operation in ("approve", "edit", "escalate") and after.state is State.HELD
+    if kept or not after.deadline:
         return ""
     return max(after.deadline - event.at, 0)
 

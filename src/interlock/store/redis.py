@@ -63,8 +63,11 @@ class RedisStore:
     async def put(self, change: Change) -> Stored:
         write = self._batch.write_soon if _nobody_waits(change) else self._batch.write
         row = await write(encode_change(change, self._limits))
-        outcome, told, version, now, deadline, created, lapsed = (part.decode() for part in row)
+        outcome, told, version, now, deadline, created, lapsed, other = map(bytes.decode, row)
         answer = Put(outcome)
+        if other:
+            names = other.split()
+            await self._report(dict(zip(names[::2], names[1::2], strict=True)))
         named = told if answer in (Put.JOIN, Put.REUSED) else change.after.id
         return Stored(
             outcome=answer,
@@ -127,8 +130,14 @@ class RedisStore:
 
     async def _read_versions(self, ids: Sequence[str]) -> list[tuple[str, int]]:
         answer = await self._ask(lambda: self._get(self._client, self._prefix, "ver", *ids))
-        rows = cast(list[Any], answer[1:])
-        return [(name.decode(), int(flat[1])) for name, _, flat in rows if flat]
+        rows = [row for row in cast(list[Any], answer[1:]) if row[2]]
+        await self._report({name.decode(): was.decode() for name, was, _ in rows if was})
+        return [(name.decode(), int(flat[1])) for name, _, flat in rows]
+
+    async def _report(self, ended: Mapping[str, str]) -> None:
+        """Tell what a script ended on its way, and in which state each was before."""
+        for action in await self._read("", list(ended)):
+            self.on_lapsed(action, ended[action.id])
 
     async def changed(self, action_id: str, version: int, seconds: float) -> None:
         await self._watch.changed(action_id, version, seconds)

@@ -217,7 +217,7 @@ class Calls:
         token = message.params[rounds.STATE]
         held = rounds.redeem(token, caller.agent.id, caller.server.name, self._key)
         try:
-            action = await self._gate.get(held.action)
+            action = await self._gate.of_agent(held.action, caller.agent.id)
         except StoreUnavailable as error:
             raise StateUnavailable from error
         if held.continues and action is None:
@@ -256,10 +256,9 @@ class Calls:
             return results.failure(known, to)
 
     async def _mine(self, action_id: str, caller: Caller) -> Action | None:
-        action = await self._gate.get(action_id)
-        if action is None or action.call.upstream != caller.server.name:
-            return None
-        return action if action.call.agent.id == caller.agent.id else None
+        action = await self._gate.of_agent(action_id, caller.agent.id)
+        mine = action is not None and action.call.upstream == caller.server.name
+        return action if mine else None
 
     async def _wait(
         self,

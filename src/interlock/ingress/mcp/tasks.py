@@ -154,10 +154,8 @@ class ServedTasks:
     async def _known(self, task: str, caller: Caller) -> Known | None:
         """Return a task of *caller* at this server as it stands now; None: there is none."""
         began = documents.action_of(task)
-        first = await self._gate.get(began) if began else None
-        if first is None or first.call.agent.id != caller.agent.id:
-            return None
-        if first.call.upstream != caller.server.name:
+        first = await self._gate.of_agent(began, caller.agent.id) if began else None
+        if first is None or first.call.upstream != caller.server.name:
             return None
         for _ in range(RACES):
             known = await self._read(task, first)

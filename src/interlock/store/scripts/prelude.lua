@@ -38,7 +38,7 @@ local FINAL = { denied = true, rejected = true, responded = true, expired = true
                 cancelled = true, answered = true, resolved = true }
 local function settle(id, c, st)
   unlist(id, c)
-  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent')
+  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent', 'decoy')
   if v[1] and v[1] ~= '' and redis.call('GET', key('f', v[1])) == id then
     if FORGET[st] then redis.call('DEL', key('f', v[1]))
     else redis.call('PEXPIRE', key('f', v[1]), v[2]) end
@@ -50,7 +50,7 @@ local function settle(id, c, st)
   if st == 'unknown' then redis.call('ZADD', P .. ':unknown', ms(NOW), id)
   else
     redis.call('ZREM', P .. ':unknown', id)
-    redis.call('PEXPIRE', c, FORGET[st] and unseen(c, st, v[5], tonumber(v[3])) or v[3])
+    redis.call('PEXPIRE', c, FORGET[st] and not v[6] and unseen(c, st, v[5], tonumber(v[3])) or v[3])
   end
 end
 

@@ -7,6 +7,7 @@ local FROM = {
   allow     = { none = true },
   approve   = { held = true },
   edit      = { held = true },
+  escalate  = { held = true },
   reject    = { held = true, approved = true },
   respond   = { held = true },
   deny      = { held = true, approved = true },
@@ -23,6 +24,7 @@ local TO = {
   allow     = { forwarding = true },
   approve   = { held = true, approved = true },
   edit      = { held = true, approved = true },
+  escalate  = { held = true },
   reject    = { rejected = true },
   respond   = { responded = true },
   deny      = { denied = true },
@@ -58,14 +60,22 @@ local function joinable(a) return a.fp ~= '' and string.sub(a.fp, 1, 4) ~= 'key:
 
 local WAITS = { held = true, approved = true, forwarding = true, unknown = true }
 
+-- Return where another call stands now, and note where looking has ended it.
+local function standing(a, id)
+  local c = key('c', id)
+  local st, was = lapse(id, c, redis.call('HGET', c, 'st'))
+  if was ~= '' then a.other = (a.other or '') .. id .. ' ' .. was .. ' ' end
+  return st
+end
+
 -- A retry of a call that is pending, or was settled a moment ago, joins it.
 local function joins(a)
   if a.idem ~= '' then
     local v = redis.call('GET', key('i', a.idem))
     if v then
       local id, d = string.match(v, '^(%S+) (%S+)$')
-      local st = redis.call('HGET', key('c', id), 'st')
-      if st and not FORGET[lapse(id, key('c', id), st)] then  -- what never ran may be asked anew
+      local known = redis.call('EXISTS', key('c', id)) == 1
+      if known and not FORGET[standing(a, id)] then  -- what never ran may be asked anew
         if d ~= a.fp then return { 'REUSED', id } end
         return { 'JOIN', id }
       end
@@ -74,8 +84,7 @@ local function joins(a)
   if joinable(a) then
     local id = redis.call('GET', key('f', a.fp))
     if id and redis.call('EXISTS', key('c', id)) == 1 then
-      local c = key('c', id)
-      local st = lapse(id, c, redis.call('HGET', c, 'st'))
+      local st = standing(a, id)
       local asks = a.to == 'held' or a.to == 'denied'
       if (asks and not FORGET[st]) or WAITS[st] then return { 'JOIN', id } end
     end
@@ -110,8 +119,9 @@ local function create(a, c)
   local joined = joins(a)
   if joined then return joined end
   local held = a.to == 'held'
+  if a.decoy ~= '' and not held then return { 'ILLEGAL', 'none' } end
   if a.to ~= 'denied' and stopped(a.agent) then return { 'SUSPENDED', '' } end
-  if held and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
+  if held and a.decoy == '' and redis.call('SCARD', key('o', a.agent)) >= tonumber(a.cap) then return { 'FULL', '' } end
   if held and redis.call('ZCARD', P .. ':open') >= tonumber(a.capall) then return { 'FULL', '' } end
   local sent, effects = a.op == 'allow', a.eff ~= '' and a.to ~= 'denied' and past().effects_of(a.eff)
   if effects == nil then return { 'ILLEGAL', 'damaged' } end
@@ -123,6 +133,7 @@ local function create(a, c)
   redis.call('HSET', c, 'rec', a.rec, 'call', a.call, 'digest', a.digest, 'agent', a.agent,
              'owner', a.owner, 'quorum', a.quorum, 'created', ms(NOW), 'fp', a.fp, 'idem', a.idem,
              'window', a.window, 'keep', a.keep, 'watched', a.watched, 'stake', a.stake)
+  if a.decoy ~= '' then redis.call('HSET', c, 'decoy', a.decoy) end
   if a.session ~= '' then
     local s = key('s', a.session)
     if redis.call('LPUSH', s, a.id) == 1 then kept('v', a.agent, 800, DAY) end
@@ -132,7 +143,7 @@ local function create(a, c)
   if held then
     local mine = redis.call('SCARD', key('o', a.agent))
     redis.call('ZADD', P .. ':open', place(a.stake, mine), a.id)
-    redis.call('SADD', key('o', a.agent), a.id)
+    if a.decoy == '' then redis.call('SADD', key('o', a.agent), a.id) end  -- it takes no place of its agent's
     if joinable(a) then redis.call('SET', key('f', a.fp), a.id) end
   end
   if sent then  -- decided and claimed in one write: no one could come between
@@ -186,8 +197,11 @@ local function claim(a, c)
   redis.call('SREM', P .. ':ready', a.id)
 end
 
+-- What a practice call may become: nothing from which anything is sent.
+local PRACTICE = { escalate = true, cancel = true, lapse = true }
 local BY_PEOPLE = { approve = true, edit = true, reject = true, respond = true }
 local function change(a, c)
+  if not PRACTICE[a.op] and redis.call('HEXISTS', c, 'decoy') == 1 then return { 'ILLEGAL', 'decoy' } end
   if BY_PEOPLE[a.op] then
     local v = redis.call('HMGET', c, 'agent', 'owner')
     if a.who == '' or a.who == v[1] or a.who == v[2] then return { 'SELF', '' } end
@@ -268,7 +282,7 @@ end
 
 local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
                 'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
-                'cap', 'window', 'keep', 'eff', 'remind' }
+                'cap', 'window', 'keep', 'eff', 'remind', 'decoy' }
 local PACKED = '>' .. string.rep('I4c0', #NAMES)  -- one argument per operation, its fields by length
 local out = {}
 for i = 1, #ARGV do
@@ -279,6 +293,6 @@ for i = 1, #ARGV do
   MOST, AGENT = tonumber(most) or MOST, a.agent
   local r, c, lapsed = apply(a)
   local v = redis.call('HMGET', c, 'ver', 'deadline', 'created')
-  out[#out + 1] = { r[1], r[2], v[1] or '0', ms(NOW), v[2] or '0', v[3] or '0', lapsed }
+  out[#out + 1] = { r[1], r[2], v[1] or '0', ms(NOW), v[2] or '0', v[3] or '0', lapsed, a.other or '' }
 end
 return out

@@ -6,8 +6,8 @@ for id in string.gmatch(redis.call('GET', told) or '', '%S+') do out[#out + 1] =
 if #out > 0 then return out end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':remind', '-inf', ms(NOW), 'LIMIT', 0, ARGV[2])) do
   local c = key('c', id)
-  local v = redis.call('HMGET', c, 'st', 'remind', 'created')
-  if v[1] and v[2] and lapse(id, c, v[1]) == 'held' then
+  local v = redis.call('HMGET', c, 'st', 'remind', 'created', 'deadline')
+  if v[1] == 'held' and v[2] and tonumber(v[4]) > NOW then  -- what has lapsed is ended where that is told
     past().remind(id, v[2], tonumber(v[3]))
     out[#out + 1] = id
   else redis.call('ZREM', P .. ':remind', id) end
