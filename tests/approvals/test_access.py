@@ -43,6 +43,7 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("POST", "/v1/approvals/{id}/undo"): APPROVER,
     ("GET", "/v1/history"): READERS,
     ("GET", "/v1/people"): READERS,
+    ("DELETE", "/v1/people/{id}/away"): ADMIN,
     ("GET", "/v1/me"): READERS,
     ("PUT", "/v1/me/away"): APPROVER,
     ("DELETE", "/v1/me/away"): APPROVER,

@@ -341,6 +341,16 @@ async def test_nobody_stands_in_once_the_other_is_back(world: World) -> None:
     assert (await world.decide(action, cat)).status == 403
 
 
+async def test_an_admin_ends_an_absence_and_nobody_else_does(world: World) -> None:
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    admin, action = await world.key(Kind.ADMIN), await world.hold()
+    await absent(world, ann, "cat")
+    assert (await world.ask("DELETE", "/v1/people/ann/away", key=cat)).status == 403
+    assert (await world.ask("DELETE", "/v1/people/ann/away", key=admin)).status == 200
+    assert (await world.ask("DELETE", "/v1/people/ann/away", key=admin)).status == 404
+    assert (await world.decide(action, cat)).status == 403
+
+
 async def test_groups_are_lent_on_to_nobody(world: World) -> None:
     ann, bob = await approver(world), await approver(world, "bob", "sales")
     dan = await approver(world, "dan", "sales")

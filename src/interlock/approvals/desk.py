@@ -8,7 +8,7 @@ from aiohttp import web
 
 from ..core.actions import Action, State
 from ..core.desk import Absence, Assignment, Colleague, Look
-from ..core.errors import Forbidden, IllegalTransition
+from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.identity import Kind
 from ..core.lifecycle import approvers_at
 from ..core.redaction import visible_line, visible_text
@@ -39,6 +39,7 @@ LONGEST_MS = 92 * 86_400_000  #: how long somebody may be away without saying so
 _PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _APPROVER = frozenset({Kind.APPROVER})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_AWAY = r"/v1/people/{id:[A-Za-z0-9@._+-]{1,128}}/away"
 
 
 # one call -----------------------------------------------------------------------------------
@@ -252,11 +253,24 @@ async def come_back(request: web.Request) -> web.Response:
     return answer(await me(request))
 
 
+async def end_absence(request: web.Request) -> web.Response:
+    """End somebody's absence, as an admin: they left for good, or said what they should not."""
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    check_token(request, visitor, AWAY)
+    person, by = request.match_info["id"], visitor.principal.id
+    if await deps.desk.away(person) is None:
+        raise NotFound(f"{person} is not away.")
+    await deps.desk.come_back(person)
+    audit.warning("person %s back by=%s", *map(visible_line, (person, by)))
+    return answer(await people(request))
+
+
 ROUTES = (
     Route(method="POST", path=f"/v1/approvals/{_ID}/look", handler=look, kinds=_APPROVER),
     Route(method="POST", path=f"/v1/approvals/{_ID}/assign", handler=assign, kinds=_PEOPLE),
     Route(method="POST", path=f"/v1/approvals/{_ID}/escalate", handler=escalate, kinds=_PEOPLE),
     Route(method="GET", path="/v1/people", handler=list_people, kinds=_PEOPLE),
+    Route(method="DELETE", path=_AWAY, handler=end_absence, kinds=frozenset({Kind.ADMIN})),
     Route(method="GET", path="/v1/me", handler=who_am_i, kinds=_PEOPLE),
     Route(method="PUT", path="/v1/me/away", handler=go_away, kinds=_APPROVER),
     Route(method="DELETE", path="/v1/me/away", handler=come_back, kinds=_APPROVER),

@@ -89,6 +89,15 @@ OPERATIONS = (
         answers=models_desk.PeopleList,
     ),
     Operation(
+        method="DELETE",
+        path="/v1/people/{id}/away",
+        name="endAbsence",
+        summary="End somebody's absence: nobody stands in for them any more (admins)",
+        answers=models_desk.PeopleList,
+        parameters=(_AGENT | {"description": "whose"}, CSRF),
+        refusals=(401, 403, 404, 421, 503),
+    ),
+    Operation(
         method="GET",
         path="/v1/me",
         name="whoAmI",
