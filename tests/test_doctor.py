@@ -157,6 +157,25 @@ def test_a_group_that_nobody_is_in_cannot_approve() -> None:
     assert found.what == "approve needs 1 people of finance; there are 0."
 
 
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("", "no-signatures-here"),
+        ("http://localhost:8081", ""),
+        ("https://interlock.example.com", ""),
+        ("https://10.0.0.5", "no-signatures"),
+        ("http://interlock.example.com", "no-signatures"),
+    ],
+)
+def test_where_browsers_sign_nothing_no_policy_should_ask_for_it(url: str, name: str) -> None:
+    config = a_config(PEOPLE__URL=url) if url else a_config()
+    policy = a_policy(levels=Levels(approve_dual=LevelSpec(quorum=2, step_up=True)))
+    found = weak_ground(config, SOLID, policy, ground=GOOD)
+    assert names(found) == ({name} if name else set())
+    assert all("people.url" in weakness.cure for weakness in found)
+    assert weak_ground(config, SOLID, a_policy(), ground=GOOD) == ()
+
+
 def test_the_machine_is_looked_at(tmp_path: Path) -> None:
     ground = replace(GOOD, root=True, debug=("python -O",), readable=("/x",), filesystem="tmpfs")
     found = weak_ground(a_config(), SOLID, a_policy(), ground=ground)

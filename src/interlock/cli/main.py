@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": ("doctor", "doctor"),
     "keys": ("keys", "keys"),
     "sessions": ("sessions", "sessions"),
+    "authenticators": ("authenticators", "authenticators"),
     "policy": ("policy", "policy"),
     "queue": ("review", "queue"),
     "show": ("review", "show"),
@@ -36,7 +37,7 @@ COMMANDS = {
     "notifications": ("notifications", "notifications"),
 }
 SECTIONS = {
-    "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys", "sessions"),
+    "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys", "sessions", "authenticators"),
     "Say what may happen": ("policy",),
     "Decide what waits": (
         "queue",

@@ -74,6 +74,14 @@ class RedisAuthenticators:
         gone = self._sealed("gone", dataclasses.asdict(which) | {"removed": at})
         return await self._run("remove", which, self._written(which), gone) == b"OK"
 
+    async def forget(self, person: str, at: int) -> tuple[Authenticator, ...]:
+        """Take all of *person* away, also what is not ours; return those that were genuine."""
+        gone = await self.of(person)
+        for each in gone:
+            await self.remove(each, at)
+        await patiently(lambda: self._client.delete(f"{self._prefix}:authn:{person}"))
+        return gone
+
     async def ask(self, subject: Sequence[str]) -> Challenge:
         name, nonce = secrets.token_urlsafe(24), secrets.token_bytes(32)
         expires = await self._now() + self._lasts_ms
