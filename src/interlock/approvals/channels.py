@@ -145,7 +145,7 @@ async def _done(deps: ApiDeps, door: SlackDoor, asked: Pressed | Submitted) -> s
         _refused(deps, "rights", asked.user)
         return f"{why} Nothing was decided."
     if isinstance(asked, Pressed) and ticket.verdict == "reject":
-        return await _ask(door, asked, ticket, action)
+        return await _ask(deps, door, asked, ticket, action)
     return await _reviewed(deps, door, asked, ticket, action)
 
 
@@ -162,12 +162,14 @@ async def _ticket(door: SlackDoor, asked: Pressed | Submitted) -> tickets.Ticket
     return ticket if await door.talk.stands_at(ticket.action, asked.channel, asked.ts) else None
 
 
-async def _ask(door: SlackDoor, asked: Pressed, ticket: tickets.Ticket, action: Action) -> str:
+async def _ask(
+    deps: ApiDeps, door: SlackDoor, asked: Pressed, ticket: tickets.Ticket, action: Action
+) -> str:
     decision = action.decision
     required = decision is not None and "reject" in decision.require_reason
     held_by = replace(ticket, holder=asked.user)
     opened = await door.talk.ask_reason(
-        asked.trigger, asked.response_url, held_by, action, REASONS, required=required
+        asked.trigger, asked.response_url, held_by, action, _reasons(deps), required=required
     )
     return "" if opened else "Slack did not open the form. Press again, or open the page."
 
@@ -181,7 +183,8 @@ async def _reviewed(
 ) -> str:
     person, reason, code = door.people[asked.user], "", ""
     if isinstance(asked, Submitted):
-        reason, code = asked.reason or dict(REASONS).get(asked.code, ""), asked.code
+        code = asked.code
+        reason = asked.reason or dict(_reasons(deps)).get(code, "")
     review = Review(
         reviewer=person,
         verdict=Verdict(ticket.verdict),
@@ -202,6 +205,10 @@ async def _reviewed(
     audit.info("call %s %s by=%s through=slack user=%s", *map(visible_line, said))
     await door.talk.redraw(after.id)
     return ""
+
+
+def _reasons(deps: ApiDeps) -> tuple[tuple[str, str], ...]:
+    return deps.gate.policy.attention.reasons or REASONS
 
 
 async def _late(door: SlackDoor, action: Action) -> str:
