@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from interlock.core.actions import Action
 from interlock.core.identity import Kind
+from interlock.core.rules import Redact
 
 from .world import World, a_call
 
@@ -72,6 +74,14 @@ async def test_admins_and_auditors_search_too(world: World) -> None:
     await decided(world)
     for kind in (Kind.ADMIN, Kind.AUDITOR):
         assert len(ids(await found(world, kind=kind))) == 2
+
+
+async def test_nobody_finds_out_by_searching_what_policy_hides(world: World) -> None:
+    _, mail = await decided(world)
+    assert ids(await found(world, "?q=zoe")) == [mail.id]
+    world.gate.policy = replace(world.gate.policy, redact=Redact(approver=("args.to",)))
+    assert ids(await found(world, "?q=zoe")) == []
+    assert ids(await found(world, "?q=mail.send")) == [mail.id]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ async def test_what_is_answered_fits_the_document(world: World) -> None:
         (f"/v1/approvals/{action.id}", "Item"),
         ("/v1/approvals/nothing", "Problem"),
         ("/v1/definitions", "DefinitionList"),
+        ("/v1/people", "PeopleList"),
+        ("/v1/me", "Me"),
+        ("/v1/agents", "AgentList"),
+        ("/v1/history", "Past"),
     ):
         answer = await (await world.ask("GET", path, key=key)).json()
         schema = {

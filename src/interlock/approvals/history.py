@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from ..core.actions import State
+from ..core import wording
+from ..core.actions import Action, State
 from ..core.errors import MalformedCall
 from ..core.identity import Kind
 from ..ports import Searched
-from . import showing
+from . import narrowing, showing
 from .access import Route
 from .bodies import answer
-from .deps import DEPS
+from .deps import DEPS, ApiDeps
 from .models_desk import Past
 
 _FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})
@@ -37,12 +38,19 @@ async def past(request: web.Request, *, usual: Mapping[str, str] = {}) -> Past:
     if not 1 <= limit <= _MOST:
         raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
     listed = await deps.store.search(_searched(asked), cursor, limit)
+    shown = [each for each in listed.actions if _findable(deps, each, asked.get("q", ""))]
     return Past(
-        items=await showing.cards(deps, listed.actions),
+        items=await showing.cards(deps, shown),
         next=listed.next,
         total=listed.total,
         now=await deps.store.now(),
     )
+
+
+def _findable(deps: ApiDeps, action: Action, text: str) -> bool:
+    """Say whether *text* is in what is shown: nobody finds out by searching what policy hides."""
+    hidden = text and wording.hidden(action, deps.gate.policy.redact.approver)
+    return not hidden or narrowing.mentions(deps, action, text)
 
 
 def _query(request: web.Request) -> dict[str, str]:
