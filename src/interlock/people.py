@@ -93,7 +93,7 @@ class PeopleListener:
         parts, clock = self._parts, SystemClock()
         config = parts.config
         links, key = OneTimeLinks(clock), derived_keys(config).sessions
-        sessions = sessions_of(config, parts.store.client, key, clock)
+        sessions = sessions_of(config, parts.store, key, clock)
         door = oidc_of(config, key, clock)
         if door is not None:
             stack.push_async_callback(door.provider.close)

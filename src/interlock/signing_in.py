@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 
-from redis.asyncio import Redis
-
 from .approvals.identity import Sessions, linked
 from .approvals.oidc_browsers import Browsers, OidcDoor
 from .approvals.oidc_people import Registration
@@ -17,10 +15,11 @@ from .ports import Clock, SignedIn
 from .settings import Config
 from .settings_people import Oidc
 from .settings_types import reviewed_name
+from .store.redis import RedisStore
 from .store.sessions import RedisSignIns
 
 
-def sessions_of(config: Config, client: Redis, key: bytes, clock: Clock) -> Sessions:
+def sessions_of(config: Config, store: RedisStore, key: bytes, clock: Clock) -> Sessions:
     """Return who is signed in, in every process on this store; *key* is not in it."""
     settings = config.people.sessions
     ways = _ways(config)
@@ -28,16 +27,18 @@ def sessions_of(config: Config, client: Redis, key: bytes, clock: Clock) -> Sess
     def known(who: SignedIn) -> bool:
         return who.by in ways
 
-    kept = sign_ins_of(config, client, key, clock)
+    kept = sign_ins_of(config, store, key, clock)
     return Sessions(
         kept, key=key, clock=clock, longest_ms=round(settings.longest * 1000), known=known
     )
 
 
-def sign_ins_of(config: Config, client: Redis, key: bytes, clock: Clock) -> RedisSignIns:
+def sign_ins_of(config: Config, store: RedisStore, key: bytes, clock: Clock) -> RedisSignIns:
     """Return the sessions that the store keeps."""
     idle_ms = round(config.people.sessions.idle * 1000)
-    return RedisSignIns(client, key=key, clock=clock, idle_ms=idle_ms, prefix=config.store.prefix)
+    return RedisSignIns(
+        store.client, key=key, clock=clock, idle_ms=idle_ms, prefix=config.store.prefix
+    )
 
 
 def oidc_of(config: Config, key: bytes, clock: Clock) -> OidcDoor | None:

@@ -27,7 +27,7 @@ def signed_in(folder: Path) -> None:
         config = load_config(folder / "interlock.yaml", {})
         async with opened(config) as at:
             key = derived_keys(config).sessions
-            kept = sign_ins_of(config, at.store.client, key, StandingClock(at.now))
+            kept = sign_ins_of(config, at.store, key, StandingClock(at.now))
             for number, person in enumerate(("ann", "ann", "bob")):
                 who = SignedIn(
                     person=person,

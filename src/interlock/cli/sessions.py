@@ -80,13 +80,13 @@ def end(person: str, file: Path) -> None:
 async def _list(config: Config) -> tuple[SignedIn, ...]:
     async with opened(config) as at:
         clock, key = StandingClock(at.now), derived_keys(config).sessions
-        return await sign_ins_of(config, at.store.client, key, clock).listed()
+        return await sign_ins_of(config, at.store, key, clock).listed()
 
 
 async def _end(config: Config, person: str) -> int:
     async with opened(config) as at:
         clock, key = StandingClock(at.now), derived_keys(config).sessions
-        return await sign_ins_of(config, at.store.client, key, clock).end_all(person)
+        return await sign_ins_of(config, at.store, key, clock).end_all(person)
 
 
 def _shown(each: SignedIn) -> dict[str, object]:
