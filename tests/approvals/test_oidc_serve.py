@@ -84,7 +84,8 @@ async def test_people_of_a_real_provider_come_in_as_their_groups_say(
 async def test_a_person_signs_in_and_out_in_a_browser(server: Server, tmp_path: Path) -> None:
     complaints: list[str] = []
     async with (
-        served(server, tmp_path, idTokenClaims=True) as running,
+        # another site for the browser, as providers are: cookies have to survive the way back
+        served(server, tmp_path, idTokenClaims=True, host="localhost") as running,
         a_browser() as browser,
     ):
         page = await browser.new_page()

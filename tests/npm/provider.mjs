@@ -1,6 +1,6 @@
 // A certified OpenID Connect provider (panva's oidc-provider) for tests, on a port of 127.0.0.1.
 // Usage: node provider.mjs '{"client_id", "client_secret"?, "redirect_uri", "back", "accounts": {NAME: CLAIMS},
-//   "idTokenClaims": true|false, "alg": "RS256"|"PS256"|"ES256"|"EdDSA"}'
+//   "idTokenClaims": true|false, "alg": "RS256"|"PS256"|"ES256"|"EdDSA", "host": its name}'
 // Prints its issuer as one line of JSON once it listens. Any password signs an account in.
 import { createServer } from 'node:http';
 import { generateKeyPair } from 'node:crypto';
@@ -22,7 +22,7 @@ const key = { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: algorith
 
 const server = createServer();
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
-const issuer = `http://127.0.0.1:${server.address().port}`;
+const issuer = `http://${asked.host ?? '127.0.0.1'}:${server.address().port}`;
 
 const provider = new Provider(issuer, {
   clients: [
