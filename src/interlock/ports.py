@@ -551,8 +551,12 @@ class Authenticators(Protocol):
     async def remove(self, which: Authenticator, at: int) -> bool:
         """Take it away for good; False: it was used or removed meanwhile."""
 
-    async def ask(self, subject: Sequence[str]) -> Challenge:
-        """Return a new question, good for one answer, for a few minutes."""
+    async def ask(self, person: str, subject: Sequence[str]) -> Challenge:
+        """Return a new question to *person*, good for one answer, for a few minutes.
+
+        Raises:
+            TooMany: they were asked very often in these minutes.
+        """
 
     async def take(self, challenge_id: str) -> Challenge | None:
         """Use a question up, in all processes; None: unknown, used, too old, or not ours."""

@@ -87,6 +87,15 @@ async def test_a_signature_under_a_rejection_is_a_mistake(signing: World, ann: S
     assert await still_held(signing, action)
 
 
+async def test_promise_11_no_grant_goes_with_a_signature(signing: World, ann: Somebody) -> None:
+    """A grant lets further calls through; who signed has signed one."""
+    action = await signing.hold()
+    grant = {"uses": 5, "for": "1d"}
+    status, said = await ann.decides(action, await ann.signs(action), grant=grant)
+    assert (status, "no grant goes with it" in said["detail"]) == (422, True)
+    assert await still_held(signing, action)
+
+
 async def test_promise_11_a_signature_is_for_one_call(signing: World, ann: Somebody) -> None:
     other, action = await signing.hold(), await signing.hold(a_call(session="s-82"))
     assert "for something else" in await refused(signing, ann, action, await ann.signs(other))
@@ -214,7 +223,7 @@ async def test_promise_11_a_signature_is_good_for_minutes_only(
         signing.store.client, key=b"a" * 32, prefix=signing.store._prefix[1:-1], lasts_ms=0
     )
     subject = ("decide", action.id, action.digest, str(action.version), "approve", "ann")
-    challenge = await short.ask(subject)
+    challenge = await short.ask("ann", subject)
     wanted = {
         "challenge_id": challenge.id,
         "options": {"challenge": text(question(challenge))},

@@ -10,7 +10,7 @@ import pytest
 
 from interlock.core.errors import StoreUnavailable, TooMany
 from interlock.ports import Added, Authenticator
-from interlock.store.credentials import RedisAuthenticators
+from interlock.store.credentials import ASKED, RedisAuthenticators
 from interlock.store.redis import RedisStore
 from tests.support.stores import Server
 
@@ -93,7 +93,7 @@ async def test_what_another_key_sealed_is_not_ours(
 ) -> None:
     other = kept_on(store, key=b"another key of thirty-two bytes!")
     await other.add(BLUE, first=True)
-    question = await other.ask(("decide", "x"))
+    question = await other.ask("ann", ("decide", "x"))
     assert await kept.of("ann") == ()
     assert await kept.take(question.id) is None
 
@@ -101,7 +101,7 @@ async def test_what_another_key_sealed_is_not_ours(
 async def test_a_question_is_answered_once_in_all_processes(
     store: RedisStore, kept: RedisAuthenticators
 ) -> None:
-    asked = await kept.ask(("decide", "act_1", "\u202e"))
+    asked = await kept.ask("ann", ("decide", "act_1", "\u202e"))
     found = await asyncio.gather(*(kept_on(store).take(asked.id) for _ in range(8)))
     assert [each for each in found if each is not None] == [asked]
     assert await kept.take(asked.id) is None
@@ -111,15 +111,15 @@ async def test_a_question_is_answered_once_in_all_processes(
 async def test_a_question_ends_in_the_store_too(
     store: RedisStore, kept: RedisAuthenticators
 ) -> None:
-    asked = await kept.ask(("add", "ann"))
+    asked = await kept.ask("ann", ("add", "ann"))
     left = await store.client.pttl(f"{store._prefix}:asked:{asked.id}")
     assert 0 < left <= 300_000
-    assert await kept_on(store, lasts_ms=0).ask(("add", "ann")) != asked
+    assert await kept_on(store, lasts_ms=0).ask("ann", ("add", "ann")) != asked
 
 
 async def test_a_question_that_was_put_back_ends_when_it_would_have(store: RedisStore) -> None:
     over = kept_on(store, lasts_ms=0)
-    asked = await over.ask(("add", "ann"))
+    asked = await over.ask("ann", ("add", "ann"))
     name = f"{store._prefix}:asked:{asked.id}"
     sealed = over._sealed(
         "challenge",
@@ -143,7 +143,20 @@ async def test_without_the_store_nothing_is_known(own_server: Server) -> None:
     store = RedisStore(own_server.url, prefix="gone")
     kept = kept_on(store)
     own_server.kill()
-    for ask in (kept.of("ann"), kept.take("x"), kept.ask(("x",)), kept.add(BLUE, first=True)):
+    for ask in (
+        kept.of("ann"),
+        kept.take("x"),
+        kept.ask("ann", ("x",)),
+        kept.add(BLUE, first=True),
+    ):
         with pytest.raises(StoreUnavailable):
             await ask
     await store.close()
+
+
+async def test_one_person_is_asked_so_often(kept: RedisAuthenticators) -> None:
+    for _ in range(ASKED):
+        await kept.ask("ann", ("decide", "x"))
+    with pytest.raises(TooMany, match="wait five minutes"):
+        await kept.ask("ann", ("decide", "x"))
+    await kept.ask("bob", ("decide", "x"))

@@ -96,7 +96,7 @@ async def _creation(
     from . import ceremonies
 
     party = relying_party(deps.url)
-    challenge = await kept(deps).ask(("add", person))
+    challenge = await kept(deps).ask(person, ("add", person))
     confirm = await options(deps, person, mine, _adding(challenge.id, person)) if mine else None
     return CredentialOptions(
         origin=party.origin,

@@ -114,7 +114,7 @@ OPERATIONS = (
         answers=StepUpOptions,
         takes=StepUpRequest,
         parameters=(IN_PATH, CSRF),
-        refusals=(400, 401, 403, 404, 412, 415, 421, 503),
+        refusals=(400, 401, 403, 404, 412, 415, 421, 429, 503),
     ),
     Operation(
         method="GET",
@@ -131,7 +131,7 @@ OPERATIONS = (
         answers=CredentialOptions,
         takes=CredentialOptionsRequest,
         parameters=(CSRF,),
-        refusals=(400, 401, 403, 404, 415, 421, 503),
+        refusals=(400, 401, 403, 404, 415, 421, 429, 503),
     ),
     Operation(
         method="POST",

@@ -26,6 +26,7 @@ from .deps import DEPS, ApiDeps
 from .identity import deciding
 from .models_credentials import StepUpOptions, StepUpRequest
 from .models_signed import StepUp
+from .problems import GrantRefused
 from .relying_party import elsewhere, relying_party
 
 audit = logging.getLogger("interlock.audit")
@@ -52,12 +53,18 @@ async def stepped_up(
     Raises:
         StepUpNeeded: policy asks for a signature, and there is none that is still good.
         Forbidden: it is for something else, does not hold, or cannot be made with an API key.
+        GrantRefused: a grant would go with it, which is for more calls than the one signed.
     """
     if asked.step_up is None:
         _unsigned(visitor, action, asked)
         return ""
     if asked.type not in _SIGNED:
         raise MalformedCall("`step_up` belongs to `approve` and `edit`.")
+    if asked.grant is not None:
+        raise GrantRefused(
+            "What is signed is this one call, so no grant goes with it. Nothing was decided:"
+            " approve it without."
+        )
     person = in_browser(visitor)
     subject = deciding_on(action.id, cleared_digest, version, asked.type, person)
     return (await proven(deps, person, asked.step_up, subject)).id
@@ -162,7 +169,7 @@ async def options(
     from . import ceremonies
 
     party = relying_party(deps.url)
-    challenge = await kept(deps).ask(subject)
+    challenge = await kept(deps).ask(person, subject)
     return StepUpOptions(
         challenge_id=challenge.id,
         expires=challenge.expires,

@@ -26,6 +26,7 @@ from .lua import Script
 
 LASTS_MS = 300_000  #: how long a question may be answered
 MOST = 20  #: authenticators of one person
+ASKED = 200  #: questions to one person in that time
 
 audit = logging.getLogger("interlock.audit")
 
@@ -82,7 +83,8 @@ class RedisAuthenticators:
         await patiently(lambda: self._client.delete(f"{self._prefix}:authn:{person}"))
         return gone
 
-    async def ask(self, subject: Sequence[str]) -> Challenge:
+    async def ask(self, person: str, subject: Sequence[str]) -> Challenge:
+        await self._count(person)
         name, nonce = secrets.token_urlsafe(24), secrets.token_bytes(32)
         expires = await self._now() + self._lasts_ms
         said = {"id": name, "nonce": nonce, "subject": list(subject), "expires": expires}
@@ -101,6 +103,19 @@ class RedisAuthenticators:
             subject=tuple(said["subject"]),
             expires=said["expires"],
         )
+
+    async def _count(self, person: str) -> None:
+        """Raise TooMany where *person* fills the store with questions."""
+        name = f"{self._prefix}:asking:{person}"
+
+        async def count() -> int:
+            async with self._client.pipeline(transaction=True) as batch:
+                batch.set(name, 0, nx=True, px=LASTS_MS)
+                batch.incr(name)
+                return int((await batch.execute())[1])
+
+        if await patiently(count) > ASKED:
+            raise TooMany("You have asked for very many signatures; wait five minutes.")
 
     async def _now(self) -> int:
         seconds, micros = await patiently(lambda: self._client.time())
