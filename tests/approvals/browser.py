@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from interlock.core.actions import Reviewer
+from interlock.core.actions import Action, Reviewer
 
 from .world import World
 
@@ -21,6 +21,10 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 EXECUTABLE = "/usr/bin/chromium"
+BREACHES = """document.addEventListener('securitypolicyviolation', (breach) =>
+    console.error(`Content Security Policy breach: ${breach.violatedDirective}`))"""
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+PHONE = {"width": 390, "height": 844}
 
 
 @contextlib.asynccontextmanager
@@ -37,6 +41,7 @@ async def signed_in(
 ) -> AsyncIterator[Page]:
     """A page of *person*'s, who followed a one-time link; it must bring no error and no breach."""
     context = await browser.new_context(**options)
+    await context.add_init_script(BREACHES)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -55,3 +60,9 @@ async def signed_in(
     yield page
     await context.close()
     assert complaints == []
+
+
+async def open_item(page: Page, world: World, action: Action) -> None:
+    """Open the page of *action*, and wait until its script has started."""
+    await page.goto(f"{world.url}/review/{action.id}")
+    await page.wait_for_selector("[data-ready]")

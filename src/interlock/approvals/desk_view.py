@@ -55,7 +55,14 @@ async def on_item(
     desk, who = deps.desk, visitor.principal.id
     stops = {each.agent: each for each in await desk.suspended()}
     stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
-    told: dict[str, object] = {"stopped": _stopped(stop), "load": await _load(deps, desk, who)}
+    load = await _load(deps, desk, who)
+    told: dict[str, object] = {"stopped": _stopped(stop), "load": load}
+    if load and load.again_at and item.may.approve:
+        why = (
+            f"You approved {load.approved} calls in this hour, as many as policy lets you. "
+            "You may reject, or ask somebody."
+        )
+        told["may"] = item.may.model_copy(update={"approve": False, "edit": False, "why": why})
     if action.state is State.HELD:
         (assigned,) = await desk.assigned([action.id])
         (lookers,) = await desk.looking([action.id])

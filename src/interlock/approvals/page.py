@@ -155,8 +155,7 @@ async def _item_page(request: web.Request, shown: Item) -> web.Response:
     deps, session = request.app[DEPS], request[VISITOR].session
     action = await deps.gate.get(shown.card.id)
     agent = action.call.agent.id if action else ""
-    purposes = {"stop": STOPPING}
-    tokens = {name: session.token(each) if session else "" for name, each in purposes.items()}
+    stopping = session.token(STOPPING) if session else ""
     names = action.decision.arguments if action and action.decision and shown.whole else {}
     lengths = [each for each in LENGTHS if shown.grant and each[1] <= shown.grant.longest_ms]
     common = _common(request)
@@ -170,7 +169,7 @@ async def _item_page(request: web.Request, shown: Item) -> web.Response:
             fields=form,
             agent=agent if _PLAIN.fullmatch(agent) else "",
             reasons=deps.gate.policy.attention.reasons or REASONS,
-            tokens=tokens,
+            stopping=stopping,
             lengths=lengths,
             **common,
         )

@@ -32,6 +32,7 @@ async function note() {
     return;
   }
   looked = said.looked_ms;
+  about.noted = "yes";
   present(said.looking);
   settle();
 }

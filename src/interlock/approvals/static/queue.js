@@ -201,6 +201,8 @@ following = new URL($("#more-link").href).searchParams.get("cursor");
 setNow(page.now);
 startBatch(cards, refresh);
 follow(refresh);
+// who looks and who is asked moves no call, so nothing announces it
+setInterval(() => document.visibilityState === "visible" && refresh(), 15_000);
 keys({
   j: () => move(1),
   k: () => move(-1),

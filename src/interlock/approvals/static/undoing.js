@@ -1,11 +1,11 @@
 // Undoing a call that was answered: proposes the call that policy names for it.
-import { $, ask, setText } from "./common.js";
-import { about, path } from "./call.js";
+import { $, ask, paint, setText } from "./common.js";
+import { path } from "./call.js";
 
 async function undo(button) {
   button.disabled = true;
-  const headers = { "Interlock-CSRF": about.undoToken };
-  const { ok, said } = await ask(`${path}/undo`, { method: "POST", headers, body: "{}" });
+  const headers = { "Interlock-CSRF": button.dataset.csrf };
+  const { ok, said } = await ask(`${path}/undo`, { method: "POST", headers });
   const line = $("#undo-said");
   if (!ok) {
     setText(line, [said.detail, said.help].filter(Boolean).join(" "));
@@ -13,7 +13,7 @@ async function undo(button) {
     return;
   }
   if (said.state === "held") return location.assign(`/review/${encodeURIComponent(said.id)}`);
-  setText(line, `${said.said || said.state}.`);
+  paint(line, said.said);
   button.remove();
 }
 

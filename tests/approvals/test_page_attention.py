@@ -1,0 +1,180 @@
+"""Where policy asks for more of people's attention, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from interlock.core.rules import Attention
+
+from .browser import a_browser, open_item, signed_in
+from .test_undo import HOLDS, Answered, answers, bank, paid
+from .world import ANN, BOB, World, a_call
+
+pytestmark = pytest.mark.slow
+DELETE = ("git", "DELETE", "/repos/acme/website", b"")
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with a_browser() as browser:
+        yield browser
+
+
+def ask_of_two(world: World, **more: Any) -> None:
+    """Ask for more than two people where policy asks for two people."""
+    levels = world.gate.policy.levels
+    dual = replace(levels.approve_dual, **more)
+    world.gate.policy = replace(world.gate.policy, levels=replace(levels, approve_dual=dual))
+
+
+async def test_one_line_says_what_it_costs_and_how_it_is_undone(
+    world: World, browser: Browser
+) -> None:
+    action = await world.hold()
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await expect(page.locator("#consequence")).to_have_text(
+            "Moves money out of an account. High stake (amount: external). "
+            "Can be made good with bank.refund within 24h, at a cost."
+        )
+
+
+FOLDED = ("#why-title", ".confidence", ".title .stake")
+
+
+async def test_the_verdict_is_folded_until_the_person_has_one_of_their_own(
+    world: World, browser: Browser
+) -> None:
+    ask_of_two(world, folded=True)
+    body = b'{"note": "a\\u202eb"}'
+    action = await world.hold(a_call(*DELETE[:3], body, reason="It is empty."))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        for part in FOLDED:
+            await expect(page.locator(part)).to_be_hidden()
+        assert "ritical" not in await page.inner_text("body")
+        for shown in ("It is empty.", "https://git.example/api/repos/acme/website", "<U+202E>"):
+            await expect(page.get_by_text(shown).first).to_be_visible()
+        await expect(page.get_by_role("heading", name="Look twice")).to_be_visible()
+        await expect(page.locator("#approve")).to_be_disabled()
+        await page.keyboard.press("a")
+        await expect(page.get_by_role("button", name="Looks right")).to_be_focused()
+        await page.get_by_role("button", name="Cannot tell").click()
+        for part in FOLDED:
+            await expect(page.locator(part)).to_be_visible()
+        await expect(page.get_by_text("You said: cannot tell.")).to_be_visible()
+        await expect(page.locator("#why-title")).to_be_focused()
+        await expect(page.locator("#approve")).to_be_enabled()
+        await page.reload()
+        await expect(page.get_by_text("You said: cannot tell.")).to_be_visible()
+
+
+async def test_a_folded_verdict_keeps_nobody_from_rejecting(world: World, browser: Browser) -> None:
+    ask_of_two(world, folded=True)
+    action = await world.hold(a_call(*DELETE))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.keyboard.press("r")
+        await page.get_by_text("Wrong target").click()
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#banner")).to_contain_text("ann: rejected")
+
+
+async def test_approve_waits_until_the_call_was_in_sight_for_long_enough(
+    world: World, browser: Browser
+) -> None:
+    ask_of_two(world, dwell_ms=2000)
+    action = await world.hold(a_call(*DELETE))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await expect(page.locator("#approve")).to_be_disabled()
+        await expect(page.locator("#approve-wait")).to_contain_text("in ")
+        await expect(page.locator("#approve")).to_be_enabled()
+        await expect(page.locator("#approve-wait")).to_be_empty()
+        await page.keyboard.press("a")
+        await page.locator("#approve-message").fill("Seen.")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#after-text")).to_contain_text("1 of 2 approved")
+
+
+async def test_time_in_which_the_page_is_not_in_front_does_not_count(
+    world: World, browser: Browser
+) -> None:
+    ask_of_two(world, dwell_ms=60_000)
+    action = await world.hold(a_call(*DELETE))
+    async with signed_in(browser, world, ANN) as page:
+        await page.add_init_script("document.hasFocus = () => false")
+        await open_item(page, world, action)
+        await page.wait_for_function(
+            "() => document.querySelector('#main').dataset.noted === 'yes'"
+        )
+        before = await page.locator("#approve-wait").text_content()
+        await page.wait_for_function("() => performance.now() > 2500")
+        assert await page.locator("#approve-wait").text_content() == before == "in 60 s"
+
+
+async def test_who_has_approved_enough_for_this_hour_is_told_before(
+    world: World, browser: Browser
+) -> None:
+    world.gate.policy = replace(world.gate.policy, attention=Attention(per_hour=1))
+    first = await world.hold()
+    second = await world.hold(a_call("mail", target="/messages", body=b'{"to": "b", "body": "c"}'))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, first)
+        await expect(page.locator("#load")).to_have_text("0 of 1 approved this hour")
+        await page.keyboard.press("a")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#after")).to_be_visible()
+        await open_item(page, world, second)
+        await expect(page.locator("#approve")).to_be_disabled()
+        await expect(page.locator("#why-not")).to_contain_text("as many as policy lets you")
+        await expect(page.get_by_role("button", name="Reject").first).to_be_enabled()
+
+
+async def test_reasons_are_those_that_policy_names(world: World, browser: Browser) -> None:
+    reasons = (("four_eyes", "Finance has to see it"), ("weekend", "Not on a weekend"))
+    world.gate.policy = replace(world.gate.policy, attention=Attention(reasons=reasons))
+    action = await world.hold()
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.keyboard.press("r")
+        await expect(page.locator("#panel-reject .chips label")).to_have_count(2)
+        await page.get_by_text("Finance has to see it").click()
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#banner")).to_contain_text("ann: rejected")
+    assert (await world.now(action)).reviews[0].reason_code == "four_eyes"
+
+
+# undoing ------------------------------------------------------------------------------------
+
+
+async def opened(page: Page, world: World) -> None:
+    action = await paid(world)
+    await open_item(page, world, action)
+    await page.get_by_role("button", name="Undo it").click()
+    await page.get_by_role("button", name="Yes, ask for bank.refund").click()
+
+
+async def test_an_answered_call_is_undone_with_a_button(world: World, browser: Browser) -> None:
+    world.gate.policy = bank()
+    answers(world, Answered())
+    async with signed_in(browser, world, ANN) as page:
+        await opened(page, world)
+        await expect(page.locator("#undo-said")).to_contain_text("sent, the tool answered")
+        await expect(page.get_by_role("button", name="Undo it")).to_have_count(0)
+    assert [call.method for call in world.tool.calls] == ["POST", "POST"]
+
+
+async def test_an_undo_that_is_held_leads_to_it(world: World, browser: Browser) -> None:
+    world.gate.policy = bank(HOLDS)
+    answers(world, Answered())
+    async with signed_in(browser, world, BOB) as page:
+        await opened(page, world)
+        await page.wait_for_url("**/review/act_*")
+        await expect(page.get_by_role("heading", name="bank.refund")).to_be_visible()
+        await expect(page.locator(".untrusted blockquote").first).to_contain_text("Undo of")
