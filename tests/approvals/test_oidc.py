@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -124,6 +125,7 @@ def later(name: str, seconds: int) -> Callable[[Claims], Claims]:
         with_("aud", ["another-client"]),
         with_("aud", ["interlock", "another-client"]),
         with_("aud", {"interlock": 1}),
+        with_("aud", []),
         without("aud"),
         with_("azp", "another-client"),
         later("exp", -61),
@@ -180,6 +182,8 @@ async def test_further_audiences_are_taken_where_configuration_trusts_them(world
         oidc.provider.claims = lambda claims: claims | both
         assert (await oidc.sign_in(oidc.browser())).status == 200
         oidc.provider.claims = lambda claims: claims | {"aud": both["aud"]}  # whose is it?
+        assert (await oidc.sign_in(oidc.browser())).status == 502
+        oidc.provider.claims = lambda claims: claims | {"aud": "api", "azp": "interlock"}
         assert (await oidc.sign_in(oidc.browser())).status == 502
 
 
@@ -664,6 +668,14 @@ async def test_a_slow_provider_does_not_keep_people_waiting(oidc: OidcWorld) -> 
     oidc.provider.slow = 30.0
     response = await oidc.browser().get("/oidc/start")
     assert response.status == 502 and "did not answer in 0.5 s" in await response.text()
+
+
+async def test_people_do_not_wait_one_after_the_other_for_a_slow_provider(oidc: OidcWorld) -> None:
+    oidc.provider.slow = 30.0
+    browsers = [oidc.browser() for _ in range(5)]
+    answers = await asyncio.gather(*(browser.get("/oidc/start") for browser in browsers))
+    assert {answer.status for answer in answers} == {502}
+    assert oidc.provider.asked == ["discovery"]
 
 
 async def test_a_provider_that_is_not_there_is_said_not_to_be(world: World) -> None:

@@ -31,6 +31,7 @@ PATIENCE = 10.0  #: seconds for one answer of the provider
 LARGEST = 1 << 20  #: bytes of one answer
 KEPT = 3600.0  #: seconds that metadata and keys are believed
 KEYS_AGAIN = 30.0  #: seconds between two looks for keys because of an unknown one
+FAILED = 3.0  #: seconds in which others do not wait for a provider that has just failed
 AT_ONCE = 8  #: connections
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -64,6 +65,7 @@ class Provider:
         self._session: aiohttp.ClientSession | None = None
         self._metadata: tuple[float, Metadata] | None = None
         self._keys: tuple[float, tuple[Key, ...]] | None = None
+        self._failure: tuple[float, ProviderFailed] | None = None
         self._asking = asyncio.Lock()
 
     async def close(self) -> None:
@@ -76,7 +78,7 @@ class Provider:
             if self._metadata is None or time.monotonic() - self._metadata[0] >= KEPT:
                 issuer = self.registered.issuer
                 url = issuer.rstrip("/") + "/.well-known/openid-configuration"
-                self._metadata = (time.monotonic(), _read(await self._ask("GET", url), issuer))
+                self._metadata = (time.monotonic(), _read(await self._read_once(url), issuer))
             return self._metadata[1]
 
     async def authorization_url(self, state: str, nonce: str, challenge: str) -> str:
@@ -166,9 +168,19 @@ class Provider:
         """Return the provider's keys, asked for at most *age* seconds ago."""
         async with self._asking:
             if self._keys is None or time.monotonic() - self._keys[0] >= age:
-                keys = signing_keys(await self._ask("GET", metadata.jwks))
+                keys = signing_keys(await self._read_once(metadata.jwks))
                 self._keys = (time.monotonic(), keys)
             return self._keys[1]
+
+    async def _read_once(self, url: str) -> dict[str, Any]:
+        """Return a document that all wait for; each of them waits for one failure at most."""
+        if self._failure is not None and time.monotonic() - self._failure[0] < FAILED:
+            raise ProviderFailed(self._failure[1].detail, help=self._failure[1].help)
+        try:
+            return await self._ask("GET", url)
+        except ProviderFailed as failed:
+            self._failure = (time.monotonic(), failed)
+            raise
 
     async def _ask(
         self,
