@@ -17,7 +17,9 @@ from interlock.approvals.channels import TASKS
 from interlock.approvals.slack import SlackDoor
 from interlock.core import tickets
 from interlock.core.actions import Action, Reviewer, State
+from interlock.core.desk import Suspension
 from interlock.core.identity import Kind
+from interlock.core.rules import Redact
 from interlock.core.tickets import Ticket
 from interlock.notify.slack import Slack as Channel
 from interlock.notify.slack import SlackWay
@@ -453,3 +455,70 @@ async def test_slack_is_acknowledged_before_it_is_spoken_to(chat: Chat) -> None:
         await asyncio.to_thread(
             chat.slack.deliver, chat.slack.pressed(message, APPROVE, ANN), NOW, patience=0.2
         )
+
+
+# what has changed since the message was drawn ---------------------------------------------------
+
+
+async def test_a_button_that_would_not_be_drawn_any_more_decides_nothing(chat: Chat) -> None:
+    action, message = await chat.hold()
+    chat.channel._settings = replace(chat.channel._settings, approve=False)
+    await chat.press(message, APPROVE)
+    assert "not approved in Slack any more" in await chat.whispered()
+    await chat.nothing_happened(action)
+    assert list(message.buttons) == [OPEN, REJECT]
+
+
+async def test_what_policy_hides_by_now_is_not_approved_in_slack(chat: Chat) -> None:
+    action, message = await chat.hold()
+    gate: Any = chat.world.gate
+    gate.policy = replace(gate.policy, redact=Redact(approver=("args.body",)))
+    await chat.press(message, APPROVE)
+    assert "not approved in Slack any more" in await chat.whispered()
+    await chat.nothing_happened(action)
+    assert "Lunch at one?" not in message.text
+
+
+async def test_a_stopped_agents_call_is_not_approved_and_may_be_rejected(chat: Chat) -> None:
+    action, message = await chat.hold()
+    stop = Suspension(agent="billing-bot", by="root", reason="It loops.", at=1)
+    await chat.world.deps.desk.suspend(stop)
+    await chat.press(message, APPROVE)
+    said = await chat.whispered()
+    assert "stopped by root" in said and said.count("Nothing was decided.") == 1
+    await chat.nothing_happened(action)
+    await chat.press(message, REJECT)
+    await chat.until(lambda: bool(chat.slack.views), "a form")
+    await chat.post(chat.slack.submitted(chat.slack.views[0], ANN, "It loops."))
+    await chat.quiet()
+    assert (await chat.world.now(action)).state is State.REJECTED
+
+
+async def test_how_much_one_person_approves_in_an_hour_holds_in_slack(chat: Chat) -> None:
+    gate: Any = chat.world.gate
+    gate.policy = replace(gate.policy, attention=replace(gate.policy.attention, per_hour=1))
+    _, first = await chat.hold()
+    await chat.press(first, APPROVE)
+    await chat.quiet()
+    other = a_call("mail", target="/messages", body=b'{"to": "x@example.com", "body": "Hi"}')
+    action, second = await chat.hold(other)
+    await chat.press(second, APPROVE)
+    said = await chat.whispered()
+    assert "as many as policy lets one person approve" in said
+    after = await chat.world.now(action)
+    assert after.state is State.HELD and len(chat.world.tool.calls) == 1
+
+
+async def test_a_practice_call_is_told_of_to_who_decided_it_and_to_nobody_else(chat: Chat) -> None:
+    real, _ = await chat.hold()
+    other = a_call("mail", target="/messages", body=b'{"to": "x@example.com", "body": "Hi"}')
+    assert real.decision is not None
+    action = await chat.world.gate.plant(other, real.decision, real.id)
+    await chat.channel.send(told(action, Notice.HELD, chat.world.deps.url))
+    message = chat.slack.held(2)
+    assert "ractice" not in message.text and APPROVE in message.buttons
+    await chat.press(message, APPROVE)
+    assert "You approved it; nothing was sent." in await chat.whispered()
+    await chat.quiet()
+    assert (await chat.world.now(action)).state is State.CANCELLED and not chat.world.tool.calls
+    assert "A practice call" in message.text and "ann" not in message.text

@@ -134,6 +134,8 @@ class Slack:
     def _answer(
         self, path: str, headers: Any, raw: bytes
     ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        if headers.get("Content-Type") != "application/json":
+            return 200, {"ok": False, "error": "invalid_post_type"}, {}
         body = json.loads(raw)
         method = path.removeprefix("/api/") if path.startswith("/api/") else "response_url"
         self.calls.append((method, body))

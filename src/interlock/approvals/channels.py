@@ -49,6 +49,11 @@ log = logging.getLogger("interlock")
 MOST = 512 * 1024  #: bytes of a request; Slack posts the message with each press
 DRAIN = 5.0  #: seconds that presses under way get at shutdown
 TASKS: web.AppKey[Tasks] = web.AppKey("presses", Tasks)
+_PRACTICE = {
+    "reject": "This was a practice call, like one that people rejected, and you saw it. Thank you.",
+    "approve": "This was a practice call, like one that people rejected. You approved it; nothing"
+    " was sent. Its page says what was wrong with it.",
+}
 _OTHERS = {
     "signature": "it is not signed by Slack",
     "old": "it is old, or the clock of this machine is wrong",
@@ -116,7 +121,7 @@ async def _handled(deps: ApiDeps, door: SlackDoor, asked: Pressed | Submitted) -
         try:
             said = await _done(deps, door, asked)
         except InterlockError as error:
-            said = f"{error.detail} Nothing was decided."
+            said = _refusal(error)
         if said:
             await door.talk.whisper(asked.response_url, said)
     except Exception:  # outermost: nobody waits for this task, and the press can be repeated
@@ -144,6 +149,10 @@ async def _done(deps: ApiDeps, door: SlackDoor, asked: Pressed | Submitted) -> s
     if why:
         _refused(deps, "rights", asked.user)
         return f"{why} Nothing was decided."
+    await deps.desk.greet(person.id, sorted(person.groups))
+    if ticket.verdict == "approve" and not door.talk.may_approve(action):
+        await door.talk.redraw(action.id)
+        return "This is not approved in Slack any more. Nothing was decided; open the page."
     if isinstance(asked, Pressed) and ticket.verdict == "reject":
         return await _ask(deps, door, asked, ticket, action)
     return await _reviewed(deps, door, asked, ticket, action)
@@ -199,12 +208,17 @@ async def _reviewed(
         current = await deps.gate.get(ticket.action)
         if current is None or current.state is State.HELD:
             await door.talk.redraw(ticket.action)
-            return f"{error.detail} Nothing was decided."
+            return _refusal(error)
         return await _late(door, current)
     said = (after.id, ticket.verdict, person.id, asked.user)
     audit.info("call %s %s by=%s through=slack user=%s", *map(visible_line, said))
     await door.talk.redraw(after.id)
-    return ""
+    return _PRACTICE[ticket.verdict] if after.decoy_of else ""
+
+
+def _refusal(error: InterlockError) -> str:
+    done = "Nothing was decided."
+    return error.detail if done in error.detail else f"{error.detail} {done}"
 
 
 def _reasons(deps: ApiDeps) -> tuple[tuple[str, str], ...]:

@@ -32,6 +32,9 @@ class SlackTalk(Protocol):
 
     async def stands_at(self, action_id: str, channel: str, ts: str) -> bool: ...
 
+    def may_approve(self, action: Action) -> bool:
+        """Say whether the message about a call would have an Approve button now."""
+
     async def ask_reason(
         self,
         trigger: str,

@@ -234,6 +234,10 @@ class Slack:
         place = await self.place(action_id)
         return place is None or place == Place(channel, ts)
 
+    def may_approve(self, action: Action) -> bool:
+        """Say whether the message about a call would have an Approve button now."""
+        return bool(self._buttons(action, self._told(action, Notice.HELD, ())).approve)
+
     async def ask_reason(
         self,
         trigger: str,

@@ -213,7 +213,7 @@ def settled(said: Told, action: Action) -> dict[str, Any]:
     lines = [how, f"Tool: {said.tool}"] if said.known else [how]
     lines.append(f"Agent: {said.agent}, to {said.destination}")
     reason = next((each.message for each in reversed(action.reviews) if each.message), "")
-    if action.state is State.REJECTED and reason:
+    if action.state is State.REJECTED and reason and not action.decoy_of:
         lines.append(f"Reason: {visible_line(reason[:500])}")
     blocks = [_header(how.rstrip(".")), _section("\n".join(lines))]
     blocks.append({"type": "actions", "elements": [_button("Open", OPEN, url=said.link)]})
@@ -222,7 +222,12 @@ def settled(said: Told, action: Action) -> dict[str, Any]:
 
 
 def ended(action: Action) -> str:
-    """Return what became of a call and by whom: `Rejected by ann.`"""
+    """Return what became of a call and by whom: `Rejected by ann.`
+
+    Of a practice call the channel is not told who said what: whoever decided it is.
+    """
+    if action.decoy_of:
+        return "A practice call. Nothing was sent."
     people = list(dict.fromkeys(visible_line(each.reviewer.id) for each in action.reviews))
     who = " and ".join(people)
     match action.state:
