@@ -162,7 +162,7 @@ def _made(
         redacted=list(dict.fromkeys(named)),
         grant=granting.offered(deps, action, masks, task[0]),
         compared=_compared(deps, action, masks, read.like) if whole else None,
-        undo=undo.offer(deps, visitor, action, masks, read.now),
+        undo=undo.offer(deps, visitor, action, masks, read.now, read.stands),
         whole=whole,
         csrf=session.token(deciding(action.digest)) if session else "",
         now=read.now,

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ..core.actions import Action, Reviewer, State
 from ..core.decisions import Undo
+from ..core.desk import Absence
 from ..core.errors import Forbidden
 from ..core.identity import Kind
 from ..core.masking import Masks
@@ -24,11 +25,16 @@ _LONGEST = 200  #: characters of a value as it is offered
 
 
 def offer(
-    deps: ApiDeps, visitor: Visitor, action: Action, masks: Masks, now: int
+    deps: ApiDeps,
+    visitor: Visitor,
+    action: Action,
+    masks: Masks,
+    now: int,
+    stands: tuple[Absence, ...] = (),
 ) -> models.UndoOffer | None:
     """Return what undoing *action* would call; None where nothing was done, or policy says no how.
 
-    `why` says what stands against it, for this visitor too.
+    `why` says what stands against it, for this visitor too. *stands*: for whom they stand in.
     """
     undo = undo_of(action, deps.gate.policy) if action.state is State.ANSWERED else None
     if undo is None or not undo.tool:
@@ -37,7 +43,7 @@ def offer(
     values: dict[str, object] = {}
     if not why:
         call = undo_call(action, deps.gate.policy, visitor.principal.id)
-        why = call if isinstance(call, str) else barred(action, visitor.principal, now)
+        why = call if isinstance(call, str) else barred(action, visitor.principal, now, stands)
         values = {} if isinstance(call, str) else dict(deps.gate.read(call).arguments)
     session = visitor.session
     return models.UndoOffer(
