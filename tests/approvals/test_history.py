@@ -31,9 +31,9 @@ async def decided(world: World) -> tuple[Action, Action]:
     mail = await world.hold(
         a_call("mail", target="/messages", body=b'{"to": "zoe", "body": "b"}', agent="mail-bot")
     )
-    ann, bob = (await world.key(Kind.APPROVER, name) for name in ("ann", "bob"))
-    assert (await world.decide(transfer, await ann, type="reject", message="no")).status == 200
-    assert (await world.decide(mail, await bob)).status == 200
+    ann, bob = await world.key(Kind.APPROVER, "ann"), await world.key(Kind.APPROVER, "bob")
+    assert (await world.decide(transfer, ann, type="reject", message="no")).status == 200
+    assert (await world.decide(mail, bob)).status == 200
     await world.settled(mail)
     return transfer, mail
 

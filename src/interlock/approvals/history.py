@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
-from ..core import wording
-from ..core.actions import Action, State
+from ..core.actions import State
 from ..core.errors import MalformedCall
 from ..core.identity import Kind
 from ..ports import Searched
-from . import narrowing, showing
+from . import showing
 from .access import Route
 from .bodies import answer
-from .deps import DEPS, ApiDeps
+from .deps import DEPS
 from .models_desk import Past
 
 _FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})
@@ -37,20 +37,15 @@ async def past(request: web.Request, *, usual: Mapping[str, str] = {}) -> Past:
     limit = _number(asked, "limit", _USUAL)
     if not 1 <= limit <= _MOST:
         raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
-    listed = await deps.store.search(_searched(asked), cursor, limit)
-    shown = [each for each in listed.actions if _findable(deps, each, asked.get("q", ""))]
+    # nobody finds out by searching what policy hides
+    wanted = replace(_searched(asked), hidden=deps.gate.policy.redact.approver)
+    listed = await deps.store.search(wanted, cursor, limit)
     return Past(
-        items=await showing.cards(deps, shown),
+        items=await showing.cards(deps, listed.actions),
         next=listed.next,
         total=listed.total,
         now=await deps.store.now(),
     )
-
-
-def _findable(deps: ApiDeps, action: Action, text: str) -> bool:
-    """Say whether *text* is in what is shown: nobody finds out by searching what policy hides."""
-    hidden = text and wording.hidden(action, deps.gate.policy.redact.approver)
-    return not hidden or narrowing.mentions(deps, action, text)
 
 
 def _query(request: web.Request) -> dict[str, str]:

@@ -41,10 +41,10 @@ def matches(
         return False
     if "mine" in asked and not rights(action, who, now, absences=stands).approve:
         return False
-    return mentions(deps, action, asked.get("text", ""))
+    return _mentions(deps, action, asked.get("text", ""))
 
 
-def mentions(deps: ApiDeps, action: Action, text: str) -> bool:
+def _mentions(deps: ApiDeps, action: Action, text: str) -> bool:
     """Say whether what is shown of *action* has *text* in it, in any case."""
     wanted = visible_line(text.strip()[:LONGEST]).casefold()
     if not wanted:
