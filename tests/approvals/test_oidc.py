@@ -126,6 +126,7 @@ def later(name: str, seconds: int) -> Callable[[Claims], Claims]:
         with_("aud", ["interlock", "another-client"]),
         with_("aud", {"interlock": 1}),
         with_("aud", []),
+        lambda claims: claims | {"aud": ["interlock", "another-client"], "azp": "interlock"},
         without("aud"),
         with_("azp", "another-client"),
         later("exp", -61),

@@ -26,6 +26,12 @@ def test_a_key_is_shown_once_and_alone_on_standard_output(interlock: Command) ->
     assert key.split("_", 3)[3] not in listed
 
 
+def test_an_auditors_key_says_what_it_is_for(interlock: Command) -> None:
+    said = interlock("keys", "create", "auditor", "iris")
+    assert said.out.startswith("ilk_auditor_") and "changes nothing" in said.err
+    assert "auditor" in interlock("keys", "list").out
+
+
 def test_the_list_is_there_for_programs(interlock: Command) -> None:
     made = json.loads(
         interlock("keys", "create", "approver", "ann", "--group", "ops", "--json").out
