@@ -308,6 +308,48 @@ async def _digested(channel: Recorder) -> bool:
     return bool(channel.digests)
 
 
+async def test_policy_says_whether_there_is_a_digest_until_it_is_sent(store: RedisStore) -> None:
+    ops = Recorder()
+    desk = Office(store, ops, policy=a_policy(TOGETHER))
+    action = (await desk.world.ask(Level.NOTIFY)).action
+    async with desk.open():
+        await desk.world.quiet()
+        await until(lambda: _looked(desk))
+        assert ops.tries == 0
+        desk.world.gate.policy = a_policy()
+        await until(lambda: _digested(ops))
+    assert [each.id for each in ops.digests[0].told] == [action.id]
+
+
+async def _looked(desk: Office) -> bool:
+    """Whether what is told together is in the store."""
+    return bool(await desk.world.store.client.exists(f"{desk.world.store._prefix}:outbox:digests"))
+
+
+async def test_who_is_asked_in_turn_is_waited_for(store: RedisStore) -> None:
+    ops = Recorder()
+    desk = Office(store, ops, policy=a_policy("\napprovals: {rotate: true}\n"))
+    desk.delivery.pace = replace(QUICK, rotation=0)
+    held = await desk.world.held()
+    looks = 0
+    assigned = desk.desk.assigned
+
+    class Late:
+        """Policy's choice is made only once somebody has asked for it in vain."""
+
+        async def assigned(self, ids: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            found = await assigned(ids)
+            await desk.desk.assign(held.id, Assignment(to="bob", by="rotation", at=NOON))
+            return found
+
+    desk.delivery.desk = Late()
+    async with desk.open():
+        await desk.empty()
+    assert ops.said[0].asked == ("bob",) and looks == 2
+
+
 async def test_a_digest_counts_calls_that_are_kept_no_more(store: RedisStore) -> None:
     ops = Recorder()
     desk = Office(store, ops, digests={"ops": 3_600_000})

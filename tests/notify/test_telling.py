@@ -142,3 +142,4 @@ def test_a_digest_counts_what_it_does_not_show() -> None:
 def test_a_sample_names_no_call() -> None:
     said = sample(URL, "k")
     assert said.link == "https://interlock.example.com/review" and "test" in said.title
+    assert said.sample and not told(held(), Notice.HELD, URL).sample

@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from interlock.core.actions import State
 from interlock.notify.channel import Undelivered
-from interlock.notify.telling import Digest, Told, told
+from interlock.notify.telling import Digest, Told, sample, told
 from interlock.notify.webhook import Receiver, Webhook, seconds_of
 from interlock.ports import Notice
 from interlock.system import SystemClock
@@ -137,6 +137,12 @@ async def test_a_digest_is_one_event_with_every_call(inbox: Inbox) -> None:
     event = json.loads(inbox.got[0][1])
     assert event["type"] == "dev.interlock.approval.digest" and event["id"] == "k-1"
     assert len(event["data"]["calls"]) == 2 and event["data"]["more"] == 3
+
+
+async def test_a_sample_is_no_event_of_a_call(inbox: Inbox) -> None:
+    async with Sender(inbox.url) as hook:
+        await hook.send(sample(URL, "test-1"))
+    assert json.loads(inbox.got[0][1])["type"] == "dev.interlock.test"
 
 
 async def test_the_query_of_the_url_is_kept_and_nothing_else_is_sent(inbox: Inbox) -> None:

@@ -48,6 +48,7 @@ class Pace:
     lease_ms: int = 120_000
     breath: float = 0.25  #: pause of a channel that fails; doubles up to `most_breath`
     most_breath: float = 30.0
+    rotation: float = 0.5  #: for policy's choice of who is asked, which is made meanwhile
     grace: float = 3.0  #: for what is being sent at the end
 
 
@@ -308,10 +309,16 @@ class Delivery:
             return "outdated"
         if not self.calls.genuine(action):
             raise Undelivered("its record was changed outside Interlock", retry=False)
-        (assignment,) = await self.desk.assigned([action.id])
-        asked = (assignment.to,) if assignment is not None and assignment.to else ()
+        asked = await self._asked(action)
+        if not asked and entry.why is Notice.HELD and self.calls.policy.attention.rotate:
+            await asyncio.sleep(self.pace.rotation)
+            asked = await self._asked(action)
         await channel.send(self._told(channel, action, entry.why, entry.id, asked))
         return "delivered"
+
+    async def _asked(self, action: Action) -> tuple[str, ...]:
+        (assignment,) = await self.desk.assigned([action.id])
+        return (assignment.to,) if assignment is not None and assignment.to else ()
 
     async def _digest(self, channel: Channel, entry: Entry) -> Digest:
         found = []

@@ -57,6 +57,11 @@ class Told:
     whole: bool = False  #: `arguments` are all there are: none hidden, none cut short
     plain: bool = False  #: policy asks for nothing that only the page can give: dwell, step-up ...
 
+    @property
+    def sample(self) -> bool:
+        """Whether it is of no call: somebody tries the channel out."""
+        return not self.digest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:

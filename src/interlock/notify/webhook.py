@@ -26,6 +26,7 @@ from .telling import Digest, Told
 
 KIND = "webhook"
 TYPE = "dev.interlock.approval"  #: begins the type of every event
+TEST = "dev.interlock.test"  #: the type of a sample: no call waits
 READ = 2048  #: bytes of an answer that are read; none of them are kept
 _LATER = frozenset({408, 425, 429})  #: besides 5xx: what may work later
 
@@ -57,7 +58,8 @@ class Webhook:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, said: Told) -> None:
-        event = {"type": f"{TYPE}.{said.why.value}", "subject": said.id, "data": data(said)}
+        kind = TEST if said.sample else f"{TYPE}.{said.why.value}"
+        event = {"type": kind, "subject": said.id, "data": data(said)}
         await self._post(said.key, event)
 
     async def send_digest(self, digest: Digest) -> None:
