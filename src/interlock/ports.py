@@ -132,6 +132,22 @@ class Store(Protocol):
 
     async def session(self, action: Action, limit: int) -> tuple[Action, ...]: ...
 
+    async def search(self, wanted: Searched, cursor: str | None, limit: int) -> Listed:
+        """Return calls that were held and are settled (or unknown), latest first, without answers.
+
+        A page may be short though there is more: `next` says so. `total`: of all that there are
+        to look through. Practice calls are never found.
+
+        Raises:
+            MalformedCall: the cursor is none of ours.
+        """
+
+    async def like(self, action: Action) -> Action | None:
+        """Return the latest other call that people approved with the same tool and upstream.
+
+        One of the same agent where there is one; without its answer.
+        """
+
     async def ready(self) -> tuple[str, ...]:
         """Ids that were approved and never claimed: a crash may have come between."""
 
@@ -373,6 +389,7 @@ class Searched:
     text: str = ""
     since: int = 0
     until: int = 0
+    hidden: tuple[str, ...] = ()  #: paths of `redact.approver` now; `text` never looks there
 
 
 class Desk(Protocol):

@@ -85,6 +85,7 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         encode_effects(change.effects) if new or operation == "edit" else "",
         _reminders(after),
         after.decoy_of if new else "",
+        " ".join(alike(after)) if operation in ("approve", "edit") else "",
     )
 
 
@@ -128,6 +129,26 @@ def _reminders(action: Action) -> str:
 def _watched(action: Action) -> bool:
     """Whether people have to do with it: everything but plain allowed calls."""
     return action.decision is None or action.decision.level is not Level.ALLOW
+
+
+def tool_of(action: Action) -> str:
+    """Name the tool: as the catalogue does, else as its MCP server does; empty: nobody does."""
+    named = action.decision.tool if action.decision is not None else ""
+    return named or (action.call.mcp.name if action.call.mcp is not None else "")
+
+
+def alike(action: Action) -> tuple[str, ...]:
+    """Return under which names the latest approved call of its kind is found; none: it has no kind.
+
+    First that of its agent, then that of any: tool and upstream are the same. Hashes, since no
+    text of an agent may become part of a key.
+    """
+    tool, upstream = tool_of(action), action.call.upstream
+    if not tool:
+        return ()
+    kinds = (f"{action.call.agent.id}\0{tool}\0{upstream}", f"\0{tool}\0{upstream}")
+    said = (kind.encode("utf-8", "surrogatepass") for kind in kinds)
+    return tuple(hashlib.sha256(kind).hexdigest()[:32] for kind in said)
 
 
 def session_key(action: Action) -> str:

@@ -12,13 +12,14 @@ from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import StoreUnavailable
 from ..core.events import Answered
 from ..core.facts import Facts, Grant, Needs
-from ..ports import Change, Durability, Limits, Listed, Put, Stored
+from ..ports import Change, Durability, Limits, Listed, Put, Searched, Stored
 from .batch import Batch
 from .codec import DAMAGED, decode_action
 from .connection import Lane, connect, patiently
 from .lua import Script
 from .operations import encode_change, session_key
 from .past import Past
+from .searching import Searching
 from .stopped import stopped_key, suspension
 from .watch import BLOCK, Watch
 
@@ -39,6 +40,7 @@ class RedisStore:
         self._put, self._get = Script("put"), Script("get")
         self._batch = Batch(self._send)
         self._past = Past(self._client, self._prefix, self._ask, self._limits.tasks_per_agent)
+        self._searching = Searching(self._client, self._prefix, self._ask, self._read)
         self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
         self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
         self.on_error: Callable[[], None] = lambda: None
@@ -211,6 +213,12 @@ class RedisStore:
                     | {"event": event, "nonce": nonce}
                 )
         return tuple(sorted(rows, key=lambda row: int(row["version"])))
+
+    async def search(self, wanted: Searched, cursor: str | None, limit: int) -> Listed:
+        return await self._searching.search(wanted, cursor, limit)
+
+    async def like(self, action: Action) -> Action | None:
+        return await self._searching.like(action)
 
     # the past ------------------------------------------------------------------------------
 

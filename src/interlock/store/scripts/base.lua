@@ -8,6 +8,8 @@
 -- {p}:f:<print>   string  fingerprint -> id;  {p}:i:<key> string  Idempotency-Key -> id fingerprint
 -- {p}:s:<session> list    recent calls of a session
 -- {p}:recent      zset    latest calls that people had to do with
+-- {p}:past        zset    calls that were held, by when they were settled;  {p}:past:end zset by their end
+-- {p}:a:<kind>    string  the latest call of this kind that people approved
 -- {p}:stopped     hash    agents whose calls are neither sent nor held: id, or - for all -> by, why, when
 -- {p}:log         stream  wake-ups for waiters: id, version, state
 -- {p}:remind      zset    held calls by the moment at which people have to be told of them again

@@ -33,12 +33,24 @@ local function unseen(c, st, agent, lasts)
   return kept('y', agent, size, lasts) > MOST and math.min(lasts, HOUR) or lasts
 end
 
+-- Calls that were held, by when they were settled: as long as their records are kept, so that the
+-- index is never larger than what it names. Unknown outcomes are kept until somebody settles them.
+local function remember(id, lasts)
+  local gone = redis.call('ZRANGEBYSCORE', P .. ':past:end', '-inf', ms(NOW), 'LIMIT', 0, 10)
+  if #gone > 0 then
+    redis.call('ZREM', P .. ':past', unpack(gone)); redis.call('ZREM', P .. ':past:end', unpack(gone))
+  end
+  redis.call('ZADD', P .. ':past', ms(NOW), id)
+  if lasts then redis.call('ZADD', P .. ':past:end', ms(NOW + lasts), id)
+  else redis.call('ZREM', P .. ':past:end', id) end
+end
+
 local FORGET = { expired = true, cancelled = true }
 local FINAL = { denied = true, rejected = true, responded = true, expired = true,
                 cancelled = true, answered = true, resolved = true }
 local function settle(id, c, st)
   unlist(id, c)
-  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent', 'decoy')
+  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent', 'decoy', 'past')
   if v[1] and v[1] ~= '' and redis.call('GET', key('f', v[1])) == id then
     if FORGET[st] then redis.call('DEL', key('f', v[1]))
     else redis.call('PEXPIRE', key('f', v[1]), v[2]) end
@@ -47,11 +59,15 @@ local function settle(id, c, st)
     redis.call('ZADD', P .. ':recent', ms(NOW), id)
     redis.call('ZREMRANGEBYRANK', P .. ':recent', 0, -1001)
   end
+  local lasts
   if st == 'unknown' then redis.call('ZADD', P .. ':unknown', ms(NOW), id)
   else
     redis.call('ZREM', P .. ':unknown', id)
-    redis.call('PEXPIRE', c, FORGET[st] and not v[6] and unseen(c, st, v[5], tonumber(v[3])) or v[3])
+    lasts = tonumber(v[3])
+    if FORGET[st] and not v[6] then lasts = unseen(c, st, v[5], lasts) end
+    redis.call('PEXPIRE', c, ms(lasts))
   end
+  if v[7] then remember(id, lasts) end
 end
 
 -- Whoever touches an action past its deadline ends it: no sweeper has to be alive.

@@ -134,6 +134,7 @@ local function create(a, c)
              'owner', a.owner, 'quorum', a.quorum, 'created', ms(NOW), 'fp', a.fp, 'idem', a.idem,
              'window', a.window, 'keep', a.keep, 'watched', a.watched, 'stake', a.stake)
   if a.decoy ~= '' then redis.call('HSET', c, 'decoy', a.decoy) end
+  if held and a.decoy == '' then redis.call('HSET', c, 'past', '1') end
   if a.session ~= '' then
     local s = key('s', a.session)
     if redis.call('LPUSH', s, a.id) == 1 then kept('v', a.agent, 800, DAY) end
@@ -185,6 +186,7 @@ local function review(a, c)
     redis.call('HSET', c, 'adigest', a.digest, 'lapses', ms(NOW + a.ttl))
     unlist(a.id, c)
     redis.call('SADD', P .. ':ready', a.id)
+    for kind in string.gmatch(a.alike, '%S+') do redis.call('SET', key('a', kind), a.id, 'PX', a.keep) end
   end
 end
 
@@ -282,7 +284,7 @@ end
 
 local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
                 'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
-                'cap', 'window', 'keep', 'eff', 'remind', 'decoy' }
+                'cap', 'window', 'keep', 'eff', 'remind', 'decoy', 'alike' }
 local PACKED = '>' .. string.rep('I4c0', #NAMES)  -- one argument per operation, its fields by length
 local out = {}
 for i = 1, #ARGV do
