@@ -178,6 +178,24 @@ async def test_nothing_of_a_damaged_entry_stops_the_others(box: Box, store: Redi
     assert [each.action for each in await box.claim()] == ["a2"]
 
 
+@pytest.mark.parametrize("field", ["notice", "version", "calls", "channel"])
+async def test_an_entry_that_nobody_can_read_takes_no_room(
+    box: Box, store: RedisStore, field: str
+) -> None:
+    await box.put("a1")
+    (entry,) = await box.box.waiting(10)
+    name = f"{store._prefix}:outbox:e:{entry.id}"
+    if field == "channel":
+        await store.client.hdel(name, field)  # type: ignore[misc]
+    else:
+        await store.client.hset(name, field, b"\xff")  # type: ignore[misc]
+    assert await box.box.waiting(10) == ()
+    assert await box.claim(most=1) == []
+    await box.put("a2")
+    assert [each.action for each in await box.claim(most=1)] == ["a2"]
+    assert await box.box.counts() == (1, 0)
+
+
 # a model ------------------------------------------------------------------------------------
 
 STEPS = st.lists(

@@ -172,7 +172,10 @@ class Delivery:
         """Tell people until `close` is called."""
         while not self._closing:
             self._woken.clear()
-            await self._turn()
+            try:
+                await self._turn()
+            except Exception:  # outermost: one fault must not leave people untold for good
+                log.exception("telling people failed; it is tried again in %g s", self.pace.poll)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.pace.poll):
                     await self._woken.wait()

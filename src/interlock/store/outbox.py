@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -42,7 +43,12 @@ class RedisOutbox:
 
     async def claim(self, rooms: Sequence[Room], lease_ms: int) -> tuple[Entry, ...]:
         asked = [part for room in rooms for part in (room.channel, room.most, room.digest_ms)]
-        return _entries(await self._run("claim", secrets.token_hex(8), lease_ms, *asked))
+        rows = await self._run("claim", secrets.token_hex(8), lease_ms, *asked)
+        entries = _entries(rows)
+        if len(entries) < len(rows):  # what nobody can read must not take the room of others
+            for name in _names(rows) - {entry.id for entry in entries}:
+                await self.drop(name)
+        return entries
 
     async def done(self, entry: Entry) -> None:
         await self._run("done", entry.id, entry.tries)
@@ -78,11 +84,16 @@ class RedisOutbox:
         return await patiently(lambda: self._script(self._client, self._prefix, *arguments))
 
 
+def _names(rows: Sequence[Any]) -> set[str]:
+    return {row[0].decode() for row in rows}
+
+
 def _entries(rows: Sequence[Any], *, dead: bool = False) -> tuple[Entry, ...]:
+    """Return the entries that can be read; others have gone meanwhile, or were damaged."""
     entries = []
     for name, flat, *at in rows:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        if b"channel" in fields:  # else it has gone since it was listed
+        with contextlib.suppress(KeyError, ValueError):  # bad UTF-8 is a ValueError
             entries.append(_entry(name.decode(), fields, [int(float(each)) for each in at], dead))
     return tuple(entries)
 

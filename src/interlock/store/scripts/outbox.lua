@@ -85,7 +85,10 @@ if op == 'claim' then  -- nonce, lease, then of each channel: its name, how many
     local due = B .. 'due:' .. ARGV[i]
     gather(ARGV[i], tonumber(ARGV[i + 2]))
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', ms(NOW), 'LIMIT', 0, ARGV[i + 1])) do
-      if redis.call('EXISTS', e(id)) == 0 then redis.call('ZREM', due, id)
+      if redis.call('HEXISTS', e(id), 'channel') == 0 then  -- somebody deleted it
+        redis.call('ZREM', due, id)
+        redis.call('ZREM', B .. 'all', id)
+        redis.call('DEL', e(id))
       else
         redis.call('HINCRBY', e(id), 'tries', 1)
         redis.call('ZADD', due, ms(NOW + lease), id)
