@@ -104,8 +104,7 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
 
 async def _like(deps: ApiDeps, action: Action) -> Action | None:
     """Return the latest call of this kind that people approved, where its record is genuine."""
-    ask = getattr(deps.store, "like", None)
-    like: Action | None = await ask(action) if ask else None
+    like = await deps.store.like(action)
     return like if like is not None and deps.gate.genuine(like) else None
 
 

@@ -37,18 +37,21 @@ function repaint(field, text) {
 const painted = new WeakMap();
 
 function show(queue) {
-  const known = new Map($$(".card", cards).map((item) => [item.dataset.id, item]));
+  const wanted = new Set(queue.items.map((card) => card.id));
+  const all = $$(".card", cards);
+  // those that go, go first: a card that is moved would lose the focus
+  for (const gone of all) if (!wanted.has(gone.dataset.id)) leave(gone);
+  const known = new Map(all.map((item) => [item.dataset.id, item]));
   let place = null; // the card after which the next one goes
   for (const card of queue.items) {
     const item = known.get(card.id) ?? blank.cloneNode(true);
-    const fresh = !known.delete(card.id);
+    const fresh = !known.has(card.id);
     fill(item, card);
     if (fresh && !showingMore) item.classList.add("fresh");
     const following = place ? place.nextElementSibling : cards.firstElementChild;
     if (following !== item) cards.insertBefore(item, following);
     place = item;
   }
-  for (const gone of known.values()) leave(gone);
   setText($("#count"), String(queue.total));
   $("#empty").hidden = queue.items.length > 0;
   $("#more").hidden = !queue.next;
@@ -157,23 +160,22 @@ async function more(event) {
   if (first) $("a", first).focus();
 }
 
-let asking = false;
+let running = null; // the refresh that is under way, which ends once nobody has asked again
 let again = false;
 
-async function refresh() {
-  if (asking) {
-    again = true;
-    return;
-  }
-  asking = true;
-  const [held, recent] = await Promise.all([whole(), ask("/v1/approvals?state=recent&limit=12")]);
-  if (held) show(held);
-  if (recent.ok) showRecent(recent.said);
-  tickTimes();
-  asking = false;
-  if (again) {
+function refresh() {
+  again = true;
+  running ??= refreshed().finally(() => (running = null));
+  return running;
+}
+
+async function refreshed() {
+  while (again) {
     again = false;
-    await refresh();
+    const [held, recent] = await Promise.all([whole(), ask("/v1/approvals?state=recent&limit=12")]);
+    if (held) show(held);
+    if (recent.ok) showRecent(recent.said);
+    tickTimes();
   }
 }
 
