@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -187,6 +188,30 @@ async def test_nobody_sees_or_cancels_another_agents_call(client: Client) -> Non
     for method, path in (("GET", ""), ("GET", "/response"), ("DELETE", "")):
         status, _, _ = await client.ask(method, headers["Location"] + path, key="ilk_agent_eve")
         assert status == 404
+
+
+async def test_an_agent_neither_sees_nor_cancels_a_practice_call(client: Client) -> None:
+    """Fault caught: an agent learns which of its calls people are tried with."""
+    gate, call = client.world.gate, client.world.call()
+    decoy = await gate.plant(call, await gate.judge(call), "a0")
+
+    for method, path in (("GET", ""), ("GET", "/response"), ("DELETE", "")):
+        status, _, _ = await client.ask(method, f"/v1/calls/{decoy.id}{path}")
+        assert status == 404
+    assert (await client.world.now(decoy)).state is State.HELD
+
+
+@pytest.mark.parametrize("tool", ["read", "pay"])
+async def test_a_stopped_agent_is_told_so(client: Client, tool: str) -> None:
+    store = client.world.store
+    await store.client.hset(f"{store._prefix}:stopped", "bot", "{}")
+
+    status, _, body = await client.ask("POST", f"/t/bank/{tool}?to=bob", **PAY)
+
+    said = json.loads(body)
+    assert status == said["status"] == 403 and said["type"].endswith(":agent-suspended")
+    assert said["detail"].startswith("NOT EXECUTED. This agent was stopped by a person.")
+    assert client.world.tool.sent == [] and client.refused == ["agent-suspended"]
 
 
 @pytest.mark.parametrize("key", [None, "ilk_agent_unknown", "ilk_approver_ann"])

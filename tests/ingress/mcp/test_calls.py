@@ -79,6 +79,19 @@ async def test_a_full_queue_is_told_as_a_result(server: Server) -> None:
     await store.close()
 
 
+@pytest.mark.parametrize("tool", ["read", "write"])
+async def test_a_stopped_agent_is_told_so_in_a_result(talk: Start, tool: str) -> None:
+    client = talk()
+    store = client.world.store
+    await store.client.hset(f"{store._prefix}:stopped", "-", "{}")
+
+    answer = await client.call(tool)
+
+    assert text(answer).startswith("NOT EXECUTED. This agent was stopped by a person.")
+    assert "Do not retry it" in text(answer) and client.files.ran == []
+    assert answer["result"]["_meta"][CALL] == {"state": "agent-suspended", "executed": False}
+
+
 async def test_a_store_that_is_away_lets_nothing_through(own_server: Server) -> None:
     store = RedisStore(own_server.url)
     client = Talk(store)

@@ -69,6 +69,20 @@ async def test_nobody_waits_for_or_takes_back_the_calls_of_others(talk: Start, t
     assert (await client.world.now(action)).state is State.HELD
 
 
+@pytest.mark.parametrize("tool", ["interlock_wait", "interlock_cancel"])
+async def test_nobody_waits_for_or_takes_back_a_practice_call(talk: Start, tool: str) -> None:
+    client = talk()
+    await client.call()
+    real = await client.held()
+    assert real.decision is not None
+    decoy = await client.gate.plant(real.call, real.decision, "a0")
+
+    answer = await client.call(tool, arguments={"call": decoy.id})
+
+    assert text(answer).startswith("NOT FOUND.")
+    assert (await client.world.now(decoy)).state is State.HELD
+
+
 async def test_an_answer_that_is_no_plain_result_is_left_to_the_call_itself(talk: Start) -> None:
     client = talk(version=MODERN)
     client.files.result = {"resultType": "input_required", "requestState": "the server's"}
