@@ -267,7 +267,7 @@ async def test_nobody_at_the_other_end_is_tried_again(desk: Desk, slack: Slack) 
 async def test_blocks_that_slack_refuses_are_told_in_fewer(desk: Desk, slack: Slack) -> None:
     slack.fails("chat.postMessage", Refusal(error="invalid_blocks"))
     await desk.tell(await desk.world.held())
-    assert list(slack.held().buttons) == [OPEN] and "900" not in slack.held().text
+    assert list(slack.held().buttons) == [OPEN, REJECT] and "900" not in slack.held().text
 
 
 async def test_a_message_that_was_taken_down_is_written_again_only_while_it_waits(
@@ -303,6 +303,12 @@ async def test_answers_go_to_slack_and_nowhere_else(url: str) -> None:
     with pytest.raises(Undelivered, match="not Slack's") as caught:
         await api.respond(url, {"text": "x"})
     assert not caught.value.retry and api._session is None
+
+
+@pytest.mark.parametrize("host", ["slack.com", "slack-gov.com"])
+def test_slacks_own_addresses_are_known_by_that_of_its_api(host: str) -> None:
+    api = SlackApi(f"https://{host}/api", TOKEN)
+    assert api._origins == {f"https://{host}", f"https://hooks.{host}"}
 
 
 async def test_what_cannot_be_whispered_is_logged_without_its_address(

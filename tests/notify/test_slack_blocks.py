@@ -124,8 +124,9 @@ def test_our_own_words_are_cut_to_what_slack_takes_and_escaped(text: str) -> Non
         assert not set("<>&") & set(left)
 
 
-def test_the_largest_message_still_fits() -> None:
-    arguments = {f"a{n}" * 50: "x" * 10_000 for n in range(40)}
+@pytest.mark.parametrize("letter", ["x", "<", "\u202e", "\U000e0041"])
+def test_the_largest_message_still_fits(letter: str) -> None:
+    arguments = {f"a{n}" * 50: letter * 10_000 for n in range(40)}
     groups = tuple(f"group-{n}-{'g' * 100}" for n in range(40))
     action = held(arguments=arguments, sources={}, approvers=groups, description="d" * 5000)
     said = said_of(action, with_arguments=True)

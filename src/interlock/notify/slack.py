@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -177,9 +177,13 @@ class Slack:
         return blocks.waiting(said, self._buttons(action, said))
 
     def _brief(self, action: Action) -> dict[str, Any]:
-        """Return the message without anything that Slack may find unfit."""
-        why = Notice.HELD if action.state is State.HELD else Notice.SETTLED
-        return blocks.passing(self._told(action, why, ()))
+        """Return the message without anything of the agent's: Slack did not take it with that."""
+        held = action.state is State.HELD
+        said = self._told(action, Notice.HELD if held else Notice.SETTLED, ())
+        if not held:
+            return blocks.passing(said)
+        reject = self._buttons(action, said).reject
+        return blocks.waiting(replace(said, arguments=()), blocks.Buttons(reject=reject))
 
     def _told(self, action: Action, why: Notice, asked: tuple[str, ...]) -> Told:
         return told(

@@ -118,7 +118,9 @@ def waiting(said: Told, buttons: Buttons) -> dict[str, Any]:
         blocks += [_aside("What an approval sends, all of it:"), *boxed(head), *boxed(body)]
     elif said.arguments:
         text = "\n".join(f"{name}: {value}" for name, value in said.arguments)
-        blocks += [_aside("From the agent, cut short; the page has all of it:"), *boxed(text)]
+        more = "…" if len(text) > MOST else ""
+        blocks.append(_aside("From the agent, cut short; the page has all of it:"))
+        blocks += boxed(text[:MOST] + more)
     blocks.append({"type": "actions", "block_id": "decide", "elements": _actions(said, buttons)})
     blocks.append(_aside(f"Call {said.id}, version {said.version}"))
     return _message(f"{_heading(said)}: {said.link}", blocks)
