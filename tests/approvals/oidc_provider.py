@@ -124,6 +124,7 @@ class FakeProvider:
         app.router.add_get("/jwks", self._jwks)
         app.router.add_post("/token", self._token)
         app.router.add_get("/userinfo", self._userinfo)
+        app.router.add_get("/elsewhere", self._elsewhere)  # where nobody may be led
         return app
 
     def authorizes(self, query: dict[str, str]) -> dict[str, str]:
@@ -181,6 +182,10 @@ class FakeProvider:
         return web.json_response(
             {"id_token": token, "access_token": "opaque", "token_type": "Bearer"}
         )
+
+    async def _elsewhere(self, request: web.Request) -> web.Response:
+        self.asked.append("elsewhere")
+        return web.json_response({})
 
     async def _userinfo(self, request: web.Request) -> web.Response:
         self.asked.append("userinfo")

@@ -662,6 +662,8 @@ async def test_what_is_no_answer_is_said_to_be_none(
     text = await response.text()
     assert response.status == 502
     assert "provider failed" in text and "<x>" not in text and "Sign in again" in text
+    assert ("more than 1 MiB" in text) is (fault is giant)
+    assert "elsewhere" not in oidc.provider.asked
     assert await browser.kind() == ""
 
 
