@@ -37,6 +37,8 @@ from .parts import (
     desk_of,
     notifiers_of,
     open_store,
+    practice_of,
+    practising_of,
     sweep,
     watch_policy,
 )
@@ -107,12 +109,14 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         await definitions.refresh()
         metrics.count_waiting_definitions(definitions.waiting)
         delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)
+        practice = practice_of(config, store)
+        practising = practising_of(config, store, practice, metrics, lambda: gate)
         gate = Gate(
             policy=policy,
             store=store,
             upstreams={**upstreams, **servers.upstreams},
             definitions=definitions,
-            notifiers=(*notifiers_of(config, desk, lambda: gate.policy), delivery),
+            notifiers=(*notifiers_of(config, desk, lambda: gate.policy), delivery, practising),
             observers=(metrics, TransitionLog()),
             clock=clock,
             ids=RandomIds(),
@@ -134,6 +138,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             desk=desk,
             authenticators=authenticators_of(config, store, keys),
             delivery=delivery,
+            practice=practice,
         )
         deliver(delivery, stack)
         people = PeopleListener(parts)
@@ -145,6 +150,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         tasks = Tasks()
         sweeper = tasks.spawn(sweep(gate), "sweep")
         stack.callback(sweeper.cancel)
+        stack.callback(tasks.spawn(practising.run(), "practice").cancel)
         if config.servers:
             stack.callback(tasks.spawn(definitions.run(), "definitions").cancel)
         if served is None:

@@ -35,6 +35,8 @@ from .parts import (
     desk_of,
     notifiers_of,
     open_store,
+    practice_of,
+    practising_of,
     sweep,
     watch_policy,
 )
@@ -89,12 +91,14 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         metrics.policy(loaded.policy.ref)
         own = OwnCalls(guarded.session)
         delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)
+        practice = practice_of(config, store)
+        practising = practising_of(config, store, practice, metrics, lambda: gate)
         gate = Gate(
             policy=loaded.policy,
             store=store,
             upstreams={server.name: server.upstream},
             definitions=definitions,
-            notifiers=(*notifiers_of(config, desk, lambda: gate.policy), delivery),
+            notifiers=(*notifiers_of(config, desk, lambda: gate.policy), delivery, practising),
             observers=(metrics, TransitionLog(), own),
             clock=clock,
             ids=RandomIds(),
@@ -113,6 +117,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             desk=desk,
             authenticators=authenticators_of(config, store, keys),
             delivery=delivery,
+            practice=practice,
         )
         deliver(delivery, stack)
         served = served_tasks(parts, keys)
@@ -123,6 +128,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         stack.callback(own.wake(gate, store, tasks))
         for work, name in (
             (sweep(gate), "sweep"),
+            (practising.run(), "practice"),
             (definitions.run(), "definitions"),
             (watch_policy(parts, loaded).run(), "policy-watch"),
             (PeopleListener(parts).take_over(guarded.tell), "people"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from .notify.log import Notifier as LogNotifier
 from .observe.metrics import Metrics
 from .policies.schemas import compile_schema
 from .ports import Limits, Notifier
+from .practising import Around, Practising
 from .reload import PolicyWatch
 from .settings import Config
 from .store.credentials import RedisAuthenticators
@@ -29,6 +31,7 @@ from .store.desk import RedisDesk
 from .store.embedded import EmbeddedStore
 from .store.keyring import RedisKeyRing
 from .store.outbox import RedisOutbox
+from .store.practice import RedisPractice
 from .store.redis import RedisStore
 from .system import SystemClock
 from .tasks import Tasks, stopped
@@ -37,6 +40,7 @@ from .tryout import Loaded
 log = logging.getLogger("interlock")
 
 SWEEP = 1.0  #: seconds between two looks for what has lapsed
+PRESENCE = 8.0  #: seconds that a caller of a held call has to come back, as the ingress says
 TESTED = "policy.tested"  #: in the data directory: which policy files passed their suites
 
 
@@ -53,6 +57,7 @@ class Parts:
     desk: RedisDesk
     authenticators: RedisAuthenticators
     delivery: Delivery
+    practice: RedisPractice
 
 
 async def open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
@@ -116,6 +121,28 @@ def notifiers_of(
     """Return what asks and tells people; *policy* answers the one in force."""
     told = (LogNotifier(config.people_url),) if config.notify.log is not None else ()
     return (Rotation(desk, policy), *told)
+
+
+def practice_of(config: Config, store: RedisStore) -> RedisPractice:
+    """Return what is remembered of practice calls."""
+    return RedisPractice(store.client, prefix=config.store.prefix)
+
+
+def practising_of(
+    config: Config,
+    store: RedisStore,
+    practice: RedisPractice,
+    metrics: Metrics,
+    gate: Callable[[], Gate],
+) -> Practising:
+    """Return what puts practice calls among the held ones; have it `run`."""
+    around = Around(
+        draw=secrets.SystemRandom().random,
+        upstreams=frozenset({*config.upstreams, *config.servers}),
+        wait_seconds=config.agents.hold + PRESENCE,
+        counted=metrics.practised,
+    )
+    return Practising(gate, store, practice, around)
 
 
 def delivery_of(

@@ -118,6 +118,7 @@ class PeopleListener:
             policy_files=lambda: tuple(map(str, policy_files(config.policies))),
             outbox=parts.delivery.outbox,
             channels=parts.delivery,
+            practice=parts.practice,
             slack=slack_door(config, derived_keys(config), parts.delivery.channels, clock),
             channel_refused=parts.metrics.channel_refused,
         )

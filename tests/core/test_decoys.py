@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from interlock.core.actions import Action, Review, Reviewer, State, ToolCall, Verdict, evolve
-from interlock.core.decoys import decoy, due, eligible
+from interlock.core.decoys import another, decoy, due, eligible
 from interlock.core.digest import digest, seal
 from interlock.core.evaluate import evaluate
 from interlock.core.facts import NO_FACTS
@@ -105,3 +108,38 @@ def test_one_is_due_beside_the_share_of_holds_that_policy_asks_for(
     share: float, draw: float, is_due: bool
 ) -> None:
     assert due(share, draw) is is_due
+
+
+def draws(*numbers: float) -> Callable[[], float]:
+    rest = itertools.cycle(numbers)
+    return lambda: next(rest)
+
+
+@pytest.mark.parametrize(
+    ("name", "looks"),
+    [
+        ("s-81", r"s-\d\d"),
+        ("run-2026-11-20", r"run-\d{4}-\d\d-\d\d"),
+        (
+            "9f86d081-884c-4d65-9a2f-eaa0c55ad015",
+            r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-9[0-9a-f]{3}-[0-9a-f]{12}",
+        ),
+        ("sess_9F86D081884C7D65", r"sess_[0-9A-F]{16}"),
+        ("01J9ZK3V5Q8XW2R7T4M6N0PBCD", r"[0-9A-Z]{26}"),
+    ],
+)
+def test_another_session_looks_like_one_of_the_same_agent(name: str, looks: str) -> None:
+    made = another(name, draws(0.1, 0.95, 0.4, 0.7))
+
+    assert made != name
+    assert re.fullmatch(looks, made), made
+
+
+def test_what_is_a_word_stays_one() -> None:
+    assert another("nightly-run", draws(0.5)) == "nightly-run"
+    assert another("", draws(0.5)) == ""
+    assert another("nightly-7", draws(0.5)) == "nightly-5"
+
+
+def test_its_session_is_the_one_it_is_given() -> None:
+    assert decoy(rejected(), {}, "s-2").context.session == "s-2"

@@ -19,6 +19,7 @@ from ..core.rules import PolicySet
 from ..gate import Submission
 from ..granting import GrantAsked
 from ..ports import Authenticators, Desk, KeyRing, Outbox, PolicyState, Store
+from ..practising import Book
 from ..relay import Relay
 from .identity import OneTimeLinks, Sessions
 from .oidc_browsers import OidcDoor
@@ -138,6 +139,7 @@ class ApiDeps:
     `oidc`: the sign-in provider, if any.
     `slack`: how its buttons are heard; `channel_refused` counts, by channel and why, what was
     pressed there in vain. `outbox`: what people have still to be told of, through `channels`.
+    `practice`: how people did with practice calls.
     """
 
     gate: Gate
@@ -164,6 +166,7 @@ class ApiDeps:
     oidc: OidcDoor | None = None
     outbox: Outbox | None = None
     channels: Channels = field(default_factory=NoChannels)
+    practice: Book | None = None
 
     @property
     def secure(self) -> bool:

@@ -5,7 +5,8 @@ Such a call is held like any other, never approved and never sent. Whoever rejec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from .actions import Action, State, ToolCall, Verdict
@@ -16,21 +17,59 @@ _TRACED = frozenset({"idempotency-key", "traceparent", "tracestate", "mcp-sessio
 _INTERLOCK = "interlock-"
 
 
-def decoy(rejected: Action, fresh: Mapping[str, str]) -> ToolCall:
+_RUN = re.compile("[0-9A-Za-z]+")
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.I)
+_KEPT = (14, 19)  #: version and variant of a UUID
+_TOKEN = 12  #: characters from which on a run with digits is no word with a number
+
+
+def decoy(rejected: Action, fresh: Mapping[str, str], session: str = "") -> ToolCall:
     """Return a call like the one that was *rejected*, sealed, to be held as practice.
 
     Tool, destination, arguments and the agent's own words are as they were. *fresh*: headers that
     tell one call from another, such as `Date`, with the values of now, by name; those that the
     rejected call had get them. What binds a call to another one is taken out: its Idempotency-Key,
-    its trace, its session, and every header that is for Interlock alone.
+    its trace, its session (*session* takes its place), and every header that is for Interlock
+    alone.
     """
     call, now = rejected.call, {name.lower(): value for name, value in fresh.items()}
     headers = tuple(
         (name, now.get(name.lower(), value)) for name, value in call.headers if not _bound(name)
     )
-    context = replace(call.context, session="", traceparent="")
+    context = replace(call.context, session=session, traceparent="")
     mcp = call.mcp and replace(call.mcp, session="")
     return seal(replace(call, headers=headers, context=context, mcp=mcp, digest=""))
+
+
+def another(name: str, draw: Callable[[], float]) -> str:
+    """Return a name such as the same agent might give its next session: `s-81` becomes `s-47`.
+
+    Digits become other digits, and letters of what is no word other letters. What has nothing
+    to change comes back as it is. *draw* answers numbers in [0, 1).
+    """
+    if _UUID.fullmatch(name):
+        made = _mixed(name, draw, letters=True)
+        return "".join((name if at in _KEPT else made)[at] for at in range(len(name)))
+    return _RUN.sub(lambda run: _mixed(run[0], draw, letters=_is_token(run[0])), name)
+
+
+def _is_token(run: str) -> bool:
+    return len(run) >= _TOKEN and any(each.isdigit() for each in run)
+
+
+def _mixed(text: str, draw: Callable[[], float], *, letters: bool) -> str:
+    hexadecimal = all(each in "0123456789abcdefABCDEF-" for each in text)
+
+    def other(each: str) -> str:
+        if each.isdigit():
+            return "0123456789"[int(draw() * 10)]
+        if not letters or not each.isalpha():
+            return each
+        alphabet = "abcdef" if hexadecimal else "abcdefghijklmnopqrstuvwxyz"
+        drawn = alphabet[int(draw() * len(alphabet))]
+        return drawn.upper() if each.isupper() else drawn
+
+    return "".join(map(other, text))
 
 
 def _bound(name: str) -> bool:

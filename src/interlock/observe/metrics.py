@@ -167,7 +167,12 @@ class Metrics:
             ("channel", "why"),
             registry=registry,
         )
-
+        self._practice = Counter(
+            "interlock_practice",
+            "Practice calls that ended, by how: caught, missed, unanswered",
+            ("outcome",),
+            registry=registry,
+        )
         self._notifications = Counter(
             "interlock_notifications",
             "Notices by what became of them: delivered, retried, dead, outdated, dropped",
@@ -241,6 +246,9 @@ class Metrics:
 
     def definition_accepted(self) -> None:
         self._accepted.inc()
+
+    def practised(self, outcome: str) -> None:
+        self._practice.labels(outcome).inc()
 
     def notified(self, channel: str, outcome: str) -> None:
         self._notifications.labels(channel, outcome).inc()
