@@ -170,6 +170,20 @@ async def test_the_store_forgets_a_session_by_itself(replicas: Replicas) -> None
     assert 0 < await replicas.client.pttl(replicas.at(B)) <= HOUR
 
 
+async def test_a_session_ends_whatever_the_store_says(replicas: Replicas) -> None:
+    who = replicas.signed_in()
+    await replicas.one.keep(A, who)
+    await replicas.one.keep(B, replace(who, ends=who.opened + HOUR))
+    for name in (A, B):
+        await replicas.client.persist(replicas.at(name))
+    replicas.clock.now += HOUR - 1
+    assert await replicas.one.get(B) is not None
+    replicas.clock.now += 1
+    assert await replicas.one.get(B) is None
+    replicas.clock.now += 7 * HOUR
+    assert await replicas.one.get(A) is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
