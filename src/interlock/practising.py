@@ -98,8 +98,10 @@ class Practising:
 
     async def _draw(self) -> None:
         draw, share = self._around.draw, self._gate().policy.attention.decoys
-        if due(share, draw()) and len(self._due) < MOST_DUE:
-            self._due.append(await self._store.now() + int(draw() * LATEST_MS))
+        if due(share, draw()):
+            now = await self._store.now()
+            if len(self._due) < MOST_DUE:
+                self._due.append(now + int(draw() * LATEST_MS))
 
     async def _note(self, action: Action) -> None:
         ended, person = practised(action), decider(action)
