@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from interlock.core.actions import Action, State
+from interlock.core.identity import Kind
 from interlock.core.rules import Attention
 
 from .browser import a_browser, open_item, signed_in
 from .test_undo import HOLDS, Answered, answers, bank, paid
-from .world import ANN, BOB, World, a_call
+from .world import ANN, BOB, HIDDEN, IBAN, World, a_call, careful, paying
 
 pytestmark = pytest.mark.slow
 DELETE = ("git", "DELETE", "/repos/acme/website", b"")
@@ -178,3 +180,107 @@ async def test_an_undo_that_is_held_leads_to_it(world: World, browser: Browser) 
         await page.wait_for_url("**/review/act_*")
         await expect(page.get_by_role("heading", name="bank.refund")).to_be_visible()
         await expect(page.locator(".untrusted blockquote").first).to_contain_text("Undo of")
+
+
+# comparing ----------------------------------------------------------------------------------
+
+
+async def test_a_call_is_compared_with_the_last_approved_one(
+    world: World, browser: Browser
+) -> None:
+    first = await world.hold(a_call(body=b'{"amount": 850, "recipient": "Bob", "memo": "April"}'))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, first)
+        await expect(page.get_by_text("Nobody has approved one like this before.")).to_be_visible()
+        await page.keyboard.press("a")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#after-text")).to_contain_text("sent, the tool answered")
+        second = await world.hold(
+            a_call(body=b'{"amount": 900, "recipient": "Bob", "memo": "<b>\\u202eMay"}')
+        )
+        await open_item(page, world, second)
+        await expect(page.locator("#compared-with")).to_contain_text("ann approved")
+        rows = page.locator("#compared-changes tr")
+        await expect(rows).to_have_count(2)
+        await expect(rows.nth(0)).to_contain_text("850")
+        await expect(rows.nth(1).locator(".after")).to_have_text("<b><U+202E>May")
+        await page.locator("#compared-link").click()
+        await page.wait_for_url(f"**/review/{first.id}")
+
+
+async def test_the_same_request_again_is_said_to_differ_in_nothing(
+    world: World, browser: Browser
+) -> None:
+    first = await world.hold()
+    await world.decide(first, await world.key(Kind.APPROVER, "bob"))
+    await world.settled(first)
+    again = await world.hold(a_call(agent="another-bot"))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, again)
+        await expect(page.get_by_text("Nothing differs:")).to_be_visible()
+        await expect(page.locator("#compared-agent")).to_have_text("billing-bot")
+
+
+async def test_what_policy_hides_is_hidden_on_both_sides(world: World, browser: Browser) -> None:
+    world.gate.policy = careful(HIDDEN)
+    other = "FR7630006000011234567890189"
+    first = await world.hold(paying(other))
+    await world.decide(first, await world.key(Kind.APPROVER, "bob"))
+    await world.settled(first)
+    action = await world.hold(paying())
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await expect(page.locator("#compared-changes")).to_contain_text("…0189")
+        for secret in (IBAN, other):
+            assert secret not in await page.content()
+        await page.get_by_role("button", name="Reveal", exact=True).click()
+        await page.wait_for_selector(".item[data-ready]")
+        assert IBAN in await page.content()
+        assert other not in await page.content()
+
+
+# practice -----------------------------------------------------------------------------------
+
+
+async def planted(world: World) -> Action:
+    """Plant a practice call that is like one which bob rejected."""
+    real = await world.hold()
+    key = await world.key(Kind.APPROVER, "bob")
+    await world.decide(real, key, type="reject", message="Nobody <i>knows</i> this account.")
+    decision = (await world.now(real)).decision
+    assert decision is not None
+    return await world.gate.plant(a_call(task="Pay the rent"), decision, real.id)
+
+
+async def test_a_practice_call_looks_like_any_other_until_it_is_decided(
+    world: World, browser: Browser
+) -> None:
+    decoy = await planted(world)
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, decoy)
+        await expect(page.locator("#practice")).to_be_hidden()
+        await page.keyboard.press("r")
+        await page.get_by_text("Wrong target").click()
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#practice")).to_be_focused()
+        await expect(page.locator("#practice")).to_contain_text("Good catch")
+        await expect(page.locator("#practice-by")).to_have_text("bob")
+        await expect(page.locator("#practice-why")).to_have_text(
+            "Nobody <i>knows</i> this account."
+        )
+        await page.reload()
+        await expect(page.locator("#practice")).to_contain_text("Good catch")
+
+
+async def test_a_practice_call_that_is_approved_is_never_sent_and_says_why_it_was_wrong(
+    world: World, browser: Browser
+) -> None:
+    decoy = await planted(world)
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, decoy)
+        await page.keyboard.press("a")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#practice")).to_contain_text("You let this one through.")
+        await expect(page.locator("#practice")).to_contain_text("nothing was sent")
+    assert (await world.now(decoy)).state is State.CANCELLED
+    assert world.tool.calls == []

@@ -11,16 +11,58 @@ function fieldJson(field) {
   const value = $("[data-value]", field).value;
   switch (field.dataset.kind) {
     case "number":
-      if (!NUMBER.test(value.trim())) throw new Error("This must be a number.");
-      return value.trim();
+      return numberJson(field.dataset, value.trim());
     case "choice":
       return value;
     case "json":
-      JSON.parse(value);
+      try {
+        JSON.parse(value);
+      } catch (wrong) {
+        throw new Error(`This must be JSON: ${wrong.message}.`, { cause: wrong });
+      }
       return value;
     default:
+      checkLength(field.dataset, [...value].length);
       return JSON.stringify(value);
   }
+}
+
+// What the schema asks, said beside the field at once; the server checks all of it again.
+function numberJson(asked, value) {
+  if (!NUMBER.test(value)) throw new Error("This must be a number.");
+  const number = Number(value);
+  if (asked.type === "integer" && !Number.isInteger(number)) throw new Error("This must be a whole number.");
+  for (const [bound, wrong, words] of [
+    [asked.minimum, (most) => number < most, "at least"],
+    [asked.exclusiveminimum, (most) => number <= most, "more than"],
+    [asked.maximum, (most) => number > most, "at most"],
+    [asked.exclusivemaximum, (most) => number >= most, "less than"],
+  ]) {
+    if (bound !== undefined && wrong(Number(bound))) throw new Error(`This must be ${words} ${bound}.`);
+  }
+  return value;
+}
+
+function checkLength(asked, length) {
+  if (length < Number(asked.minlength ?? 0)) throw new Error(`This needs at least ${asked.minlength} characters.`);
+  if (length > Number(asked.maxlength ?? Infinity)) throw new Error(`This may have at most ${asked.maxlength} characters.`);
+}
+
+// Show what the server says of an edit beside the field that it names, where it names one.
+function beside(detail) {
+  for (const field of $$("[data-field]")) {
+    const name = JSON.parse(field.dataset.name);
+    if (![`: ${name}: `, `: ${name}.`, `\`${name}\``, `"${name}"`, `'${name}'`].some((each) => detail.includes(each))) continue;
+    fail(field, detail);
+    return $("[data-value]", field).focus();
+  }
+}
+
+function fail(field, text) {
+  const error = $("[data-error]", field);
+  error.textContent = text;
+  error.hidden = text === "";
+  $("[data-value]", field).setAttribute("aria-invalid", String(text !== ""));
 }
 
 const sent = (field) => ($("[data-include]", field)?.checked ?? true) && (field.dataset.touched || field.dataset.json);
@@ -30,14 +72,12 @@ function composed() {
   const members = [];
   let good = true;
   for (const field of $$("[data-field]")) {
-    const error = $("[data-error]", field);
-    error.hidden = true;
+    fail(field, "");
     if (!sent(field)) continue;
     try {
       members.push(`${field.dataset.name}: ${fieldJson(field)}`);
     } catch (wrong) {
-      error.textContent = wrong.message;
-      error.hidden = false;
+      fail(field, wrong.message);
       if (good) $("[data-value]", field).focus();
       good = false;
     }
@@ -81,6 +121,7 @@ export function startEditing(path, decide) {
       stale();
       error.textContent = answer.said.detail;
       error.hidden = false;
+      if (mode === "form") beside(answer.said.detail);
       return;
     }
     show(answer.said);
