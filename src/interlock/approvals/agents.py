@@ -53,7 +53,7 @@ async def agents(request: web.Request) -> AgentList:
             _view(name, known[name], count, stops.get(name))
             for name, count in zip(names, held, strict=True)
         ],
-        everybody=_stopped(stops.get(EVERYBODY)),
+        everybody=stopped(stops.get(EVERYBODY)),
         csrf=session.token(STOPPING) if session else "",
         now=await deps.store.now(),
     )
@@ -81,7 +81,7 @@ def _note(known: dict[str, _Known], actions: Iterable[Action]) -> None:
         entry.seen = max(entry.seen, action.created)
 
 
-def _view(name: str, known: _Known, held: int, stopped: Suspension | None) -> AgentView:
+def _view(name: str, known: _Known, held: int, stop: Suspension | None) -> AgentView:
     return AgentView(
         id=visible_line(name),
         owner=", ".join(sorted(map(visible_line, known.owners))),
@@ -91,11 +91,12 @@ def _view(name: str, known: _Known, held: int, stopped: Suspension | None) -> Ag
         ],
         held=held,
         seen=known.seen,
-        stopped=_stopped(stopped),
+        stopped=stopped(stop),
     )
 
 
-def _stopped(stop: Suspension | None) -> models.Stopped | None:
+def stopped(stop: Suspension | None) -> models.Stopped | None:
+    """Return who stopped an agent as people see it."""
     if stop is None:
         return None
     return models.Stopped(
@@ -153,7 +154,7 @@ async def _check_resuming(deps: ApiDeps, visitor: Visitor, agent: str) -> None:
 
 async def _state(deps: ApiDeps, agent: str) -> AgentState:
     stops = {each.agent: each for each in await deps.desk.suspended()}
-    return AgentState(id=agent, stopped=_stopped(stops.get(agent)))
+    return AgentState(id=agent, stopped=stopped(stops.get(agent)))
 
 
 ROUTES = (

@@ -44,17 +44,20 @@ async def _why_not(deps: ApiDeps, visitor: Visitor, mine: tuple[Authenticator, .
 
 
 async def show(request: web.Request) -> web.Response:
+    return answer(await listed(request))
+
+
+async def listed(request: web.Request) -> CredentialList:
+    """Return what the visitor has, and why they can add none. Raises Forbidden: not a session."""
     deps, visitor = request.app[DEPS], request[VISITOR]
     mine = await kept(deps).of(in_browser(visitor))
     why = await _why_not(deps, visitor, mine)
-    return answer(
-        CredentialList(
-            items=[_view(each) for each in mine],
-            why_not=why,
-            origin="" if obstacle(deps.url) else relying_party(deps.url).origin,
-            csrf=visitor.session.token(AUTHENTICATORS) if visitor.session else "",
-            now=await deps.store.now(),
-        )
+    return CredentialList(
+        items=[_view(each) for each in mine],
+        why_not=why,
+        origin="" if obstacle(deps.url) else relying_party(deps.url).origin,
+        csrf=visitor.session.token(AUTHENTICATORS) if visitor.session else "",
+        now=await deps.store.now(),
     )
 
 

@@ -8,15 +8,18 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from ..core.actions import State
+from ..core.actions import Action, State
 from ..core.errors import MalformedCall
 from ..core.identity import Kind
+from ..core.masking import Masks
+from ..core.redaction import visible_line
 from ..ports import Searched
 from . import showing
 from .access import Route
 from .bodies import answer
-from .deps import DEPS
-from .models_desk import Past
+from .deps import DEPS, ApiDeps
+from .models import Card
+from .models_desk import Past, PastCall, Said
 
 _FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -28,9 +31,17 @@ async def list_past(request: web.Request) -> web.Response:
     return answer(await past(request))
 
 
-async def past(request: web.Request, *, usual: Mapping[str, str] = {}) -> Past:
-    """Return what the query looks for, latest first; *usual*: where it does not say."""
-    deps, asked = request.app[DEPS], {**usual, **_query(request)}
+async def past(request: web.Request) -> Past:
+    """Return what the query looks for, latest first."""
+    return await look(request.app[DEPS], query(request))
+
+
+async def look(deps: ApiDeps, asked: Mapping[str, str]) -> Past:
+    """Return what *asked* looks for, by the names of the query's parameters.
+
+    Raises:
+        MalformedCall: one of them makes no sense.
+    """
     cursor = asked.get("cursor")
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
@@ -41,14 +52,52 @@ async def past(request: web.Request, *, usual: Mapping[str, str] = {}) -> Past:
     wanted = replace(_searched(asked), hidden=deps.gate.policy.redact.approver)
     listed = await deps.store.search(wanted, cursor, limit)
     return Past(
-        items=await showing.cards(deps, listed.actions),
+        items=await _calls(deps, listed.actions),
         next=listed.next,
         total=listed.total,
         now=await deps.store.now(),
     )
 
 
-def _query(request: web.Request) -> dict[str, str]:
+async def _calls(deps: ApiDeps, actions: tuple[Action, ...]) -> list[PastCall]:
+    cards = await showing.cards(deps, actions)
+    return [
+        _call(card, action, showing.masked_for(deps, action))
+        for card, action in zip(cards, actions, strict=True)
+    ]
+
+
+def _call(card: Card, action: Action, masks: Masks) -> PastCall:
+    said = [
+        (each.at, each.reviewer.id, each.verdict.value, each.reviewer.groups)
+        for each in action.reviews
+    ]
+    said += [(each.at, each.by, "escalate", frozenset()) for each in action.raised]
+    ended = max((each.at for each in action.reviews), default=action.changed)
+    return PastCall(
+        **dict(card),
+        said=[
+            Said(
+                person=visible_line(person),
+                did=did,
+                at=at,
+                groups=[visible_line(each) for each in sorted(groups) if " " in each],
+            )
+            for at, person, did, groups in sorted(said, key=lambda each: each[0])
+        ],
+        waited=max(ended - action.created, 0),
+        why=_why(action, masks),
+    )
+
+
+def _why(action: Action, masks: Masks) -> str:
+    """Return why it ended so, or the latest reason, without what policy hides of the call."""
+    said = [each.message for each in action.reviews if each.message]
+    return visible_line(masks.text(action.cause or (said[-1] if said else "")))
+
+
+def query(request: web.Request) -> dict[str, str]:
+    """Return what is asked for; each once, and nothing else. Raises MalformedCall."""
     asked = {name: value for name, value in request.query.items() if value}
     twice = len(set(request.query)) != len(request.query)
     if twice or request.query.keys() - _FILTERS:

@@ -193,10 +193,31 @@ class BatchOutcome(Model):
     items: list[BatchVerdict]
 
 
-class Past(Model):
-    """Calls that people had to do with, latest first. `next`: the cursor of the following page."""
+class Said(Model):
+    """What one person said to a call, or that they asked others to decide it."""
 
-    items: list[models.Card]
+    person: str
+    did: str = Field(description="approve, edit, reject, respond, or escalate")
+    at: int
+    groups: list[str] = Field(description="`for NAME`: whom they stood in for")
+
+
+class PastCall(models.Card):
+    """A call that people had to do with, and who said what."""
+
+    said: list[Said] = Field(description="in the order in which it was said")
+    waited: int = Field(description="ms from its arrival until it waited for people no more")
+    why: str = Field(description="the reason that was given, or why it was not sent")
+
+
+class Past(Model):
+    """Calls that people had to do with, latest first. `next`: the cursor of the following page.
+
+    There may be a `next` although there are fewer items than asked for, or none: so many records
+    were read without finding more.
+    """
+
+    items: list[PastCall]
     next: str | None
     total: int
     now: int

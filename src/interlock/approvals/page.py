@@ -11,7 +11,7 @@ from aiohttp import web
 from ..core.errors import NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from . import api, definitions_page, granting, oidc, policy, rendering, showing, sign_in
+from . import api, definitions_page, desk_pages, granting, oidc, policy, rendering, showing, sign_in
 from .access import (
     REFUSE_PAGE,
     VISITOR,
@@ -85,7 +85,7 @@ def add_page(app: web.Application, deps: ApiDeps) -> None:
     """Add the page to *app*, beside `api.add_api`."""
     app[REFUSE_PAGE] = sign_in.refused
     app[sign_in.COMMON] = _common
-    add_routes(app, deps, ROUTES)
+    add_routes(app, deps, tuple(map(desk_pages.halting, ROUTES)))
 
 
 def _html(template: str, *, status: int = 200, **values: Any) -> web.Response:
@@ -105,6 +105,7 @@ def _common(request: web.Request) -> dict[str, Any]:
         "mine": "/me" in served,
         "leave": session.token(SIGNING_OUT) if session else "",
         "state": request.app[DEPS].gate.policy_state if visitor else None,
+        "halted": request.get(desk_pages.HALTED),
         "tools_waiting": request.app[DEPS].definitions.waiting() if visitor else 0,
     }
 
@@ -212,6 +213,7 @@ ROUTES = (
     Route(method="GET", path="/grants", handler=grants, kinds=PEOPLE, page=True),
     Route(method="GET", path="/tools", handler=tools, kinds=PEOPLE, page=True),
     Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
+    *desk_pages.ROUTES,
     *sign_in.ROUTES,
     *oidc.ROUTES,
     Route(method="GET", path="/static/{name}", handler=static, kinds=None),

@@ -33,6 +33,10 @@ STATIC = {
     "undoing.js": "text/javascript",
     "grants.js": "text/javascript",
     "tools.js": "text/javascript",
+    "acting.js": "text/javascript",
+    "agents.js": "text/javascript",
+    "me.js": "text/javascript",
+    "notifications.js": "text/javascript",
     "webauthn.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -83,7 +83,7 @@ def set_cookie(response: web.Response, deps: ApiDeps, value: str) -> None:
 
 
 async def signed_out(request: web.Request) -> web.Response:
-    """End the session."""
+    """End the session; with `everywhere`, all that this person has, in any browser."""
     deps, form = request.app[DEPS], await request.post()
     visitor = await identify(request)
     if visitor is None or visitor.session is None:
@@ -91,7 +91,10 @@ async def signed_out(request: web.Request) -> web.Response:
     if not visitor.session.permits(str(form.get("csrf", "")), SIGNING_OUT):
         raise CrossSite
     await deps.sessions.close(request.cookies.get(deps.cookie, ""))
-    audit.info("%s signed out", visitor.principal.id)
+    if form.get("everywhere"):
+        await deps.sessions.close_all(visitor.principal.id)
+    where = " everywhere" if form.get("everywhere") else ""
+    audit.info("%s signed out%s", visitor.principal.id, where)
     response = await _left(request, deps, visitor.session)
     response.del_cookie(deps.cookie, path="/", httponly=True, secure=deps.secure, samesite="Strict")
     return response
