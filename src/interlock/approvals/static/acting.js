@@ -57,6 +57,7 @@ export function sure(button, text) {
 export function started() {
   main.tabIndex = -1;
   setNow(main.dataset.now);
+  $(".places [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   told();
   main.dataset.ready = "yes";
 }
