@@ -155,7 +155,7 @@ PROMISES: tuple[Promise, ...] = (
         32,
         "The address connected to is the address checked.",
         (
-            "tests/upstream/test_resolver.py::test_an_answer_passes_whole_or_not_at_all",
+            "tests/test_reach.py::test_an_answer_passes_whole_or_not_at_all",
             "tests/upstream/test_http_bytes.py::"
             "test_the_address_connected_to_is_the_address_checked_each_time",
         ),
