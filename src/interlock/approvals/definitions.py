@@ -33,7 +33,9 @@ def accepting(record: ToolRecord) -> str:
 
 async def list_definitions(request: web.Request) -> web.Response:
     asked = _query(request)
-    limit = _number(asked, "limit", _USUAL, _MOST) or 1
+    limit = _number(asked, "limit", _USUAL, _MOST)
+    if limit < 1:
+        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
     offset = _number(asked, "offset", 0, 100_000_000)
     found = chosen(request.app[DEPS].definitions.records(), asked)
     return answer(await shown(request, found, offset=offset, limit=limit))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ..core.actions import State
 from . import (
     models,
     models_credentials,
@@ -47,11 +48,16 @@ _DEFINITIONS = (
     query("tool", {"type": "string"}, "only the tool of this name"),
     query("state", {"enum": ["waiting", "accepted"]}, "only what waits, or what is accepted"),
     query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
-    query("offset", {"type": "integer", "minimum": 0, "default": 0}, "`next` of the page before"),
+    query(
+        "offset",
+        {"type": "integer", "minimum": 0, "maximum": 100_000_000, "default": 0},
+        "`next` of the page before",
+    ),
 )
-_CURSOR = "^[0-9]{1,20}-[0-9A-Za-z_-]{1,64}$"
+_CURSOR = "^([0-9]{1,20}-[0-9A-Za-z_-]{1,64})?$"  # a form sends empty ones: left out
+_STATES = ["recent", *(state.value for state in State)]
 _LIST = (
-    query("state", {"type": "string", "default": "held"}, "a state, or `recent`: decided lately"),
+    query("state", {"enum": _STATES, "default": "held"}, "in this state; `recent`: decided lately"),
     query("level", {"enum": ["allow", "notify", "approve", "approve_dual", "deny"]}, "asked for"),
     query("agent", {"type": "string"}, "only this agent's"),
     query("tool", {"type": "string"}, "only this catalogue entry's"),
@@ -173,7 +179,6 @@ OPERATIONS = (
     *openapi_desk.OPERATIONS,
     *openapi_sign_in.OPERATIONS,
     *openapi_channels.OPERATIONS,
-    *undo.OPERATIONS,
     *models_notifications.OPERATIONS,
     *undo.OPERATIONS,
     Operation(

@@ -26,7 +26,7 @@ _PAST = (
     query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "per page"),
     query(
         "cursor",
-        {"type": "string", "pattern": "^[0-9]{1,20}-[0-9A-Za-z_-]{1,64}$"},
+        {"type": "string", "pattern": "^([0-9]{1,20}-[0-9A-Za-z_-]{1,64})?$"},
         "`next` of the page before",
     ),
 )
@@ -137,7 +137,7 @@ OPERATIONS = (
         answers=models_desk.AgentState,
         takes=models_desk.SuspendRequest,
         parameters=(_AGENT, CSRF),
-        refusals=(400, 401, 403, 415, 421, 503),
+        refusals=(400, 401, 403, 404, 415, 421, 503),
     ),
     Operation(
         method="POST",

@@ -23,9 +23,14 @@ OPERATIONS = (
         summary="End every session of a person, in every browser; for admins",
         answers=SignedOut,
         parameters=(
-            {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[A-Za-z0-9@._+-]{1,128}$"},
+            },
             CSRF,
         ),
-        refusals=(401, 403, 421, 503),
+        refusals=(401, 403, 404, 421, 503),
     ),
 )
