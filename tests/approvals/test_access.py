@@ -42,6 +42,7 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("POST", "/v1/approvals/{id}/escalate"): PEOPLE,
     ("POST", "/v1/approvals/{id}/undo"): APPROVER,
     ("GET", "/v1/history"): READERS,
+    ("GET", "/v1/practice"): READERS,
     ("GET", "/v1/people"): READERS,
     ("DELETE", "/v1/people/{id}/away"): ADMIN,
     ("GET", "/v1/me"): READERS,

@@ -48,6 +48,7 @@ async def test_what_is_answered_fits_the_document(world: World) -> None:
         ("/v1/people", "PeopleList"),
         ("/v1/me", "Me"),
         ("/v1/agents", "AgentList"),
+        ("/v1/practice", "PracticeReport"),
         ("/v1/history", "Past"),
     ):
         answer = await (await world.ask("GET", path, key=key)).json()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.core.practice import Figures, Practised
-from interlock.store.practice import EACH, KEPT_MS, PEOPLE, RedisPractice
+from interlock.core.practice import KEPT_MS, Figures, Practised
+from interlock.store.practice import EACH, PEOPLE, RedisPractice
 from interlock.store.redis import RedisStore
 from tests.support.stores import fresh_prefix
 

@@ -33,6 +33,7 @@ class _Known:
     owners: set[str] = field(default_factory=set)
     keys: list[KeyRecord] = field(default_factory=list)
     seen: int = 0
+    practice: int = 0  #: practice calls that look like held calls of it
 
 
 async def list_agents(request: web.Request) -> web.Response:
@@ -69,7 +70,7 @@ async def _known(deps: ApiDeps) -> dict[str, _Known]:
                 entry.keys.append(record)
     held = await deps.store.held(None, _CALLS)
     _note(known, held.actions)
-    _note(known, await deps.store.recent(_CALLS))
+    _note(known, (each for each in await deps.store.recent(_CALLS) if not each.decoy_of))
     return known
 
 
@@ -79,6 +80,7 @@ def _note(known: dict[str, _Known], actions: Iterable[Action]) -> None:
         entry = known.setdefault(agent.id, _Known())
         entry.owners |= {agent.owner} - {""}
         entry.seen = max(entry.seen, action.created)
+        entry.practice += bool(action.decoy_of)
 
 
 def _view(name: str, known: _Known, held: int, stop: Suspension | None) -> AgentView:
@@ -89,7 +91,7 @@ def _view(name: str, known: _Known, held: int, stop: Suspension | None) -> Agent
             KeyView(id=record.key_id, created=record.created, expires=record.expires)
             for record in known.keys
         ],
-        held=held,
+        held=held + known.practice,  # one less than the queue shows would tell
         seen=known.seen,
         stopped=stopped(stop),
     )

@@ -37,6 +37,7 @@ from . import (
     narrowing,
     notifications,
     openapi,
+    practice,
     showing,
     signing_out,
     step_up,
@@ -267,8 +268,8 @@ async def decide(request: web.Request) -> web.Response:
     except (IllegalTransition, Lapsed, StaleVersion) as error:
         current = await deps.gate.get(action.id)
         return refuse(error, current=deciding.outcome(current).model_dump() if current else None)
-    outcome = deciding.outcome(after)
-    if before is not None:
+    outcome = await practice.told(deps, visitor, after)
+    if before is not None and not after.decoy_of:
         granting.replaced(before, after, visitor.principal.id)
         outcome = outcome.model_copy(update={"replaced_grant": before.id})
     return answer(outcome, headers={"ETag": f'"{after.version}"'})
@@ -326,6 +327,7 @@ ROUTES = (
     *channels.ROUTES,
     *notifications.ROUTES,
     *undo.ROUTES,
+    *practice.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

@@ -9,7 +9,7 @@ from ..core.actions import Action
 from ..core.decisions import Level
 from ..core.errors import InterlockError, MalformedCall, NotFound
 from ..core.identity import Kind
-from . import deciding, models, views
+from . import deciding, models, practice, views
 from .access import VISITOR, Route, Visitor
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
@@ -45,7 +45,8 @@ async def _one(
         after = await _decided(deps, visitor, asked, item, action)
     except InterlockError as error:
         return BatchVerdict(id=item.id, status=error.status, state=state, detail=error.detail)
-    said = wording.outcome(after) or "recorded; another person must approve it too"
+    told = await practice.told(deps, visitor, after)
+    said = told.said or "recorded; another person must approve it too"
     return BatchVerdict(id=item.id, status=200, state=after.state.value, said=said)
 
 

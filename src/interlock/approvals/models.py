@@ -349,9 +349,16 @@ class Stopped(Model):
 class Practice(Model):
     """It was a practice call, made from one that people rejected; it would never be sent."""
 
+    outcome: Literal["caught", "missed", "neither", "unanswered"] = Field(
+        description="rejected; approved or edited; answered in the tool's place; by nobody"
+    )
     right: bool = Field(description="the person did not let it through")
+    said: str = Field(description="how it ended, in words for whoever asks")
     by: list[str] = Field(description="who rejected the real one")
+    at: int = Field(description="when they did, ms; 0: it is kept no more")
     why: str = Field(description="why they did; empty: it is kept no more")
+    reason_code: str = Field(description="the preset reason that they chose; empty: none")
+    original: str = Field(description="the id of the real one; empty: it is kept no more")
 
 
 class Load(Model):
@@ -449,6 +456,9 @@ class Outcome(Model):
     said: str
     replaced_grant: str = Field(
         default="", description="the id of the earlier grant that this one took the place of"
+    )
+    practice: Practice | None = Field(
+        default=None, description="what it was, where it was a practice call"
     )
 
 

@@ -14,6 +14,7 @@ from . import (
     models_definitions,
     models_notifications,
     models_policy,
+    models_practice,
     openapi_channels,
     openapi_desk,
     openapi_sign_in,
@@ -180,6 +181,7 @@ OPERATIONS = (
     *openapi_sign_in.OPERATIONS,
     *openapi_channels.OPERATIONS,
     *models_notifications.OPERATIONS,
+    *models_practice.OPERATIONS,
     *undo.OPERATIONS,
     Operation(
         method="GET",

@@ -14,7 +14,7 @@ from ..core.desk import Absence, Suspension
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import desk_view, granting, judged, models, undo, views
+from . import desk_view, granting, judged, models, practice, undo, views
 from .access import VISITOR, Visitor
 from .changes import compared, differences
 from .deps import DEPS, ApiDeps, apart
@@ -98,7 +98,7 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
     )
     size += views.weight(like) if like and read.whole else 0
     item = await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
-    item = item.model_copy(update={"practice": await _practice(deps, action)})
+    item = await practice.on_item(deps, request[VISITOR], item, action)
     return await desk_view.on_item(deps, item, action, request[VISITOR])
 
 
@@ -106,13 +106,6 @@ async def _like(deps: ApiDeps, action: Action) -> Action | None:
     """Return the latest call of this kind that people approved, where its record is genuine."""
     like = await deps.store.like(action)
     return like if like is not None and deps.gate.genuine(like) else None
-
-
-async def _practice(deps: ApiDeps, action: Action) -> models.Practice | None:
-    if not action.decoy_of or action.state is State.HELD:
-        return None
-    real = await deps.gate.get(action.decoy_of)
-    return views.practice(action, real, masked_for(deps, real) if real else NO_MASKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

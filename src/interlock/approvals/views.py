@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.actions import Action, Review, State, ToolCall, Verdict
+from ..core.actions import Action, Review, State, ToolCall
 from ..core.actions import Body as Kind
 from ..core.decisions import Decision
 from ..core.lookalikes import warnings
@@ -106,21 +106,6 @@ def card(
         edited=action.edited,
         outcome=outcome(action),
         batch=decision.batch if decision else False,
-    )
-
-
-def practice(action: Action, real: Action | None, masks: Masks) -> models.Practice | None:
-    """Return what a decided practice call was for; *real*: the rejected call that it is like.
-
-    None while it is held: nothing may tell it from a call of an agent.
-    """
-    if not action.decoy_of or action.state is State.HELD:
-        return None
-    said = [each for each in real.reviews if each.verdict is Verdict.REJECT] if real else []
-    return models.Practice(
-        right=all(each.verdict is Verdict.REJECT for each in action.reviews),
-        by=list(dict.fromkeys(visible_line(each.reviewer.id) for each in said)),
-        why=visible_text(masks.text(real.cause)) if real else "",
     )
 
 

@@ -9,6 +9,7 @@ from .actions import Action, State, Verdict
 from .binomial import at_least
 
 CONFIDENCE = 0.95
+KEPT_MS = 30 * 86_400_000  #: how long it counts
 
 
 class Practised(enum.Enum):

@@ -114,9 +114,14 @@ def _beginning(value: Any) -> str:
 
 
 def outcome(action: Action) -> str:
-    """Return who decided and what became of it: `bob: rejected`; empty while it is held."""
+    """Return who decided and what became of it: `bob: rejected`; empty while it is held.
+
+    Of a practice call not who: how they did is told to them.
+    """
     if action.state is State.HELD:
         return ""
+    if action.decoy_of:
+        return "a practice call; nothing was sent"
     ended: str = _ENDED.get(action.state, action.state.value)
     if action.state is State.APPROVED and _needs_its_caller(action):
         ended = "approved, sent as soon as its caller is back"

@@ -11,10 +11,9 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from ..core.practice import Figures, Practised
+from ..core.practice import KEPT_MS, Figures, Practised
 from .connection import patiently
 
-KEPT_MS = 30 * 86_400_000
 PEOPLE = 500  #: of whom figures are kept: those who practised last
 EACH = 1000  #: practice calls of one person that are kept, the latest
 

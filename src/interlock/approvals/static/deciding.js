@@ -1,7 +1,7 @@
 // Deciding: the panels in the dock, what they need, and the one request that decides.
 import { $, $$, ask, setText } from "./common.js";
 import { about, finish, now, path, required, settle } from "./call.js";
-import { practised } from "./practice.js";
+import { showPractice } from "./practice.js";
 
 let also = ""; // what a decision did beside deciding
 
@@ -43,7 +43,7 @@ async function decided(said) {
     also = said.replaced_grant ? ". The grant took the place of an earlier one" : "";
     finish(said.said + also);
   }
-  await practised();
+  if (said.practice) showPractice(said.practice);
   return refresh();
 }
 

@@ -1,0 +1,127 @@
+"""Practice calls once they ended: what they were, and how people did.
+
+While one is held, nothing here says anything of it. Who decided it hears at once; admins and
+auditors may look it up. To anybody else it is a practice call, and how a colleague did is not said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from ..core import wording
+from ..core.actions import Action, Review, State, Verdict
+from ..core.identity import Kind
+from ..core.masking import NO_MASKS, Masks
+from ..core.practice import KEPT_MS, Practised, decider, practised
+from ..core.redaction import visible_line, visible_text
+from . import deciding, models
+from .access import VISITOR, Route, Visitor
+from .bodies import answer
+from .deps import DEPS, ApiDeps
+from .models_practice import PersonPractice, PracticeReport
+
+_READERS = frozenset({Kind.ADMIN, Kind.AUDITOR})
+_SAID = {
+    Practised.CAUGHT: "Good catch: {who} did not let it through.",
+    Practised.MISSED: "{Who} let it through. It was practice, so nothing was sent.",
+    Practised.NEITHER: "{Who} answered in the tool's place: neither right nor wrong.",
+    Practised.UNANSWERED: "Nobody decided it in time.",
+}
+
+
+async def told(deps: ApiDeps, visitor: Visitor, after: Action) -> models.Outcome:
+    """Return what became of a decision; of a practice call, that it was one."""
+    outcome, was = deciding.outcome(after), await ended(deps, visitor, after)
+    if was is None:
+        return outcome
+    return outcome.model_copy(update={"practice": was, "said": in_a_line(was)})
+
+
+async def on_item(
+    deps: ApiDeps, visitor: Visitor, item: models.Item, action: Action
+) -> models.Item:
+    """Return *item* with what a practice call was, or without how a colleague did."""
+    if practised(action) is None:
+        return item
+    was = await ended(deps, visitor, action)
+    if was is not None:
+        return item.model_copy(update={"practice": was})
+    begun = [each for each in item.history if each.after == State.HELD.value]
+    return item.model_copy(update={"history": begun})
+
+
+async def ended(deps: ApiDeps, visitor: Visitor, action: Action) -> models.Practice | None:
+    """Return what a practice call was for; None while it is held, and to who has no part in it."""
+    end, who = practised(action), visitor.principal
+    own = decider(action) in ("", who.id)
+    if end is None or not (own or who.kind in _READERS):
+        return None
+    real = await deps.gate.get(action.decoy_of)
+    if real is not None and not deps.gate.genuine(real):
+        real = None
+    masks = wording.masks(real, deps.gate.policy.redact.approver) if real else NO_MASKS
+    name = "you" if own else visible_line(decider(action))
+    return _practice(end, name, real, masks, dict(deps.gate.policy.attention.reasons))
+
+
+def _practice(
+    end: Practised, who: str, real: Action | None, masks: Masks, presets: Mapping[str, str]
+) -> models.Practice:
+    said = [each for each in real.reviews if each.verdict is Verdict.REJECT] if real else []
+    first = said[0] if said else None
+    return models.Practice(
+        outcome=end.value,
+        right=end is Practised.CAUGHT,
+        said=_SAID[end].format(who=who, Who=who[:1].upper() + who[1:] if who == "you" else who),
+        by=list(dict.fromkeys(visible_line(each.reviewer.id) for each in said)),
+        at=first.at if first else 0,
+        why=visible_text(masks.text(_why(first, presets))) if first else "",
+        reason_code=visible_line(first.reason_code) if first else "",
+        original=real.id if real else "",
+    )
+
+
+def _why(review: Review, presets: Mapping[str, str]) -> str:
+    preset = presets.get(review.reason_code, review.reason_code)
+    return "\n".join(each for each in (preset, review.message.strip()) if each)
+
+
+def in_a_line(was: models.Practice) -> str:
+    """Say what a practice call was, for a terminal or a banner."""
+    said = f"This was a practice call. {was.said}"
+    if not was.original:
+        return said
+    when = datetime.fromtimestamp(was.at / 1000, UTC).date().isoformat()
+    by, why = " and ".join(was.by) or "A colleague", visible_line(was.why)
+    return f"{said} {by} rejected the real one ({was.original}) on {when}: {why}"
+
+
+async def report(request: web.Request) -> web.Response:
+    """Answer how people did: admins and auditors read of everybody, approvers of themselves."""
+    deps, who = request.app[DEPS], request[VISITOR].principal
+    now, items = await deps.store.now(), []
+    if deps.practice is not None:
+        people = await deps.practice.people(now) if who.kind in _READERS else (who.id,)
+        items = [
+            PersonPractice(
+                person=visible_line(each.person),
+                caught=each.caught,
+                missed=each.missed,
+                sure=each.sure,
+            )
+            for each in await deps.practice.figures(people, now)
+        ]
+    return answer(PracticeReport(items=items, since=now - KEPT_MS, now=now))
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/practice",
+        handler=report,
+        kinds=frozenset({Kind.APPROVER, Kind.ADMIN}),
+    ),
+)
