@@ -1,5 +1,5 @@
 // What both pages share. Text that an agent wrote arrives visible (see core/redaction.py) and is
-// only ever set with textContent; no element and no attribute is made from it.
+// only ever set with textContent, or as the value of a control; nothing else is made from it.
 
 const TOKENS =
   /(?<lf><U\+000A>\n?)|(?<tab><U\+0009>)|(?<points>(?:<(?:U\+(?!000A>|0009>)[0-9A-F]{4,6}|0x[0-9A-F]{2})>)+)|(?<=\S)(?<spaces> {2,})/g;

@@ -32,10 +32,10 @@ function choice(person) {
   radio.value = person.id;
   const text = element("span");
   paint(text, person.me ? "me" : person.id);
-  const about = [];
-  if (person.assigned) about.push(`${person.assigned} asked of them`);
-  if (person.away) about.push(person.away.to ? `away, ${person.away.to} stands in` : "away");
-  if (about.length) text.append(paint(element("small", "muted"), ` ${about.join(", ")}`));
+  const notes = [];
+  if (person.assigned) notes.push(`${person.assigned} asked of them`);
+  if (person.away) notes.push(person.away.to ? `away, ${person.away.to} stands in` : "away");
+  if (notes.length) text.append(paint(element("small", "muted"), ` ${notes.join(", ")}`));
   label.append(radio, text);
   return label;
 }
