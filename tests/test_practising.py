@@ -50,10 +50,10 @@ class Practised(World):
         super().__init__(store, name=fresh_prefix(), policy=a_policy(SHARE + more))
         self.gate._announcer._notifiers = (self.seen, self.practising)
 
-    async def rejected(self, body: bytes = b"{}", **call: object) -> Action:
+    async def rejected(self, body: bytes = b"{}", session: str = "s9") -> Action:
         """Hold a call and have it rejected, before there is any practice."""
         notifiers, self.gate._announcer._notifiers = self.gate._announcer._notifiers, ()
-        action = await self.held(body=body, **call)
+        action = await self.held(body=body, session=session)
         after = await self.says(action, verdict=Verdict.REJECT)
         self.gate._announcer._notifiers = notifiers
         return after
@@ -93,6 +93,33 @@ async def test_one_like_a_rejected_call_comes_beside_a_held_one(world: Practised
     listed = await world.store.held(None, 10)
     assert {each.id for each in listed.actions} == {real.id, decoy.id}
     assert world.gate.genuine(await world.now(decoy))
+
+
+async def test_it_seems_to_be_of_a_session_that_its_agent_has_open(world: Practised) -> None:
+    await world.rejected(session="old")
+    real = await world.held(body=b'{"real": 1}', session="open")
+    decoy = await world.planted()
+    assert decoy is not None and decoy.call.context.session == "open"
+
+    seen = await world.store.session(decoy, 10)
+    assert [each.id for each in seen] == [real.id]
+
+
+async def test_the_card_of_the_rejected_call_never_stands_beside_it(world: Practised) -> None:
+    await world.rejected(session="same")
+    await world.held(body=b'{"real": 1}', session="same")
+
+    assert await world.planted() is None
+
+
+async def test_without_an_open_session_it_begins_one(world: Practised) -> None:
+    rejected = await world.rejected(session="s-81")
+    await world.held(body=b'{"real": 1}', session="s-82")
+    now = await world.store.now()
+    begun = world.practising._session(rejected, (), now)
+
+    assert begun == "s-00"
+    assert world.practising._session(await world.rejected(b"[]", session="word"), (), now) is None
 
 
 async def test_it_comes_later_than_the_call_it_is_drawn_for(world: Practised) -> None:

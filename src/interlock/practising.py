@@ -16,7 +16,7 @@ from typing import Protocol
 
 from .core.actions import Action, State, ToolCall
 from .core.decisions import Decision, Level
-from .core.decoys import another, decoy, due, eligible
+from .core.decoys import another, decoy, due, eligible, renewed
 from .core.errors import QueueFull, StoreUnavailable, Suspended
 from .core.practice import Figures, Practised, decider, practised
 from .core.rules import PolicySet
@@ -30,6 +30,7 @@ MOST_HELD = 50  #: with more calls waiting, people have enough to look at
 MOST_DUE = 20  #: drawn and not planted yet
 LOOK = 5.0  #: seconds between two looks for what is due
 _PAGES, _PAGE, _LATELY = 5, 200, 200
+_RUNNING_MS = 1_800_000  #: so long a session seems to run on
 _AGED_MS = 86_400_000  #: what was rejected today is remembered still
 
 
@@ -152,14 +153,15 @@ class Practising:
         """Draw among all that would do; the first that policy, as it is now, holds as it should."""
         now = await self._store.now()
         found = await self._candidates(now)
-        alive = {each.call.agent.id for each in (*held, *await self._store.recent(_LATELY))}
+        lately = (*held, *await self._store.recent(_LATELY))
+        alive = {each.call.agent.id for each in lately}
         fit = [each for each in found if each.call.agent.id in alive]
         used = await self._book.shown([each.id for each in fit])
         fit = [each for each in fit if each.id not in used]
         open_ = [each.decision for each in held if each.decoy_of]
         while fit:
             rejected = fit.pop(int(self._around.draw() * len(fit)))
-            chosen = await self._as_of_now(rejected, now)
+            chosen = await self._as_of_now(rejected, lately, now)
             if chosen is not None and not any(_meet(chosen.decision, each) for each in open_):
                 return chosen
         return None
@@ -187,20 +189,37 @@ class Practising:
                 break
         return kept
 
-    async def _as_of_now(self, rejected: Action, now: int) -> _Chosen | None:
+    async def _as_of_now(
+        self, rejected: Action, lately: Sequence[Action], now: int
+    ) -> _Chosen | None:
         """Return what would be planted; None where it would not look like a call of today."""
         if await self._store.stopped(rejected.call.agent.id) is not None:
             return None
-        before = rejected.call.context.session
-        session = another(before, self._around.draw)
-        if before and session == before:  # the earlier calls of its session would tell
+        session = self._session(rejected, lately, now)
+        if session is None:
             return None
-        fresh = {"date": formatdate(now / 1000, usegmt=True)}
+        fresh = renewed(rejected.call, formatdate(now / 1000, usegmt=True), self._around.draw)
         call = decoy(rejected, fresh, session)
         decision = await self._gate().judge(call)
         if decision.level is not Level.APPROVE or decision.redacted:
             return None
         return _Chosen(call=call, decision=decision, of=rejected.id)
+
+    def _session(self, rejected: Action, lately: Sequence[Action], now: int) -> str | None:
+        """Name the session that it seems to be of: one that its agent has open, else a new one.
+
+        None: it would be that of the rejected call, whose card stands among its earlier calls.
+        """
+        before = rejected.call.context.session
+        running = [
+            (each.created, each.call.context.session)
+            for each in lately
+            if each.call.agent.id == rejected.call.agent.id
+            and not each.decoy_of
+            and each.created > now - _RUNNING_MS
+        ]
+        session = max(running)[1] if running else another(before, self._around.draw)
+        return None if before and session == before else session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

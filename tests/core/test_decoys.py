@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from interlock.core.actions import Action, Review, Reviewer, State, ToolCall, Verdict, evolve
-from interlock.core.decoys import another, decoy, due, eligible
+from interlock.core.decoys import another, decoy, due, eligible, renewed
 from interlock.core.digest import digest, seal
 from interlock.core.evaluate import evaluate
 from interlock.core.facts import NO_FACTS
@@ -143,3 +143,31 @@ def test_what_is_a_word_stays_one() -> None:
 
 def test_its_session_is_the_one_it_is_given() -> None:
     assert decoy(rejected(), {}, "s-2").context.session == "s-2"
+
+
+def test_what_an_agent_always_sends_it_sends_too() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    before = evolve(
+        rejected(),
+        call=replace(
+            asked(),
+            headers=(*HEADERS[:3], ("Traceparent", trace), *HEADERS[4:]),
+            context=replace(asked().context, traceparent=trace),
+        ),
+    )
+
+    fresh = renewed(before.call, "Mon, 23 Nov 2026 08:00:00 GMT", draws(0.3, 0.81, 0.55))
+    made = decoy(before, fresh, "s-9")
+
+    headers = dict(made.headers)
+    assert list(headers) == ["Content-Type", "Date", "Idempotency-Key", "Traceparent"]
+    assert headers["Idempotency-Key"] == "k-3"
+    assert headers["Traceparent"] == made.context.traceparent != trace
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", headers["Traceparent"])
+
+
+def test_what_is_not_there_is_not_made_up() -> None:
+    plain = replace(asked(), headers=(), context=replace(asked().context, traceparent=""))
+
+    assert renewed(plain, "now", draws(0.5)) == {"date": "now"}
+    assert decoy(evolve(rejected(), call=plain), {"date": "now"}).headers == ()

@@ -28,17 +28,34 @@ def decoy(rejected: Action, fresh: Mapping[str, str], session: str = "") -> Tool
 
     Tool, destination, arguments and the agent's own words are as they were. *fresh*: headers that
     tell one call from another, such as `Date`, with the values of now, by name; those that the
-    rejected call had get them. What binds a call to another one is taken out: its Idempotency-Key,
-    its trace, its session (*session* takes its place), and every header that is for Interlock
-    alone.
+    rejected call had get them. What binds a call to another one is taken out where *fresh* has
+    nothing in its place: its Idempotency-Key, its trace, its session (*session*), and every header
+    that is for Interlock alone.
     """
     call, now = rejected.call, {name.lower(): value for name, value in fresh.items()}
     headers = tuple(
-        (name, now.get(name.lower(), value)) for name, value in call.headers if not _bound(name)
+        (name, now.get(name.lower(), value))
+        for name, value in call.headers
+        if name.lower() in now or not _bound(name)
     )
-    context = replace(call.context, session=session, traceparent="")
+    trace = now.get("traceparent", "") if call.context.traceparent else ""
+    context = replace(call.context, session=session, traceparent=trace)
     mcp = call.mcp and replace(call.mcp, session="")
     return seal(replace(call, headers=headers, context=context, mcp=mcp, digest=""))
+
+
+def renewed(call: ToolCall, date: str, draw: Callable[[], float]) -> dict[str, str]:
+    """Return, by header, what tells *call* from others, as it might be in a call of today.
+
+    *date*: now, as `Date` has it. *draw* answers numbers in [0, 1).
+    """
+    given = {name.lower(): value for name, value in call.headers}
+    given.setdefault("traceparent", call.context.traceparent)
+    made = {name: another(given[name], draw) for name in _TRACED & given.keys()}
+    trace = given["traceparent"]  # its version and flags say what is the same in all calls
+    made["traceparent"] = trace[:3] + another(trace[3:-2], draw) + trace[-2:] if trace else ""
+    fresh = {name: value for name, value in made.items() if value != given[name]}
+    return fresh | {"date": date}
 
 
 def another(name: str, draw: Callable[[], float]) -> str:
