@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from interlock.core import lifecycle
 from interlock.core.actions import Action, State, Verdict
 from interlock.core.clearance import Seals
+from interlock.core.commands import Command
 from interlock.core.decisions import Level
-from interlock.core.errors import Forbidden, NotFound, Suspended
+from interlock.core.errors import Forbidden, IllegalTransition, NotFound, Suspended
 from interlock.core.events import Claimed, ClearanceFailed, Decided, Event, Reviewed
 from interlock.core.lifecycle import step
 from interlock.granting import GrantAsked
@@ -206,3 +208,38 @@ async def test_the_store_lets_none_in_that_is_not_held(world: World) -> None:
     stored = await world.store.put(Change(before=proposed, event=event, after=sent, nonce="n"))
 
     assert stored.outcome is Put.ILLEGAL
+
+
+def _taken_for_a_call(action: Action, event: Reviewed) -> tuple[Action, tuple[Command, ...]]:
+    return lifecycle._approved(action, event)
+
+
+async def test_a_state_machine_that_clears_it_is_stopped_by_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault planted: approving a practice call approves it."""
+    decoy = await planted(world)
+    monkeypatch.setattr(lifecycle, "_practised", _taken_for_a_call)
+
+    with pytest.raises(IllegalTransition):
+        await world.says(decoy)
+    await world.gate.sweep()
+
+    assert (await world.now(decoy)).state is State.HELD
+    assert world.tool.sent == []
+
+
+async def test_and_by_the_clearance_where_the_store_fails_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault planted: the same, in a store that has lost its own mark of practice."""
+    decoy = await planted(world)
+    monkeypatch.setattr(lifecycle, "_practised", _taken_for_a_call)
+    name = f"{world.store._prefix}:c:{decoy.id}"
+    await world.store.client.hdel(name, "decoy")
+
+    await world.says(decoy)
+    after = await world.now(decoy)
+
+    assert (after.state, after.cause) == (State.DENIED, "A practice call; it is never sent.")
+    assert world.tool.sent == []
