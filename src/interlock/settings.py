@@ -27,13 +27,15 @@ from .settings_types import (
     embedded_or_mapping,
     header_name,
     is_private,
+    known_person,
     long_enough,
     plain_name,
     reviewed_name,
 )
 
 Name = Annotated[str, AfterValidator(plain_name)]
-Person = Annotated[str, AfterValidator(reviewed_name)]
+Person = Annotated[str, AfterValidator(known_person)]
+Group = Annotated[str, AfterValidator(reviewed_name)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
 Preset = Literal[
     "default",
@@ -55,7 +57,7 @@ class Anonymous(Node):
     """Who an agent is that sends no key. Only taken where the agents' listener is loopback."""
 
     id: Name = Field(default="local", description="The id that calls without a key get.")
-    owner: str = Field(
+    owner: Person | Literal[""] = Field(
         default="", description="The person answerable for them, who may never approve their calls."
     )
 
@@ -118,7 +120,7 @@ class LocalPerson(Node):
     """Somebody who may sign in by a one-time link that `interlock serve` prints."""
 
     id: Person = Field(description="Who it is, as recorded with each decision.")
-    groups: tuple[Person, ...] = Field(
+    groups: tuple[Group, ...] = Field(
         default=(), description="Groups, as policies name them under `approvers`."
     )
 

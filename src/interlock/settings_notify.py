@@ -31,13 +31,15 @@ from .settings_types import (
     Secret,
     WebUrl,
     is_private,
+    known_person,
     plain_name,
     reviewed_name,
     secret,
 )
 
 Name = Annotated[str, AfterValidator(plain_name)]
-Person = Annotated[str, AfterValidator(reviewed_name)]
+Person = Annotated[str, AfterValidator(known_person)]
+Group = Annotated[str, AfterValidator(reviewed_name)]
 NoticeName = Literal["held", "sent", "reminder", "escalated", "settled"]
 MOST_CHANNELS = 20  #: of one kind
 
@@ -180,7 +182,7 @@ class SlackPerson(Node):
     """Who a Slack user is here."""
 
     id: Person = Field(description="The person, as recorded with each decision.")
-    groups: tuple[Person, ...] | None = Field(
+    groups: tuple[Group, ...] | None = Field(
         default=None,
         description="Groups, as policies name them under `approvers`. Absent: as `people.local`"
         " says of this id.",

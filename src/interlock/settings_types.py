@@ -20,6 +20,8 @@ from pydantic import (
     ValidationInfo,
 )
 
+from .core.identity import person_id
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMG]i?)?B?")
@@ -264,6 +266,11 @@ def reviewed_name(value: str) -> str:
     if not _PERSON.fullmatch(value):
         raise ValueError("use letters, digits and @ . _ + - (at most 128)")
     return value
+
+
+def known_person(value: str) -> str:
+    """Check the id of a person, and return the one way in which it is kept."""
+    return person_id(reviewed_name(value))
 
 
 Duration = Annotated[float, BeforeValidator(duration)]

@@ -14,7 +14,7 @@ from .core.identity import Kind
 from .ports import Clock, SignedIn
 from .settings import Config
 from .settings_people import Oidc
-from .settings_types import reviewed_name
+from .settings_types import known_person
 from .store.redis import RedisStore
 from .store.sessions import RedisSignIns
 
@@ -68,7 +68,7 @@ def registration(settings: Oidc, url: str) -> Registration:
         audiences=frozenset(settings.audiences),
         url=url,
         way=_way(settings),
-        named=reviewed_name,
+        named=known_person,
     )
 
 

@@ -25,7 +25,7 @@ from interlock.approvals.oidc_people import Registration
 from interlock.approvals.oidc_provider import Provider
 from interlock.approvals.page import add_page
 from interlock.core.identity import Kind
-from interlock.settings_types import reviewed_name
+from interlock.settings_types import known_person
 
 from .world import FixedClock, World
 
@@ -285,7 +285,7 @@ async def an_oidc_world(world: World, **changes: Any) -> AsyncIterator[OidcWorld
         audiences=frozenset(),
         url=url,
         way="oidc test",
-        named=reviewed_name,
+        named=known_person,
     )
     provider = Provider(dataclasses.replace(registered, **changes), world.clock, patience=0.5)
     door = OidcDoor(provider=provider, browsers=Browsers(b"b" * 32), clock=world.clock)

@@ -574,7 +574,7 @@ async def test_other_claims_can_name_people(world: World, claim: str) -> None:
         oidc.provider.person |= {"sub": "Ann-1", "preferred_username": "Ann-2", "email": None}
         assert (await oidc.sign_in(oidc.browser())).status == 200
         (session,) = await world.deps.sessions._kept.listed()
-        assert session.person == {"sub": "Ann-1", "preferred_username": "Ann-2"}[claim]
+        assert session.person == {"sub": "ann-1", "preferred_username": "ann-2"}[claim]
 
 
 async def test_colleagues_know_who_signed_in(oidc: OidcWorld) -> None:

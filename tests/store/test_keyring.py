@@ -225,3 +225,14 @@ async def test_without_a_store_nobody_is_let_in(clock: Clock) -> None:
         await ring.verify("ilk_agent_000000000000_" + "A" * 43)
     with pytest.raises(StoreUnavailable):
         await an_agent_key(ring)
+
+
+async def test_a_person_is_one_voice_however_their_name_is_written(ring: RedisKeyRing) -> None:
+    hers, _ = await ring.create(Kind.APPROVER, "Olga@Example.com", "", ("ops",), 0)
+    bots, _ = await ring.create(Kind.AGENT, "Bot", "OLGA@example.com", (), 0)
+
+    person, agent = await ring.verify(hers), await ring.verify(bots)
+
+    assert person is not None and agent is not None
+    assert person.id == agent.owner == "olga@example.com"
+    assert agent.id == "Bot"

@@ -120,9 +120,8 @@ def _id(claims: Mapping[str, Any], registered: Registration) -> str:
             help="Verify it there. Where the provider never says so, whoever runs Interlock can "
             "choose another `people.oidc.id_claim`.",
         )
-    person = value.lower() if name == "email" else value
     try:
-        return registered.named(person)
+        return registered.named(value)
     except ValueError as error:
         raise NotAPerson(
             f"{_told(registered)} calls you {_line(value)}, which cannot be an id here: {error}.",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..core.errors import InterlockError
-from ..core.identity import KeyRecord, Kind
+from ..core.identity import PEOPLE, KeyRecord, Kind, person_id
 from ..settings import Config
 from ..settings_types import duration, reviewed_name
 from .console import note, say, say_json, table
@@ -82,7 +82,8 @@ def create(
     config, which = configured(file), Kind(kind)
     if owner and which is not Kind.AGENT:
         raise click.UsageError("--owner is for agents' keys.")
-    spent = _span(expires)
+    spent, owner = _span(expires), person_id(owner)
+    subject = person_id(subject) if which in PEOPLE else subject
     key, record = asyncio.run(_create(config, which, subject, owner, groups, spent))
     if as_json:
         say_json(_shown(record) | {"key": key})

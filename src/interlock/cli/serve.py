@@ -21,7 +21,7 @@ from ..config import DEFAULT_FILE
 from ..core.errors import InterlockError
 from ..running import Running
 from ..settings import Config
-from ..settings_types import Address, reviewed_name
+from ..settings_types import Address, known_person
 from ..tasks import Tasks
 from .console import note, safe, say
 from .options import config_option, configured, given
@@ -68,7 +68,7 @@ def _starter(name: str) -> str:
 
 def _me() -> str:
     try:
-        return reviewed_name(pwd.getpwuid(os.getuid()).pw_name)
+        return known_person(pwd.getpwuid(os.getuid()).pw_name)
     except (KeyError, ValueError):  # a container's user without a name, or with a strange one
         return "me"
 

@@ -16,6 +16,14 @@ class Kind(enum.Enum):
     METRICS = "metrics"  #: scrape only
 
 
+PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN, Kind.AUDITOR})
+
+
+def person_id(name: str) -> str:
+    """Return the one id of a person: `Olga@x.org` and `olga@x.org` are one voice, one owner."""
+    return name.lower()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Somebody whose key or session was found valid."""

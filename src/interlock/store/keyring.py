@@ -20,7 +20,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from ..core.identity import KeyRecord, Kind, Principal
+from ..core.identity import PEOPLE, KeyRecord, Kind, Principal, person_id
 from ..ports import Clock
 from .connection import patiently
 
@@ -121,8 +121,8 @@ class RedisKeyRing:
     def _known(self, record: KeyRecord, asked: float) -> _Known:
         principal = Principal(
             kind=record.kind,
-            id=record.subject,
-            owner=record.owner,
+            id=person_id(record.subject) if record.kind in PEOPLE else record.subject,
+            owner=person_id(record.owner),
             groups=frozenset(record.groups),
             key_id=record.key_id,
         )
