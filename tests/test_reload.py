@@ -21,6 +21,7 @@ from interlock.core.rules import PolicySet
 from interlock.policies import load
 from interlock.policies.files import MAX_FILES
 from interlock.policies.load import load_policies
+from interlock.ports import PolicySeen
 from interlock.reload import PolicyWatch
 from interlock.store.redis import RedisStore
 from interlock.tryout import Loaded, Stamp, load_tested, stamped
@@ -93,6 +94,22 @@ async def _load(paths: Sequence[Path]) -> Loaded:
     return load_tested(paths)
 
 
+@dataclass
+class Noted:
+    """ports.PoliciesSeen: version and what put it in force, unless the store is gone."""
+
+    notes: list[tuple[int, str]] = field(default_factory=list)
+    gone: bool = False
+
+    async def note(self, ref: PolicyRef, by: str) -> None:
+        if self.gone:
+            raise StoreUnavailable("gone")
+        self.notes.append((ref.version, by))
+
+    async def seen(self) -> tuple[PolicySeen, ...]:
+        return ()
+
+
 class Bank:
     """A gate, the folder of its policy files, and who watches them."""
 
@@ -102,7 +119,7 @@ class Bank:
         watched = [folder if whole else self.path]
         loaded = load_tested(watched)
         self.world = World(store, policy=loaded.policy)
-        self.counts, self.clock = Counts(), Ticking()
+        self.counts, self.clock, self.noted = Counts(), Ticking(), Noted()
         self.unfit: tuple[str, ...] | Exception = ()
         self.watch = PolicyWatch(
             watched,
@@ -112,6 +129,7 @@ class Bank:
             clock=self.clock,
             load=_load,
             unfit=self._unfit,
+            seen=self.noted,
         )
 
     async def _unfit(self, policy: PolicySet) -> tuple[str, ...]:
@@ -160,6 +178,33 @@ async def test_a_changed_file_is_in_force_at_the_next_look(
     (line,) = (record.getMessage() for record in caplog.records)
     sha256 = bank.world.gate.policy.ref.sha256
     assert f"policy bank version 2 (sha256 {sha256}) is in force; before: bank version 1" in line
+
+
+async def test_what_came_into_force_is_noted_with_what_put_it_there(bank: Bank) -> None:
+    run = asyncio.ensure_future(bank.watch.run())
+    await asyncio.sleep(0)
+    run.cancel()
+    bank.write(2, "\nnonsense\n")
+    await bank.watch.look()
+    bank.write(3)
+    await bank.watch.look()
+    assert bank.noted.notes == [(1, "start"), (3, "reload")]
+
+    bank.noted.gone = True
+    bank.write(4)
+    await bank.watch.look()
+    assert bank.version == 4 and bank.problems == ""
+
+
+async def test_people_are_told_what_the_tests_of_the_policy_in_force_touch(bank: Bank) -> None:
+    bank.suite("approve")
+    bank.write(2, HELD)
+    await bank.watch.look()
+    tested = bank.world.gate.policy_state.tested
+    assert tested is not None and tested.parts == (("rule", "looked-at", 1),)
+    bank.write(3, "\nnonsense\n")
+    await bank.watch.look()
+    assert bank.world.gate.policy_state.tested == tested
 
 
 async def test_what_has_not_changed_is_not_read_again(bank: Bank) -> None:

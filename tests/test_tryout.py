@@ -192,3 +192,28 @@ async def test_a_process_that_does_not_end_is_ended(
 
     with pytest.raises(InvalidDocument, match="did not end within 0 s"):
         await load_apart([bank])
+
+
+async def test_what_the_tests_touch_is_told_and_noted_for_the_next_start(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = "  - {id: %s, description: Somebody looks., tools: [bank.pay], at_least: approve%s}\n"
+    never = rule % ("never", ", when: \"call.method == 'PUT'\"")
+    bank.write_text(BANK.format(version=1) + "rules:\n" + rule % ("looked-at", "") + never)
+    suite(bank, "approve")
+    note = bank.with_name("policy.tested")
+    first = (await load_once_apart([bank], note)).tested
+    assert first is not None and (first.suites, first.passed, first.cells) == (1, 1, 1)
+    assert first.parts == (("rule", "looked-at", 1), ("rule", "never", 0))
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert (await load_once_apart([bank], note)).tested == first
+    kept = note.read_text()
+    for damaged in ("", "[1]\n", '{"suites": 1}\n'):
+        note.write_text(kept.partition("\n")[0] + "\n" + damaged)
+        assert (await load_once_apart([bank], note)).tested is None
+
+
+def test_without_a_suite_nothing_is_touched(bank: Path) -> None:
+    tested = load_tested([bank]).tested
+    assert tested is not None and (tested.suites, tested.passed, tested.cells) == (0, 0, 0)

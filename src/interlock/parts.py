@@ -31,6 +31,7 @@ from .store.desk import RedisDesk
 from .store.embedded import EmbeddedStore
 from .store.keyring import RedisKeyRing
 from .store.outbox import RedisOutbox
+from .store.policies_seen import RedisPoliciesSeen
 from .store.practice import RedisPractice
 from .store.redis import RedisStore
 from .system import SystemClock
@@ -196,7 +197,13 @@ def watch_policy(parts: Parts, loaded: Loaded) -> PolicyWatch:
         clock=SystemClock(),
         unfit=unfit,
         note=parts.config.data / TESTED,
+        seen=policies_seen_of(parts.config, parts.store),
     )
+
+
+def policies_seen_of(config: Config, store: RedisStore) -> RedisPoliciesSeen:
+    """Return which policies came into force lately."""
+    return RedisPoliciesSeen(store.client, prefix=config.store.prefix)
 
 
 async def sweep(gate: Gate) -> None:

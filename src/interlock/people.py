@@ -25,7 +25,7 @@ from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
 from .health import Health, add_health
 from .keyfiles import derived_keys, ensure_operator_keys, read_private, write_private
-from .parts import Parts
+from .parts import Parts, policies_seen_of
 from .policies.load import policy_files
 from .settings import Config
 from .settings_types import Address
@@ -115,6 +115,7 @@ class PeopleListener:
             listen=parts.store.listen,
             revealed=parts.metrics.revealed,
             shadowed=parts.metrics.shadowed,
+            policies_seen=policies_seen_of(config, parts.store),
             policy_files=lambda: tuple(map(str, policy_files(config.policies))),
             outbox=parts.delivery.outbox,
             channels=parts.delivery,

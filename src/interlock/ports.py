@@ -80,6 +80,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TriedOut:
+    """What the suites of a policy touched when it was tried out last."""
+
+    suites: int
+    passed: int  #: cases and properties
+    cells: int  #: of the sixteen of the matrix
+    parts: tuple[tuple[str, str, int], ...]  #: kind, id, by how many cases; `rule`, `limit`, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
     """Which policy is in force, and what is wrong with the files where it is not theirs."""
 
@@ -88,6 +98,30 @@ class PolicyState:
     problems: tuple[str, ...] = ()  #: of the files as they are now; empty: they are in force
     failed_at: int = 0  #: ms; when they were first found to be wrong; 0: they are not
     vanished: tuple[str, ...] = ()  #: `rule NAME`: what the policy before had and this one has not
+    tested: TriedOut | None = None  #: None: it was not tried out here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySeen:
+    """A policy that came into force, and what put it there."""
+
+    ref: PolicyRef
+    at: int  #: ms
+    by: str  #: `start` or `reload`
+    host: str
+
+
+class PoliciesSeen(Protocol):
+    """The policies that were in force lately. Nothing is decided by it.
+
+    Raises StoreUnavailable from every method when the store does not answer in time.
+    """
+
+    async def note(self, ref: PolicyRef, by: str) -> None:
+        """Note that *ref* decides from now on; nothing where it was the last one already."""
+
+    async def seen(self) -> tuple[PolicySeen, ...]:
+        """Return them, the latest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

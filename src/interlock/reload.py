@@ -19,7 +19,7 @@ from .core.decisions import PolicyRef
 from .core.errors import InvalidDocument, StoreUnavailable
 from .core.rules import Exception_, Limit, PolicySet, Rule, Tool
 from .gate import Gate
-from .ports import Clock
+from .ports import Clock, PoliciesSeen
 from .tryout import Loaded, Stamp, contents, load_apart, stamped, write_note
 
 log = logging.getLogger("interlock.policy")
@@ -65,6 +65,7 @@ class PolicyWatch:
         load: Load = load_apart,
         unfit: Unfit = _always_fit,
         note: Path | None = None,
+        seen: PoliciesSeen | None = None,
         looking: float = LOOKING,
     ) -> None:
         self._paths = tuple(paths)
@@ -74,6 +75,8 @@ class PolicyWatch:
         self._load = load
         self._unfit = unfit
         self._note = note
+        self._seen = seen
+        self._tested = loaded.tested
         self._looking = looking
         self._aside = Aside()
         self._stamp = loaded.stamp
@@ -86,6 +89,8 @@ class PolicyWatch:
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
+        self._tell_tested()
+        await self._note_seen("start")
         while True:
             asked = False
             with contextlib.suppress(TimeoutError):
@@ -130,11 +135,21 @@ class PolicyWatch:
         self._stamp, self._digest = loaded.stamp, loaded.digest
         if problems:
             return self._refused(problems)
+        self._tested = loaded.tested
         self._taken(loaded.policy)
+        await self._note_seen("reload")
         if self._note is not None:
             with contextlib.suppress(TimeoutError):  # then the next start tries them out again
                 await self._aside.run(self._looking, write_note, self._note, loaded)
         return True
+
+    async def _note_seen(self, by: str) -> None:
+        if self._seen is not None:
+            with contextlib.suppress(StoreUnavailable):  # a line less on a page
+                await self._seen.note(self._gate.policy.ref, by)
+
+    def _tell_tested(self) -> None:
+        self._gate.policy_state = replace(self._gate.policy_state, tested=self._tested)
 
     def _failed(self, error: Exception) -> bool:
         """Tell of trouble that is not in what the files say."""
@@ -162,6 +177,7 @@ class PolicyWatch:
         vanished = gone(self._gate.policy, policy)
         self._gate.policy = policy  # one assignment: every call is judged by the old or the new
         self._gate.policy_state = replace(self._gate.policy_state, vanished=vanished)
+        self._tell_tested()
         self._counted.policy(ref)
         log.info(
             "policy %s version %d (sha256 %s) is in force%s",

@@ -14,6 +14,7 @@ import logging
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +26,9 @@ from .core.errors import InvalidDocument, Problem
 from .core.rules import PolicySet
 from .policies.files import SUFFIXES, check_count, of_file, read_file, yaml_files
 from .policies.load import is_suite, load_policies, policy_files
-from .policies.suite import policies_of, read_suite, run
+from .policies.suite import Report, policies_of, read_suite, run
+from .policies.suite_coverage import Cell, Seen
+from .ports import TriedOut
 
 log = logging.getLogger("interlock.policy")
 
@@ -50,6 +53,7 @@ class Loaded:
     policy: PolicySet
     stamp: Stamp
     digest: str  #: of the contents of all files, the suites' too
+    tested: TriedOut | None = None  #: what the suites touched, where that is known
 
 
 def load_tested(paths: Sequence[Path]) -> Loaded:
@@ -65,14 +69,17 @@ def load_tested(paths: Sequence[Path]) -> Loaded:
             check_count(folder)  # else a suite could be among those that are not listed
         folders = frozenset(path.resolve() for path in paths if path.is_dir())
         asked = _Asked(files=_resolved(paths), folders=folders)
+        reports: list[Report] = []
         failures = [
-            problem for suite in _suites(paths) for problem in _failures(suite, policy, asked)
+            problem
+            for suite in _suites(paths)
+            for problem in _failures(suite, policy, asked, reports)
         ]
         if contents(paths) != digest:
             continue  # somebody is writing: what was tried out is not what was read
         if failures:
             raise InvalidDocument(tuple(failures))
-        return Loaded(policy=policy, stamp=stamp, digest=digest)
+        return Loaded(policy=policy, stamp=stamp, digest=digest, tested=_tested(policy, reports))
     raise InvalidDocument((_problem(paths, CHANGING),))
 
 
@@ -91,7 +98,25 @@ def _suites(paths: Sequence[Path]) -> Iterator[Path]:
             yield folder
 
 
-def _failures(file: Path, policy: PolicySet, asked: _Asked) -> Iterator[Problem]:
+def _tested(policy: PolicySet, reports: Sequence[Report]) -> TriedOut:
+    """Return what all suites together touched of *policy*."""
+    cases: Counter[tuple[str, str]] = Counter()
+    cells: set[Cell] = set()
+    for report in reports:
+        cases.update({(each.kind, each.id): each.cases for each in report.coverage.parts})
+        cells |= {cell for cell, count in report.coverage.cells if count}
+    parts = Seen(parts=cases).coverage(policy).parts
+    return TriedOut(
+        suites=len(reports),
+        passed=sum(report.passed for report in reports),
+        cells=len(cells),
+        parts=tuple((each.kind, each.id, each.cases) for each in parts),
+    )
+
+
+def _failures(
+    file: Path, policy: PolicySet, asked: _Asked, reports: list[Report]
+) -> Iterator[Problem]:
     """Run one suite; one that is about none of the loaded files says nothing about them."""
     try:
         suite, document = read_suite(file)
@@ -104,7 +129,8 @@ def _failures(file: Path, policy: PolicySet, asked: _Asked) -> Iterator[Problem]
         return
     named = policies_of(suite, file)
     judged = policy if about == asked.files else load_policies(named)
-    for number, failure in enumerate(run(suite, document, judged).failures):
+    reports.append(run(suite, document, judged))
+    for number, failure in enumerate(reports[-1].failures):
         yield failure.problem if number else _with_cure(failure.problem, file)
 
 
@@ -192,13 +218,13 @@ async def load_once_apart(paths: Sequence[Path], note: Path) -> Loaded:
 def _known(paths: Sequence[Path], note: Path) -> Loaded | None:
     """Return the policy of files that passed before; None where they have to be tried out."""
     stamp, digest = stamped(paths), contents(paths)
-    noted = _noted(note)
+    noted, _, tested = _noted(note).partition("\n")
     if not noted.startswith(_passed(digest, "")):
         return None
     policy = load_policies(paths)
-    if noted != _passed(digest, f"{policy.ref.sha256}\n"):
+    if noted != _passed(digest, policy.ref.sha256):
         return None  # read at another moment than the digest was taken
-    return Loaded(policy=policy, stamp=stamp, digest=digest)
+    return Loaded(policy=policy, stamp=stamp, digest=digest, tested=_read_tested(tested))
 
 
 def _passed(digest: str, policy: str) -> str:
@@ -212,11 +238,27 @@ def _noted(note: Path) -> str:
         return ""
 
 
+def _tested_text(tested: TriedOut | None) -> str:
+    return json.dumps(asdict(tested) if tested else None)
+
+
+def _read_tested(text: str) -> TriedOut | None:
+    """Return what `_tested_text` wrote; None where it is not that: a page says less then."""
+    try:
+        said = json.loads(text)
+        parts = tuple((str(kind), str(name), int(cases)) for kind, name, cases in said["parts"])
+        numbers = {name: int(said[name]) for name in ("suites", "passed", "cells")}
+    except (ValueError, TypeError, KeyError):
+        return None
+    return TriedOut(parts=parts, **numbers)
+
+
 def write_note(note: Path, loaded: Loaded) -> None:
     """Note that files passed; where that is not possible they are tried again at the next start."""
     made = note.with_name(f"{note.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
-        text = _passed(loaded.digest, f"{loaded.policy.ref.sha256}\n")
+        passed = _passed(loaded.digest, loaded.policy.ref.sha256)
+        text = f"{passed}\n{_tested_text(loaded.tested)}\n"
         note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the first start makes it
         made.write_text(text, encoding="utf-8")
         made.replace(note)
@@ -239,7 +281,7 @@ async def load_apart(paths: Sequence[Path]) -> Loaded:
         raise InvalidDocument((_problem(paths, CHANGING),))
     if loaded.policy.ref.sha256 != told["policy"]:  # they changed, and changed back
         raise InvalidDocument((_problem(paths, OTHER),))
-    return loaded
+    return replace(loaded, tested=_read_tested(told["tested"]))
 
 
 def _read(paths: Sequence[Path]) -> Loaded:
@@ -293,7 +335,8 @@ def main(names: Sequence[str]) -> str:
         loaded = load_tested([Path(name) for name in names])
     except InvalidDocument as error:
         return json.dumps({"problems": [asdict(each) for each in _told(error.problems)]})
-    return json.dumps({"digest": loaded.digest, "policy": loaded.policy.ref.sha256, "problems": []})
+    said = {"digest": loaded.digest, "policy": loaded.policy.ref.sha256, "problems": []}
+    return json.dumps({**said, "tested": _tested_text(loaded.tested)})
 
 
 def _told(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

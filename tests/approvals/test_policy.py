@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from interlock.approvals.rights import rights
+from interlock.core.decisions import PolicyRef
 from interlock.core.identity import Kind, Principal
 from interlock.core.redaction import visible_line
 from interlock.policies.load import read_policies
+from interlock.ports import TriedOut
 
 from .world import CAREFUL, IBAN, World, a_call, careful, paying
 
@@ -138,3 +140,33 @@ async def test_a_broken_file_is_told_on_every_page(world: World) -> None:
 async def test_a_policy_that_is_what_its_files_say_needs_no_banner(world: World) -> None:
     key = await world.key(Kind.APPROVER, "ann")
     assert "broken" not in await (await world.ask("GET", "/policy", key=key)).text()
+
+
+async def test_the_policy_says_what_its_tests_touch_and_what_was_in_force_before(
+    world: World,
+) -> None:
+    assert (await got(world, "/v1/policy"))["tested"] is None
+    parts = (("rule", "night", 0), ("rule", "tainted", 2), ("limit", "money-per-day\u202e", 0))
+    tested = TriedOut(suites=1, passed=9, cells=4, parts=parts)
+    world.gate.policy_state = replace(world.gate.policy_state, tested=tested)
+    assert world.deps.policies_seen is not None
+    await world.deps.policies_seen.note(PolicyRef(name="old", version=1, sha256="0" * 64), "start")
+    await world.deps.policies_seen.note(world.gate.policy.ref, "reload")
+    said = await got(world, "/v1/policy")
+    assert (said["tested"]["suites"], said["tested"]["passed"], said["tested"]["cells"]) == (
+        1,
+        9,
+        4,
+    )
+    assert said["tested"]["parts"] == [
+        {"kind": "rule", "touched": 1, "total": 2, "never": ["night"]},
+        {"kind": "limit", "touched": 0, "total": 1, "never": ["money-per-day<U+202E>"]},
+    ]
+    now, before = said["versions"]
+    assert (now["name"], now["version"], now["by"], now["host"]) == (
+        "careful",
+        3,
+        "reload",
+        "web-1",
+    )
+    assert (before["name"], before["by"]) == ("old", "start")

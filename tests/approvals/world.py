@@ -35,6 +35,7 @@ from interlock.store.definitions import StoredDefinitions
 from interlock.store.desk import RedisDesk
 from interlock.store.keyring import RedisKeyRing
 from interlock.store.outbox import RedisOutbox
+from interlock.store.policies_seen import RedisPoliciesSeen
 from interlock.store.practice import RedisPractice
 from interlock.store.redis import RedisStore
 from interlock.store.sessions import RedisSignIns
@@ -416,6 +417,7 @@ async def a_world(
         revealed=metrics.revealed,
         shadowed=metrics.shadowed,
         policy_files=lambda: ("policies/careful.yaml",),
+        policies_seen=RedisPoliciesSeen(store.client, prefix=prefix, host="web-1"),
         definitions=definitions,
         practice=RedisPractice(store.client, prefix=prefix),
         authenticators=RedisAuthenticators(store.client, key=b"a" * 32, prefix=prefix),

@@ -18,7 +18,15 @@ from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..gate import Submission
 from ..granting import GrantAsked
-from ..ports import Authenticators, Desk, KeyRing, Outbox, PolicyState, Store
+from ..ports import (
+    Authenticators,
+    Desk,
+    KeyRing,
+    Outbox,
+    PoliciesSeen,
+    PolicyState,
+    Store,
+)
 from ..practising import Book
 from ..relay import Relay
 from .identity import OneTimeLinks, Sessions
@@ -134,8 +142,9 @@ class ApiDeps:
     it the live page polls. `poll_seconds`: how often changes that nobody announced are looked
     for. `revealed` counts that hidden values were shown; `shadowed` says, by rule and level asked
     for, how often shadow mode fired, and for more than was given; `policy_files` names the files
-    that the policy is read from. `definitions`: of MCP servers' tools; `definition_accepted`
-    counts that a person accepted one. `authenticators`: what people sign decisions with.
+    that the policy is read from; `policies_seen`: which were in force lately. `definitions`: of
+    MCP servers' tools; `definition_accepted` counts that a person accepted one.
+    `authenticators`: what people sign decisions with.
     `oidc`: the sign-in provider, if any.
     `slack`: how its buttons are heard; `channel_refused` counts, by channel and why, what was
     pressed there in vain. `outbox`: what people have still to be told of, through `channels`.
@@ -157,6 +166,7 @@ class ApiDeps:
     revealed: Callable[[], None] = _nothing
     shadowed: Callable[[], Mapping[tuple[str, str], tuple[int, int]]] = dict
     policy_files: Callable[[], Sequence[str]] = tuple
+    policies_seen: PoliciesSeen | None = None
     definitions: Definitions = field(default_factory=NoDefinitions)
     definition_accepted: Callable[[], None] = _nothing
     slack: SlackDoor | None = None

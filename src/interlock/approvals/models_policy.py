@@ -45,6 +45,37 @@ class Tried(Model):
     more: int = Field(description="how many of these calls got less than it asked for")
 
 
+class Covered(Model):
+    """What the policy has of one kind, and how much of it some test touches."""
+
+    kind: str = Field(description="rule, exception, limit or signal")
+    touched: int
+    total: int
+    never: list[str] = Field(description="the ids of what no test touches")
+
+
+class TestedView(Model):
+    """What the suites beside the files touched when the policy was tried out last."""
+
+    __test__ = False  # no test, for pytest
+
+    suites: int
+    passed: int = Field(description="cases and properties")
+    cells: int = Field(description="of the sixteen cells of the matrix: those that a test reaches")
+    parts: list[Covered]
+
+
+class PolicyVersion(Model):
+    """A policy that came into force."""
+
+    name: str
+    version: int
+    sha256: str
+    since: int
+    by: str = Field(description="start or reload")
+    host: str
+
+
 class PolicyView(Model):
     """The policy in force, and what is wrong with its files where they are not it."""
 
@@ -60,4 +91,8 @@ class PolicyView(Model):
     tools: int
     rules: int
     limits: int
+    exceptions: int
     shadow: list[Tried]
+    vanished: list[str] = Field(description="what the policy before enforced and this one does not")
+    tested: TestedView | None = Field(description="null: it was not tried out here")
+    versions: list[PolicyVersion] = Field(description="that came into force, the latest first")

@@ -8,10 +8,11 @@ from aiohttp import web
 
 from ..core.identity import Kind
 from ..core.redaction import visible_line
+from ..ports import TriedOut
 from .access import Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
-from .models_policy import PolicyView, Tried
+from .models_policy import Covered, PolicyVersion, PolicyView, TestedView, Tried
 
 
 async def view(deps: ApiDeps) -> PolicyView:
@@ -31,11 +32,50 @@ async def view(deps: ApiDeps) -> PolicyView:
         tools=len(policy.tools),
         rules=len(policy.rules),
         limits=len(policy.limits),
+        exceptions=len(policy.exceptions),
         shadow=[
             Tried(rule=visible_line(rule), level=level, fired=fired, more=more)
             for (rule, level), (fired, more) in sorted(deps.shadowed().items())
         ],
+        vanished=[visible_line(each) for each in state.vanished],
+        tested=_tested(state.tested),
+        versions=await _versions(deps),
     )
+
+
+def _tested(tested: TriedOut | None) -> TestedView | None:
+    if tested is None:
+        return None
+    return TestedView(
+        suites=tested.suites,
+        passed=tested.passed,
+        cells=tested.cells,
+        parts=[_covered(kind, tested) for kind in dict.fromkeys(kind for kind, *_ in tested.parts)],
+    )
+
+
+def _covered(kind: str, tested: TriedOut) -> Covered:
+    known = [(name, cases) for each, name, cases in tested.parts if each == kind]
+    return Covered(
+        kind=kind,
+        touched=sum(cases > 0 for _, cases in known),
+        total=len(known),
+        never=[visible_line(name) for name, cases in known if not cases],
+    )
+
+
+async def _versions(deps: ApiDeps) -> list[PolicyVersion]:
+    return [
+        PolicyVersion(
+            name=visible_line(each.ref.name),
+            version=each.ref.version,
+            sha256=visible_line(each.ref.sha256),
+            since=each.at,
+            by=visible_line(each.by),
+            host=visible_line(each.host),
+        )
+        for each in (await deps.policies_seen.seen() if deps.policies_seen else ())
+    ]
 
 
 async def show_policy(request: web.Request) -> web.Response:
