@@ -129,7 +129,7 @@ async def test_the_page_keeps_no_more_than_five_hundred_cards(
         await page.wait_for_selector("[data-ready]")
         for count in (400, 400, 400):
             await page.locator("#more-link").click()
-            await expect(page.locator("#more-said")).to_have_text(f"{count} shown")
+            await expect(page.locator("#more-said")).to_have_text(f"{count} shown", timeout=20_000)
             if await page.locator("#more").is_hidden():
                 break
         assert await page.locator("#cards .card").count() <= 500
