@@ -63,7 +63,7 @@ def made(running: Gate, kind: str) -> str:
 
 
 def fuzzed(running: Gate, folder: Path, key: str, examples: int) -> tuple[int, str]:
-    """Send what the document allows, and what it does not; return the exit code and what it said."""
+    """Send what the document allows and what it does not; return the exit code, and the words."""
     settings = folder / "schemathesis.toml"
     settings.write_text(SETTINGS)
     # `decisions` could be an id, so aiohttp names the methods of /v1/approvals/{id} there as well

@@ -278,7 +278,9 @@ async def decide(request: web.Request) -> web.Response:
 async def resolve(request: web.Request) -> web.Response:
     """Settle an unknown outcome with what an admin found out."""
     asked = await read(request, models.ResolveRequest)
-    deps, by = request.app[DEPS], request[VISITOR].principal.id
+    deps, visitor, action = request.app[DEPS], request[VISITOR], await showing.found(request)
+    check_token(request, visitor, to_decide(action.digest))
+    by = visitor.principal.id
     after = await deps.gate.resolve(request.match_info["id"], by, asked.happened, asked.message)
     return answer(deciding.outcome(after))
 

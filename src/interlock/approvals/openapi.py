@@ -120,7 +120,7 @@ OPERATIONS = (
         summary="Settle a call whose outcome is unknown (admins)",
         answers=models.Outcome,
         takes=models.ResolveRequest,
-        parameters=(IN_PATH,),
+        parameters=(IN_PATH, CSRF),
         refusals=(400, 401, 403, 404, 409, 415, 421, 503),
     ),
     Operation(
