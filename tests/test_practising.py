@@ -160,6 +160,7 @@ async def test_one_is_open_at_a_time_and_each_is_shown_once(world: Practised) ->
     assert await world.planted() is None, "two at a time for the same people"
 
     await world.says(first, verdict=Verdict.REJECT)
+    await world.again()
     await world.held(body=b'{"real": 3}')
     assert (second := await world.planted()) is not None
     assert second.decoy_of != first.decoy_of

@@ -117,7 +117,10 @@ class Practising:
         """Plant what is due until cancelled."""
         while True:
             await asyncio.sleep(LOOK)
-            await self.plant_due()
+            try:
+                await self.plant_due()
+            except Exception:  # outermost: one bad record must not end all practice
+                log.exception("a practice call could not be planted")
 
     async def plant_due(self) -> Action | None:
         """Plant one practice call if one is due, fits, and policy asks for any still."""
@@ -134,8 +137,10 @@ class Practising:
         listed = await self._store.held(None, MOST_HELD)
         if listed.total > MOST_HELD:
             return None
+        if not await self._book.take_turn(GAP_MS):  # first: choosing reads much
+            return None
         chosen = await self._choose(listed.actions)
-        if chosen is None or not await self._book.take_turn(GAP_MS):
+        if chosen is None:
             return None
         await self._book.show(chosen.of)
         real = [each for each in listed.actions if not each.decoy_of]
