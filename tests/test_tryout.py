@@ -197,9 +197,9 @@ async def test_a_process_that_does_not_end_is_ended(
 async def test_what_the_tests_touch_is_told_and_noted_for_the_next_start(
     bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rule = "  - {id: %s, description: Somebody looks., tools: [bank.pay], at_least: approve%s}\n"
-    never = rule % ("never", ", when: \"call.method == 'PUT'\"")
-    bank.write_text(BANK.format(version=1) + "rules:\n" + rule % ("looked-at", "") + never)
+    rule = "  - {id: %s, description: Some., tools: [bank.pay], at_least: approve, when: %s}\n"
+    rules = rule % ("looked-at", "agent.id != 'eve'") + rule % ("never", "agent.id == 'eve'")
+    bank.write_text(BANK.format(version=1) + "rules:\n" + rules)
     suite(bank, "approve")
     note = bank.with_name("policy.tested")
     first = (await load_once_apart([bank], note)).tested
