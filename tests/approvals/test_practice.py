@@ -115,11 +115,15 @@ async def test_an_agent_has_as_many_held_calls_as_the_queue_shows(world: World) 
     ("said", "outcome", "words"),
     [
         ({"type": "reject", "message": "no"}, "caught", "Good catch: you did not let it through."),
-        ({"type": "approve"}, "missed", "You let it through. It was practice, so nothing was"),
+        (
+            {"type": "approve"},
+            "missed",
+            "You let this one through. It was practice, so nothing was",
+        ),
         (
             {"type": "edit", "edited_args": {"to": "dan@example.com", "body": "All of it"}},
             "missed",
-            "You let it through.",
+            "You let this one through.",
         ),
         ({"type": "respond", "message": "Ask me."}, "neither", "You answered in the tool's place"),
     ],
@@ -180,7 +184,7 @@ async def test_admins_and_auditors_may_look_it_up(world: World, kind: Kind) -> N
 
     shown = await item(world, practice, await world.key(kind))
 
-    assert shown["practice"]["said"].startswith("ann let it through.")
+    assert shown["practice"]["said"].startswith("ann let this one through.")
 
 
 async def test_of_an_original_that_is_kept_no_more_little_is_said(world: World) -> None:
@@ -190,7 +194,7 @@ async def test_of_an_original_that_is_kept_no_more_little_is_said(world: World) 
     told = await (await world.decide(practice, await world.key(Kind.APPROVER, "ann"))).json()
 
     assert told["said"] == (
-        "This was a practice call. You let it through. It was practice, so nothing was sent."
+        "This was a practice call. You let this one through. It was practice, so nothing was sent."
     )
     assert told["practice"]["by"] == [] and told["practice"]["original"] == ""
 

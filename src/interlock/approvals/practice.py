@@ -26,7 +26,7 @@ from .models_practice import PersonPractice, PracticeReport
 _READERS = frozenset({Kind.ADMIN, Kind.AUDITOR})
 _SAID = {
     Practised.CAUGHT: "Good catch: {who} did not let it through.",
-    Practised.MISSED: "{Who} let it through. It was practice, so nothing was sent.",
+    Practised.MISSED: "{Who} let this one through. It was practice, so nothing was sent.",
     Practised.NEITHER: "{Who} answered in the tool's place: neither right nor wrong.",
     Practised.UNANSWERED: "Nobody decided it in time.",
 }
