@@ -20,6 +20,7 @@ from .access import VISITOR, Route
 from .deps import DEPS
 from .identity import SWITCHING
 from .models import Stopped
+from .models_practice import PersonPractice
 from .sign_in import html
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
@@ -124,12 +125,32 @@ async def me(request: web.Request) -> web.Response:
         "me.html",
         me=mine,
         people=await desk.people(request) if approver else None,
+        practice=await _practice(request),
         signing=await credentials.listed(request) if approver and session else None,
         session=session,
         roles=[kind.value for kind in session.kinds] if session else [],
         switching=session.token(SWITCHING) if session else "",
         days=_days(mine.now),
     )
+
+
+async def _practice(request: web.Request) -> list[PersonPractice]:
+    """Return how people did with practice calls: an approver, their own; others, everybody's."""
+    deps, who = request.app[DEPS], request[VISITOR].principal
+    if deps.practice is None:
+        return []
+    now = await deps.store.now()
+    approver = who.kind is Kind.APPROVER
+    people = (who.id,) if approver else await deps.practice.people(now)
+    return [
+        PersonPractice(
+            person=visible_line(each.person),
+            caught=each.caught,
+            missed=each.missed,
+            sure=each.sure,
+        )
+        for each in await deps.practice.figures(people, now)
+    ]
 
 
 def _days(now: int) -> dict[str, str]:
