@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.cli import render
+from interlock.cli import render_judged
 from interlock.core.actions import State
 from interlock.core.identity import Kind
 from interlock.keyfiles import write_private
@@ -424,6 +424,6 @@ def test_a_rule_without_words_and_one_call_read_as_sentences() -> None:
     decision = {"policy": "p v1", "facet": "", "rules": [rule], "session": past, "would_be": ""}
     decision |= dict.fromkeys(("limits", "shadow", "target", "trace", "approvers"), ())
     decision |= {"target_more": 0, "escalation": ()}
-    lines = [line for section in render._judged(decision) for line in section]
+    lines = [line for section in render_judged.judged(decision, folded=False) for line in section]
     assert "  rule at-night: stake high." in lines
     assert "  session: 1 call sent, 1 point of risk" in lines

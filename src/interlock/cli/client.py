@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from ..settings import Config
 
 DEFAULT_URL = "http://127.0.0.1:8081"
 PATIENCE = aiohttp.ClientTimeout(total=30)
+_QUIET = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=45)  #: of a stream
 
 
 class Refused(InterlockError):
@@ -36,6 +37,10 @@ class Access:
     url: str
     key: str = field(repr=False)
     place: str  #: where the key was found, for people
+
+    def page(self, call: str) -> str:
+        """Return the address of a call's page."""
+        return f"{self.url.rstrip('/')}/review/{call}"
 
 
 def access(url: str | None, key_file: Path | None, file: Path) -> Access:
@@ -112,6 +117,25 @@ class People:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         return await self._ask("POST", path, json=body, headers=headers)
 
+    async def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Put *body* at *path* and return the answer."""
+        return await self._ask("PUT", path, json=body)
+
+    async def events(self, seen: str = "") -> AsyncIterator[str]:
+        """Yield the lines of the live queue, from after the event named *seen*."""
+        assert self._session is not None, "use `async with`"  # noqa: S101
+        headers = {"Last-Event-ID": seen} if seen else {}
+        try:
+            async with self._session.get(
+                self._access.url + "/v1/events", headers=headers, timeout=_QUIET
+            ) as answer:
+                if answer.status != 200:
+                    await self._read(answer)
+                async for line in answer.content:
+                    yield line.decode("utf-8", "replace").rstrip("\r\n")
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise self._silent(error) from None
+
     async def delete(self, path: str) -> dict[str, Any]:
         """End what is at *path* and return what it was."""
         return await self._ask("DELETE", path)
@@ -128,10 +152,13 @@ class People:
             ) as answer:
                 return await self._read(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise InterlockError(
-                f"Interlock does not answer at {self._access.url} ({_reason(error)}).",
-                help="Start it with `interlock serve`, or say where it is with --url.",
-            ) from None
+            raise self._silent(error) from None
+
+    def _silent(self, error: Exception) -> InterlockError:
+        return InterlockError(
+            f"Interlock does not answer at {self._access.url} ({_reason(error)}).",
+            help="Start it with `interlock serve`, or say where it is with --url.",
+        )
 
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
         try:

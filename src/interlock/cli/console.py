@@ -7,6 +7,7 @@ wrote passes through `safe`, so that it can move no cursor and hide nothing.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from ..config import PREFIX
 from ..core.errors import InterlockError, InvalidDocument
 from ..core.redaction import original, visible_line
 
-_COLOURS = {
+COLOURS = {
     "allow": "green",
     "notify": "cyan",
     "approve": "yellow",
@@ -37,9 +38,26 @@ def safe(text: object) -> str:
     return "\n".join(visible_line(original(line)) for line in lines)
 
 
+def inside(text: object) -> str:
+    """Return *text* as `safe` does; further lines are indented, and look like nothing of ours."""
+    return safe(text).replace("\n", "\n    ")
+
+
 def say(text: str = "") -> None:
     """Print one piece of text for people."""
     click.echo(text)
+
+
+def say_long(text: str, *, colour: bool | None = None) -> None:
+    """Print *text*; through $PAGER where it is longer than the terminal."""
+    rows = text.count("\n") + 1
+    dumb = os.environ.get("TERM", "dumb") in ("", "dumb")
+    if not sys.stdout.isatty() or not sys.stdin.isatty() or dumb:
+        click.echo(text)
+    elif rows < shutil.get_terminal_size().lines:
+        click.echo(text)
+    else:
+        click.echo_via_pager(text + "\n", color=colour)
 
 
 def note(text: str) -> None:
@@ -49,7 +67,7 @@ def note(text: str) -> None:
 
 def painted(word: str) -> str:
     """Return a level or stake in its colour."""
-    return click.style(word, fg=_COLOURS.get(word))
+    return click.style(word, fg=COLOURS.get(word))
 
 
 def say_json(value: Any) -> None:

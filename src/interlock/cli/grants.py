@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .client import Access, People, access
+from .asking import asked, people_options
+from .client import access
 from .console import note, safe, say, say_json, table
-from .review import people_options
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -81,13 +80,3 @@ def _row(grant: Mapping[str, Any]) -> tuple[object, ...]:
         until.strftime("%Y-%m-%d %H:%M UTC"),
         grant["by"],
     )
-
-
-def asked(at: Access, ask: Callable[[People], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Return what the people's API answers. Raises as `client.People` does."""
-
-    async def asking() -> dict[str, Any]:
-        async with People(at) as people:
-            return await ask(people)
-
-    return asyncio.run(asking())

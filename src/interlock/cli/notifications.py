@@ -11,10 +11,9 @@ from typing import Any
 import click
 
 from ..core.errors import InterlockError
+from .asking import asked, people_options
 from .client import access
 from .console import note, safe, say, say_json, table
-from .grants import asked
-from .review import people_options
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from .console import painted, safe, since, table
+from .console import inside, painted, safe, since, table
+from .render_desk import changes, compared, desk_sections, undo
+from .render_judged import head, is_folded, judged, level_lines, needs, when
 
 Json = Mapping[str, Any]
 
 
 def queue_table(listed: Json) -> str:
-    """Return the table of one page of calls."""
-    now = int(listed["now"])
-    rows = [_row(card, now) for card in listed["items"]]
-    heads = ("ID", "LEVEL", "STAKE", "AGENT", "TOOL", "CALL", "AGE", "LEFT", "VOTES")
-    return table(heads, rows, paint={"LEVEL": painted, "STAKE": painted})
+    """Return the table of one page of calls; who has to do with them where somebody has."""
+    now, cards = int(listed["now"]), listed["items"]
+    rows = [(*_row(card, now), marks(card)) for card in cards]
+    heads = ("ID", "LEVEL", "STAKE", "AGENT", "TOOL", "CALL", "AGE", "LEFT", "VOTES", "PEOPLE")
+    shown = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
+    return table(
+        heads[:shown], [row[:shown] for row in rows], paint={"LEVEL": painted, "STAKE": painted}
+    )
+
+
+def marks(card: Json) -> str:
+    """Return who has to do with a call: its agent is stopped, who is asked, who has it open."""
+    said = [f"stopped by {card['stopped']}"] if card["stopped"] else []
+    said += [f"asked: {card['assigned']}"] if card["assigned"] else []
+    said += [f"open: {', '.join(card['looking'])}"] if card["looking"] else []
+    return "; ".join(said)
 
 
 def _row(card: Json, now: int) -> tuple[object, ...]:
@@ -36,44 +48,51 @@ def _row(card: Json, now: int) -> tuple[object, ...]:
     )
 
 
-def item_text(item: Json) -> str:
-    """Return everything about one call, section by section."""
-    return "\n".join(line for section in _sections(item) for line in section)
+def item_text(item: Json, *, folded: bool = False) -> str:
+    """Return everything about one call, section by section.
+
+    *folded*: without what policy folds until the person has judged, where it does.
+    """
+    folded = folded and is_folded(item)
+    return "\n".join(line for section in _sections(item, folded) for line in section)
 
 
-def _sections(item: Json) -> Iterator[list[str]]:
+def _sections(item: Json, folded: bool) -> Iterator[list[str]]:
     card, call = item["card"], item["call"]
-    yield _facts(item)
+    yield _facts(item, folded)
+    yield from desk_sections(item)
     yield from _hidden(item)
     yield from _warnings(item["warnings"])
-    yield ["", _head("What will be sent"), f"  {safe(call['method'])} {safe(call['url'])}"]
+    yield ["", head("What will be sent"), f"  {safe(call['method'])} {safe(call['url'])}"]
     yield [f"  {safe(name)}: {safe(value)}" for name, value in call["headers"]]
     yield _body(call)
     if item["arguments"]:
-        yield ["", _head("Arguments, as policy read them")]
+        yield ["", head("Arguments, as policy read them")]
         yield [_argument(argument) for argument in item["arguments"]]
     if item["changes"]:
-        yield ["", _head("Edited, against what the agent asked for"), *changes(item["changes"])]
+        yield ["", head("Edited, against what the agent asked for"), *changes(item["changes"])]
+    yield from compared(item)
     if item["decision"]:
-        yield from _judged(item["decision"])
+        yield from judged(item["decision"], folded=folded)
     yield from _claimed(item["context"])
     yield from _told(item)
+    yield from undo(item)
     if card["state"] == "held":
-        yield ["", *_next(item)]
+        yield ["", *needs(item), *_next(item)]
 
 
-def _facts(item: Json) -> list[str]:
+def _facts(item: Json, folded: bool) -> list[str]:
     card, now = item["card"], int(item["now"])
     tool = safe(card["tool"] or "unknown tool")
+    hidden = "  level      folded until you have judged; see --verdict"
     lines = [
-        click.style(f"{tool}", bold=True) + f"  {safe(card['description'])}",
+        head(tool) + f"  {safe(card['description'])}",
+        f"  {head(safe(card['consequence']))}",
         f"  call       {safe(card['id'])}, version {card['version']}, {safe(card['state'])}",
-        f"  level      {painted(card['level'])}, stake {painted(card['stake'])}, "
-        f"{safe(card['reversibility'])}",
-        f"  undo       {safe(card['consequence'])}",
-        f"  agent      {safe(card['agent'])}{_owned(item['owner'])}, "
-        f"confidence {_confidence(card['confidence'])}",
-        f"  asked      {_when(card['created'])}, {since(now - card['created'])} ago",
+        f"  digest     {safe(card['digest'])}",
+        *([hidden] if folded else level_lines(item)),
+        f"  agent      {safe(card['agent'])}{_owned(item['owner'])}",
+        f"  asked      {when(card['created'])}, {since(now - card['created'])} ago",
     ]
     if card["state"] == "held":
         waits = {True: "the caller still waits", False: "the caller has gone away", None: ""}
@@ -88,19 +107,6 @@ def _facts(item: Json) -> list[str]:
 
 def _owned(owner: str) -> str:
     return f" (owner {safe(owner)})" if owner else ""
-
-
-def _confidence(value: float | None) -> str:
-    return "not stated" if value is None else f"{value:.2f} (its own claim)"
-
-
-def _when(milliseconds: int) -> str:
-    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _head(text: str) -> str:
-    return click.style(text, bold=True)
 
 
 def _warnings(warnings: Sequence[Json]) -> Iterator[list[str]]:
@@ -131,91 +137,33 @@ def _body(call: Json) -> list[str]:
 
 
 def _argument(argument: Json) -> str:
-    shown = safe(argument["visible"]).replace("\n", "\n    ")
+    shown = inside(argument["visible"])
     fixed = "" if argument["editable"] else "  (may not be edited)"
     revealed = "  (revealed)" if argument["revealed"] else ""
     return f"  {safe(argument['name'])} = {shown}{revealed}{fixed}"
 
 
 def _indented(text: str) -> list[str]:
-    return [f"    {line}" for line in safe(text).split("\n")]
-
-
-def changes(differences: Sequence[Json]) -> list[str]:
-    """Return a line per part that differs."""
-    lines = []
-    for each in differences:
-        before = "(absent)" if each["before"] is None else safe(each["before"])
-        after = "(absent)" if each["after"] is None else safe(each["after"])
-        lines.append(
-            f"  {safe(each['where'])}: {click.style(before, fg='red')} -> "
-            f"{click.style(after, fg='green')}"
-        )
-    return lines
-
-
-def _judged(decision: Json) -> Iterator[list[str]]:
-    yield ["", _head(f"Why it is held ({safe(decision['policy'])})")]
-    if decision["facet"]:
-        yield [f"  stake from {safe(decision['facet'])}"]
-    for rule in decision["rules"]:
-        unsure = f" (could not be evaluated: {safe(rule['indeterminate'])})"
-        yield [
-            f"  rule {safe(rule['id'])}: {safe(rule['effect'])}."
-            f"{' ' * bool(rule['description'])}{safe(rule['description'])}"
-            f"{unsure if rule['indeterminate'] else ''}"
-        ]
-    yield [f"  limit {safe(each['id'])}: {safe(each['said'])}" for each in decision["limits"]]
-    yield [f"  on trial: {safe(each['id'])}: {safe(each['said'])}" for each in decision["shadow"]]
-    if decision["would_be"]:
-        yield [f"  shadow mode: enforced, it would be {safe(decision['would_be'])}"]
-    yield [f"  acts on {_target(each)}" for each in decision["target"]]
-    if decision["target_more"]:
-        yield [f"  acts on {decision['target_more']} more, among the arguments"]
-    yield _session(decision["session"])
-    yield [f"  {safe(line)}" for line in decision["trace"]]
-    if decision["approvers"]:
-        yield [f"  only {safe(', '.join(decision['approvers']))} may decide"]
-    yield [
-        f"  {'since' if later['due'] else 'from'} {_when(later['at'])} also"
-        f" {safe(', '.join(later['to']))}"
-        for later in decision["escalation"]
-    ]
-
-
-def _target(target: Json) -> str:
-    named = {True: " (the user's request names it)", False: " (the user's request does not)"}
-    return f"{safe(target['name'])} = {safe(target['visible'])}{named.get(target['stated'], '')}"
-
-
-def _session(past: Json | None) -> list[str]:
-    if past is None:
-        return []
-    read = [word for word in ("untrusted_content", "sensitive_data") if past[word]]
-    seen = f"; it has read {' and '.join(read).replace('_', ' ')}" if read else ""
-    calls = f"{past['calls']} call{'' if past['calls'] == 1 else 's'} sent"
-    points = f"{past['points']:g} point{'' if past['points'] == 1 else 's'} of risk"
-    return [f"  session: {calls}, {points}{seen}"]
+    return [f"    {inside(text)}"]
 
 
 def _claimed(context: Json) -> Iterator[list[str]]:
     said = [(name, context[name]) for name in ("task", "reason", "session") if context[name]]
     if said:
-        yield ["", _head("What the agent's side says (not verified)")]
+        yield ["", head("What the agent's side says (not verified)")]
     for name, text in said:
-        shown = safe(text).replace("\n", "\n    ")
-        yield [f"  {name}: {shown}"]
+        yield [f"  {name}: {inside(text)}"]
 
 
 def _told(item: Json) -> Iterator[list[str]]:
     if item["votes"]:
-        yield ["", _head("Reviews")]
+        yield ["", head("Reviews")]
     for vote in item["votes"]:
         why = " ".join(filter(None, (vote["reason_code"], vote["message"])))
         counts = "" if vote["counts"] else " (no longer counts)"
-        yield [f"  {safe(vote['by'])}: {safe(vote['verdict'])}{counts} {safe(why)}".rstrip()]
+        yield [f"  {safe(vote['by'])}: {safe(vote['verdict'])}{counts} {inside(why)}".rstrip()]
     if item["earlier"]:
-        yield ["", _head("Earlier in this session")]
+        yield ["", head("Earlier in this session")]
     for card in item["earlier"]:
         yield [
             f"  {safe(card['state'])}: {safe(card['tool'])} {safe(card['method'])} "

@@ -1,0 +1,139 @@
+"""`interlock agents list|stop|resume`: the switch that stops an agent, or all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .asking import asked, people_options
+from .client import access
+from .console import inside, note, safe, say, say_json, since, table
+
+_ID = re.compile(r"[A-Za-z0-9@._+-]{1,128}", re.ASCII)
+EVERYBODY = "-"  #: as the API names all agents together
+
+
+@click.group()
+def agents() -> None:
+    """See agents, stop one or all of them, let them go on.
+
+    \b
+    Examples:
+      interlock agents list
+      interlock agents stop billing-bot -m "It pays everything twice."
+      interlock agents resume billing-bot
+    """
+
+
+@agents.command("list")
+@people_options
+def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+    """List agents that have a key, a held or a recent call, or are stopped.
+
+    \b
+    Example:
+      interlock agents list
+    """
+    listed = asked(access(url, key_file, file), lambda people: people.get("/v1/agents"))
+    if as_json:
+        say_json(listed)
+        return
+    everybody = listed["everybody"]
+    if everybody:
+        say(click.style(f"All agents are stopped {_by(everybody)}", fg="red", bold=True))
+    if listed["items"]:
+        heads = ("AGENT", "OWNER", "KEYS", "HELD", "SEEN", "STOPPED")
+        say(table(heads, [_row(each, int(listed["now"])) for each in listed["items"]]))
+    else:
+        note("No agent is known yet. Make a key: `interlock keys create agent NAME`")
+
+
+def _by(stopped: Mapping[str, Any]) -> str:
+    return f"by {safe(stopped['by'])}: {inside(stopped['reason'])}"
+
+
+def _row(agent: Mapping[str, Any], now: int) -> tuple[object, ...]:
+    seen = int(agent["seen"])
+    return (
+        agent["id"],
+        agent["owner"],
+        len(agent["keys"]),
+        agent["held"],
+        f"{since(now - seen)} ago" if seen else "",
+        _by(agent["stopped"]) if agent["stopped"] else "",
+    )
+
+
+@agents.command()
+@click.argument("agent", required=False)
+@click.option("--all", "every", is_flag=True, help="Stop all agents.")
+@click.option("--message", "-m", required=True, metavar="REASON", help="Why; its owner reads it.")
+@people_options
+def stop(
+    agent: str | None,
+    every: bool,
+    message: str,
+    url: str | None,
+    key_file: Path | None,
+    file: Path,
+    as_json: bool,
+) -> None:
+    """Stop AGENT: once this has answered, nothing of it is sent any more.
+
+    \b
+    Examples:
+      interlock agents stop billing-bot -m "It pays everything twice."
+      interlock agents stop --all -m "We look into an incident."
+    """
+    path = f"/v1/agents/{_which(agent, every)}/suspend"
+    body = {"reason": message}
+    done = asked(access(url, key_file, file), lambda people: people.post(path, body))
+    if as_json:
+        say_json(done)
+    else:
+        say(f"{_whom(done)} stopped: nothing is sent until somebody resumes it.")
+
+
+@agents.command()
+@click.argument("agent", required=False)
+@click.option("--all", "every", is_flag=True, help="Those that were stopped all together.")
+@people_options
+def resume(
+    agent: str | None,
+    every: bool,
+    url: str | None,
+    key_file: Path | None,
+    file: Path,
+    as_json: bool,
+) -> None:
+    """Let AGENT go on. An admin does so, or an approver who does not own it.
+
+    \b
+    Examples:
+      interlock agents resume billing-bot
+      interlock agents resume --all
+    """
+    path = f"/v1/agents/{_which(agent, every)}/resume"
+    done = asked(access(url, key_file, file), lambda people: people.post(path, {}))
+    if as_json:
+        say_json(done)
+    else:
+        say(f"{_whom(done)} not stopped any more.")
+
+
+def _which(agent: str | None, every: bool) -> str:
+    if (agent is None) is not every:
+        raise click.UsageError("Name one agent, or say --all.")
+    if agent is None:
+        return EVERYBODY
+    if agent == EVERYBODY or not _ID.fullmatch(agent):
+        raise click.BadParameter("a name has only letters, digits and @._+-", param_hint="AGENT")
+    return agent
+
+
+def _whom(done: Mapping[str, Any]) -> str:
+    return "All agents are" if done["id"] == EVERYBODY else f"{safe(done['id'])} is"

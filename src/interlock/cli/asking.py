@@ -1,0 +1,119 @@
+"""Asking the people's API from a command: its options, and finding the call that is meant."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..core.errors import InterlockError
+from .client import Access, People, Refused
+from .console import safe
+from .options import config_option, json_option
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SHORTEST = 8  #: characters of an id that may stand for all of it
+_PAGES, _NAMED = 20, 10  #: pages looked through for it; ids listed where several begin so
+_UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def people_options(command: F) -> F:
+    command = config_option(json_option(command))
+    command = click.option(
+        "--key-file",
+        type=click.Path(path_type=Path),
+        help="A file with your approver's key. Else INTERLOCK_KEY, else the operator's key.",
+    )(command)
+    return click.option("--url", help="The people's side, such as http://127.0.0.1:8081.")(command)
+
+
+def reveal_option(command: F) -> F:
+    return click.option(
+        "--reveal", is_flag=True, help="Also show what policy hides. Who did so is recorded."
+    )(command)
+
+
+def asked(at: Access, ask: Callable[[People], Awaitable[T]]) -> T:
+    """Return what the people's API answers. Raises as `client.People` does."""
+
+    async def asking() -> T:
+        async with People(at) as people:
+            return await ask(people)
+
+    return asyncio.run(asking())
+
+
+def path_of(call: str) -> str:
+    """Return where a call is. Raises click.BadParameter where *call* is no id."""
+    if not _ID.fullmatch(call):
+        raise click.BadParameter("an id has only letters, digits, - and _", param_hint="CALL")
+    return f"/v1/approvals/{call}"
+
+
+def looking(call: str, reveal: bool = False) -> Callable[[People], Awaitable[dict[str, Any]]]:
+    """Return what gets everything about *call*: an id, or the beginning of one that waits."""
+    path = path_of(call)
+
+    def look(people: People, path: str) -> Awaitable[dict[str, Any]]:
+        return people.reveal(path) if reveal else people.get(path)
+
+    async def looks(people: People) -> dict[str, Any]:
+        try:
+            return await look(people, path)
+        except Refused as refused:
+            if refused.status != 404 or len(call) < SHORTEST:
+                raise
+            return await look(people, path_of(await _beginning(people, call, refused)))
+
+    return looks
+
+
+async def _beginning(people: People, call: str, unknown: Refused) -> str:
+    """Return the id of the one call that waits and whose id begins with *call*."""
+    found, query = [], {"limit": "200"}
+    for _ in range(_PAGES):
+        listed = await people.get("/v1/approvals", query)
+        found += [card["id"] for card in listed["items"] if card["id"].startswith(call)]
+        if listed["next"] is None:
+            break
+        query["cursor"] = listed["next"]
+    else:
+        raise InterlockError("Too many calls wait to look through.", help="Give the whole id.")
+    if not found:
+        raise unknown
+    if len(found) > 1:
+        ids = ", ".join(map(safe, found[:_NAMED])) + (", ..." if len(found) > _NAMED else "")
+        raise InterlockError(
+            f"{len(found)} calls that wait begin with {call}: {ids}.", help="Give more of the id."
+        )
+    return str(found[0])
+
+
+def span(text: str) -> int | None:
+    """Return a span of time such as `30m`, `8h` or `7d` in ms; None where it is none."""
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", text, re.ASCII)
+    return int(found[1]) * _UNITS[found[2]] if found else None
+
+
+def moment(text: str, hint: str) -> int:
+    """Return a date, or a date and time, in ms since the epoch; UTC where it names no offset.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            "write a time such as 8h or 7d, or a date such as 2026-12-24 or 2026-12-24T18:00 (UTC)",
+            param_hint=hint,
+        ) from None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(at.timestamp() * 1000)
