@@ -21,6 +21,7 @@ from interlock.practising import MOST_DUE, MOST_HELD, Around, Practising
 from interlock.store.desk import RedisDesk
 from interlock.store.practice import RedisPractice
 from interlock.store.redis import RedisStore
+from interlock.tasks import Tasks
 from tests.support.builders import ANN, BOB, edited
 from tests.support.fakes import OF_LEVEL, World, a_policy
 from tests.support.stores import fresh_prefix
@@ -375,3 +376,19 @@ async def test_notices_beside_held_and_settled_mean_nothing(world: Practised) ->
         await world.practising.notify(real, why)
 
     assert world.practising._due == [] and world.counted == []
+
+
+async def test_it_goes_on_until_it_is_told_to_stop(
+    world: Practised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.rejected()
+    await world.held(body=b'{"real": 1}')
+    await world.quiet()
+    monkeypatch.setattr("interlock.practising.LOOK", 0)
+    running = Tasks().spawn(world.practising.run(), "practice")
+    while (await world.store.held(None, 10)).total < 2:
+        await asyncio.sleep(0)
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
