@@ -135,13 +135,20 @@ async def me(request: web.Request) -> web.Response:
 
 
 async def _practice(request: web.Request) -> list[PersonPractice]:
-    """Return how people did with practice calls: an approver, their own; others, everybody's."""
+    """Return how people did with practice calls: an approver, their own; others, everybody's.
+
+    Nothing where policy mixes none in and nobody met one.
+    """
     deps, who = request.app[DEPS], request[VISITOR].principal
     if deps.practice is None:
         return []
     now = await deps.store.now()
     approver = who.kind is Kind.APPROVER
     people = (who.id,) if approver else await deps.practice.people(now)
+    figures = await deps.practice.figures(people, now)
+    met = any(each.caught + each.missed for each in figures)
+    if not met and not deps.gate.policy.attention.decoys:
+        return []
     return [
         PersonPractice(
             person=visible_line(each.person),
@@ -149,7 +156,7 @@ async def _practice(request: web.Request) -> list[PersonPractice]:
             missed=each.missed,
             sure=each.sure,
         )
-        for each in await deps.practice.figures(people, now)
+        for each in figures
     ]
 
 

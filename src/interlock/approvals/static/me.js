@@ -1,5 +1,5 @@
 // Who I am: away and back, security keys and passkeys.
-import { $, $$ } from "./common.js";
+import { $, $$, setText } from "./common.js";
 import { again, failed, once, send, started, sure } from "./acting.js";
 import { enrol, remove } from "./webauthn.js";
 
@@ -23,9 +23,11 @@ async function back() {
 // What webauthn.js throws is for the person.
 async function signed(act, text) {
   error.hidden = true;
+  setText($("#said"), "Your browser asks for your security key or passkey now.");
   try {
     await act();
   } catch (refused) {
+    setText($("#said"), "");
     return failed(error, { detail: refused.message });
   }
   again(text, "keys");
