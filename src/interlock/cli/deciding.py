@@ -101,20 +101,7 @@ def _check(at: Access, item: Item, how: Deciding) -> None:
         )
     if not item["may"][verdict]:
         raise InterlockError(item["may"]["why"] or f"You may not {verdict} this call.")
-    if verdict in _CLEARS:
-        _check_clearing(at, item, call)
-
-
-def _check_clearing(at: Access, item: Item, call: str) -> None:
-    stopped = item["stopped"]
-    if stopped:
-        whose = "All agents were" if stopped["everybody"] else "This agent was"
-        raise InterlockError(
-            f"{whose} stopped by {safe(stopped['by'])}: {safe(stopped['reason'])}. Nothing of it"
-            " is approved until somebody resumes it.",
-            help=f'Reject it: `interlock reject {call} -m "why"`, or see `interlock agents list`.',
-        )
-    if (item["decision"] or {}).get("step_up"):
+    if verdict in _CLEARS and (item["decision"] or {}).get("step_up"):
         raise InterlockError(
             "Policy asks for your security key or passkey to approve this, which a terminal does"
             " not have.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -189,13 +190,18 @@ def _foot(view: View, news: News, width: int) -> list[str]:
     ]
 
 
+@functools.lru_cache(maxsize=2)  # a long call is wrapped once, not with every key
+def _rows(text: str, width: int) -> tuple[str, ...]:
+    return tuple(row for line in text.split("\n") for row in wrapped(line, width))
+
+
 def text_lines(text: str, offset: int, size: tuple[int, int], foot: str) -> tuple[list[str], int]:
     """Return a screen of *text* from row *offset* on, and the offset that was possible."""
     width, height = size
-    rows = [row for line in text.split("\n") for row in wrapped(line, width)]
+    rows = _rows(text, width)
     room = max(1, height - 1)
     offset = max(0, min(offset, len(rows) - room))
-    shown = rows[offset : offset + room]
+    shown = list(rows[offset : offset + room])
     shown += [""] * (room - len(shown))
     end = min(len(rows), offset + room)
     return [*shown, cut(f"{end} of {len(rows)} lines · {foot}", width)], offset

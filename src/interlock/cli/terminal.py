@@ -6,6 +6,7 @@ says of it. Sources: ECMA-48; xterm's control sequences; DEC mode 2026 (synchron
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import select
@@ -49,6 +50,7 @@ def usable() -> bool:
     return able and sys.stdin.isatty() and sys.stdout.isatty()
 
 
+@functools.lru_cache(maxsize=4096)
 def width_of(character: str) -> int:
     """Return how many cells of a terminal *character* takes."""
     if unicodedata.category(character) in ("Mn", "Me"):
@@ -63,14 +65,13 @@ def length(text: str) -> int:
 
 def cut(text: str, room: int) -> str:
     """Return the beginning of *text* (no styles in it) that fits into *room* cells."""
-    if length(text) <= room:
-        return text
-    taken = ""
-    for character in text:
-        if length(taken) + width_of(character) > room - 1:
-            break
-        taken += character
-    return taken + "…" if room > 0 else ""
+    taken, end = 0, 0  # cells, and characters that fit beside the sign that there is more
+    for at, character in enumerate(text):
+        taken += width_of(character)
+        if taken > room:
+            return text[:end] + "…" if room > 0 else ""
+        end = at + 1 if taken < room else end
+    return text
 
 
 def padded(text: str, room: int) -> str:
@@ -157,8 +158,9 @@ class Terminal:
     def give_back(self) -> None:
         """Leave the terminal as it was."""
         if self._before:
-            self._write(_LEAVE)
             termios.tcsetattr(self._in, termios.TCSAFLUSH, self._before)
+            self._typed = ""  # what was typed ahead answers no question that nobody has read
+            self._write(_LEAVE)
             self._before = []
 
     @property
@@ -234,4 +236,4 @@ class Terminal:
             self.wake()
 
     def _ended(self, number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise SystemExit(128 + number)
