@@ -51,6 +51,7 @@ from .changes import differences
 from .deps import DEPS, THREADS, THREADS_AT_ONCE, ApiDeps, apart
 from .events import FEED, Feed, stream
 from .identity import deciding as to_decide
+from .outcomes import outcome as outcome_of
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
@@ -267,7 +268,7 @@ async def decide(request: web.Request) -> web.Response:
         return response
     except (IllegalTransition, Lapsed, StaleVersion) as error:
         current = await deps.gate.get(action.id)
-        return refuse(error, current=deciding.outcome(current).model_dump() if current else None)
+        return refuse(error, current=outcome_of(current).model_dump() if current else None)
     outcome = await practice.told(deps, visitor, after)
     if before is not None and not after.decoy_of:
         granting.replaced(before, after, visitor.principal.id)
@@ -282,7 +283,7 @@ async def resolve(request: web.Request) -> web.Response:
     check_token(request, visitor, to_decide(action.digest))
     by = visitor.principal.id
     after = await deps.gate.resolve(request.match_info["id"], by, asked.happened, asked.message)
-    return answer(deciding.outcome(after))
+    return answer(outcome_of(after))
 
 
 async def document(request: web.Request) -> web.Response:

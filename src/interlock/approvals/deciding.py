@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
-from ..core import wording
 from ..core.actions import Action, Review, Reviewer, State, Verdict
 from ..core.desk import Absence, Assignment
 from ..core.errors import (
@@ -172,16 +171,3 @@ async def _tidy(deps: ApiDeps, after: Action, person: str) -> None:
     (asked,) = await deps.desk.assigned([after.id])
     if asked is not None and asked.to == person:
         await deps.desk.assign(after.id, Assignment(to="", by=person, at=0))
-
-
-def outcome(action: Action) -> models.Outcome:
-    """Return what became of a decision."""
-    return models.Outcome(
-        id=action.id,
-        state=action.state.value,
-        version=action.version,
-        digest=action.digest,
-        votes=len(action.votes),
-        quorum=action.decision.quorum if action.decision else 1,
-        said=wording.outcome(action),
-    )

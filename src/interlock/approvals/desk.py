@@ -31,6 +31,7 @@ from .models_desk import (
     PersonView,
     StandIn,
 )
+from .outcomes import outcome as outcome_of
 from .problems import CannotStandIn, NotTheirs
 from .rights import barred, owns
 
@@ -137,7 +138,7 @@ async def escalate(request: web.Request) -> web.Response:
         if why:
             raise Forbidden(why)
     after = await deps.gate.escalate(action.id, who.id, asked.message)
-    return answer(deciding.outcome(after), headers={"ETag": f'"{after.version}"'})
+    return answer(outcome_of(after), headers={"ETag": f'"{after.version}"'})
 
 
 # people -------------------------------------------------------------------------------------

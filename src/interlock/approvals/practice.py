@@ -17,11 +17,12 @@ from ..core.identity import Kind
 from ..core.masking import NO_MASKS, Masks
 from ..core.practice import KEPT_MS, Practised, decider, practised
 from ..core.redaction import visible_line, visible_text
-from . import deciding, models
+from . import models
 from .access import VISITOR, Route, Visitor
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .models_practice import PersonPractice, PracticeReport
+from .outcomes import outcome as outcome_of
 
 _READERS = frozenset({Kind.ADMIN, Kind.AUDITOR})
 _SAID = {
@@ -34,7 +35,7 @@ _SAID = {
 
 async def told(deps: ApiDeps, visitor: Visitor, after: Action) -> models.Outcome:
     """Return what became of a decision; of a practice call, that it was one."""
-    outcome, was = deciding.outcome(after), await ended(deps, visitor, after)
+    outcome, was = outcome_of(after), await ended(deps, visitor, after)
     if was is None:
         return outcome
     return outcome.model_copy(update={"practice": was, "said": in_a_line(was)})
