@@ -89,7 +89,7 @@ class Live:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         self.before = termios.tcgetattr(theirs)
-        self._theirs = theirs
+        self._theirs, self._bytes = theirs, b""
 
     def _sized(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -109,19 +109,26 @@ class Live:
         while not fits(self.screen):
             left = end - monotonic()
             assert left > 0, f"{there!r} is not there:\n{self.screen.shown}"
-            ready, _, _ = select.select([self._ours], [], [], min(left, 1))
-            if ready:
-                self.screen.feed(os.read(self._ours, 65_536).decode("utf-8", "replace"))
-            elif self.child.poll() is not None:
+            if not self._read(min(left, 1)) and self.child.poll() is not None:
                 raise AssertionError(f"it has ended before {there!r}:\n{self.screen.shown}")
         return self.screen.shown
 
     def ended(self) -> int:
         """Wait until it has ended; return its exit code."""
-        code = self.child.wait(PATIENCE)
-        while select.select([self._ours], [], [], 0.05)[0]:
-            self.screen.feed(os.read(self._ours, 65_536).decode("utf-8", "replace"))
-        return code
+        end = monotonic() + PATIENCE
+        while self._read(0.05) or self.child.poll() is None:
+            assert monotonic() < end, f"it does not end:\n{self.screen.shown}"
+        return self.child.wait()
+
+    def _read(self, seconds: float) -> bool:
+        """Read what there is; say whether there was something."""
+        ready, _, _ = select.select([self._ours], [], [], seconds)
+        if ready:
+            self._bytes += os.read(self._ours, 65_536)
+            text = self._bytes.decode("utf-8", "ignore")  # a character may be read in two parts
+            self.screen.feed(text)
+            self._bytes = self._bytes[len(text.encode()) :]
+        return bool(ready)
 
     @property
     def as_before(self) -> bool:

@@ -19,7 +19,7 @@ from tests.approvals.world import World, a_call, careful, paying
 
 from .conftest import Command
 from .test_queue_view import mails
-from .test_review import Person, a_person, ann, bob, redis, world  # noqa: F401, the fixtures
+from .test_review import Person, ann, bob, redis, world  # noqa: F401, the fixtures
 
 # ruff: noqa: F811
 

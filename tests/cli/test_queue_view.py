@@ -18,8 +18,9 @@ from interlock.core.decisions import Stake
 from interlock.core.rules import Attention
 from tests.approvals.world import World, a_call, paying
 
+from .conftest import Command
 from .screen import Live, Screen
-from .test_review import Person, a_person, ann, bob, redis, world  # noqa: F401, the fixtures
+from .test_review import Person, ann, redis, world  # noqa: F401, the fixtures
 
 # ruff: noqa: F811
 
@@ -238,7 +239,9 @@ async def test_ctrl_z_gives_the_terminal_back_until_it_goes_on(world: World, ann
         view.live.press("\x1a")
         await view.sees(lambda screen: not screen.alternate)
         assert view.live.as_before
-        os.kill(view.live.child.pid, signal.SIGCONT)
+        pid = view.live.child.pid
+        await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        os.kill(pid, signal.SIGCONT)
         await view.sees("Nothing waits.")
 
 
@@ -331,3 +334,48 @@ async def test_nothing_that_an_agent_writes_reaches_the_terminal_as_more_than_te
             await view.presses("r", "own words")
             await view.presses("1\n", "Reject this call?")
             await view.presses("y\n", "Enter goes back")
+
+
+async def test_the_same_holds_where_lines_are_printed(
+    world: World, ann: Person, interlock: Command
+) -> None:
+    text = "\n".join(_naughty())
+    body = {"amount": 900, "recipient": text[:4000], "memo": text}
+    sneaky = a_call(body=json.dumps(body).encode(), reason=text, task=text, session=text[:200])
+    action = await world.hold(sneaky)
+    other = await world.hold(a_call("mail", target="/messages", body=json.dumps(body).encode()))
+    where = ("--url", ann.url, "--key-file", str(ann.file))
+    commands = (("show", action.id), ("queue",), ("approve", action.id, other.id), ("history",))
+    for command in commands:
+        live = Live(*command, *where, lines=5000)
+        try:
+            if command[0] == "approve":
+                await asyncio.to_thread(live.until, "Approve these 2 calls?")
+                live.press("n\n")
+            await asyncio.to_thread(live.ended)
+            assert live.screen.usual
+        finally:
+            live.close()
+        said = await asyncio.to_thread(interlock, *command, *where)
+        assert not set(said.out + said.err) & (CONTROLS - {"\n"})
+
+
+CONTROLS = {chr(code) for code in (*range(32), *range(127, 160))}
+
+
+async def test_what_is_longer_than_the_terminal_goes_through_the_pager(
+    world: World, ann: Person, folder: Path
+) -> None:
+    pager = folder / "pager"
+    pager.write_text("#!/bin/sh\necho paged\ncat\n")
+    pager.chmod(0o755)
+    action = await world.hold()
+    arguments = ("show", action.id, "--url", ann.url, "--key-file", str(ann.file))
+    for lines, paged in ((10, True), (500, False)):
+        live = Live(*arguments, lines=lines, PAGER=str(pager))
+        try:
+            assert await asyncio.to_thread(live.ended) == 0
+            assert ("paged" in live.screen.usual) is paged
+            assert "Bob GmbH" in live.screen.usual
+        finally:
+            live.close()
