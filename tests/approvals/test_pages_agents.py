@@ -131,6 +131,8 @@ async def test_what_agents_and_people_write_is_shown_as_text_and_leads_where_it_
 ) -> None:
     await world.hold(a_call(agent="<img src=x>"))
     await world.hold(a_call(agent="a b/../c"))
+    for name in ("..", "bér"):
+        await world.hold(a_call(agent=name))
     held = await world.hold(a_call(agent="plain-bot"))
     await world.keys.create(Kind.AGENT, "plain-bot", "olga", (), 1)
     await stop(world, "plain-bot")
@@ -140,7 +142,7 @@ async def test_what_agents_and_people_write_is_shown_as_text_and_leads_where_it_
         await expect(page.locator(".agent img")).to_have_count(0)
         await expect(
             page.get_by_text("A name like this cannot be stopped by itself")
-        ).to_have_count(2)
+        ).to_have_count(4)
         assert await page.evaluate(WIDER) == 0
         card = page.locator(".agent", has_text="plain-bot")
         await card.get_by_text("1 key").click()

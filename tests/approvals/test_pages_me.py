@@ -164,3 +164,21 @@ async def test_a_person_adds_keys_names_them_and_removes_one(
         await expect(page.locator("#me-error")).to_contain_text("It was not confirmed")
         await expect(page.locator("#said")).to_be_empty()
         await expect(page.get_by_role("button", name="Add one")).to_be_enabled()
+
+
+@pytest.mark.slow
+async def test_who_may_be_several_things_goes_on_as_another(world: World, browser: Browser) -> None:
+    world.clock.now = await world.store.now()
+    kinds = (Kind.APPROVER, Kind.ADMIN)
+    async with signed_in(browser, world, ANN) as page:
+        cookie = await world.deps.sessions.open(ANN, Kind.APPROVER, kinds=kinds)
+        await page.context.add_cookies(
+            [{"name": world.deps.cookie, "value": cookie, "url": world.url}]
+        )
+        await page.goto(f"{world.url}/me")
+        await page.get_by_role("button", name="admin").press("Enter")
+        await page.wait_for_url("**/me")
+        await expect(page.get_by_text("You are an admin here.")).to_be_visible()
+        await expect(page.get_by_role("heading", name="When you are away")).to_have_count(0)
+        await page.get_by_role("button", name="Sign out everywhere").click()
+        await expect(page.get_by_role("heading", name="You are not signed in")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ STATES = tuple(
 )
 """How a call that waited may have ended: as asked for, in words."""
 _DAY_MS = 86_400_000
+_PLAIN = re.compile(r"(?!(?:-|\.\.?)\Z)[A-Za-z0-9@._+-]{1,128}", re.ASCII)
+"""An agent that a path can name; browsers take `.` and `..` for another path."""
 _FIELDS = ("agent", "tool", "state", "by", "q", "since", "until")
 _PAGE = "50"
 
@@ -110,7 +113,13 @@ async def list_agents(request: web.Request) -> web.Response:
     names.add(visible_line(who))
     listed = await agents.agents(request)
     own = {each.id for each in listed.items if names & {each.id, *each.owner.split(", ")}}
-    return html(request, "agents.html", agents=listed, own=own | {EVERYBODY} if own else own)
+    return html(
+        request,
+        "agents.html",
+        agents=listed,
+        own=own | {EVERYBODY} if own else own,
+        plain={each.id for each in listed.items if _PLAIN.fullmatch(each.id)},
+    )
 
 
 # who the visitor is -------------------------------------------------------------------------
