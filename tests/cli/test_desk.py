@@ -11,6 +11,7 @@ import pytest
 
 from interlock.core.actions import State
 from interlock.core.decisions import Stake
+from interlock.core.decoys import decoy
 from interlock.core.identity import Kind
 from interlock.core.rules import Attention, LevelSpec
 from interlock.keyfiles import write_private
@@ -279,6 +280,21 @@ async def test_what_policy_folds_is_folded_until_the_person_has_judged(
     before, after = talked.split("You said: looks right.")
     assert "new-recipient" not in before and "new-recipient" in after
     assert (await world.settled(action)).state is State.ANSWERED
+
+
+async def test_a_practice_call_is_named_as_soon_as_it_is_decided(
+    world: World, ann: Person, bob: Person
+) -> None:
+    real = await world.hold(a_call("mail", target="/messages", body=b'{"to": "eve", "body": "x"}'))
+    await bob.types("reject", real.id, "-m", "Never to eve", "--yes")
+    call = decoy(await world.now(real), {}, "s-17")
+    decision = await world.gate.judge(call)
+    action = await world.gate.plant(call, decision, real.id)
+    assert "practice" not in (await ann.types("show", action.id)).out
+    said = await ann.types("reject", action.id, "-m", "Who is eve?", "--yes")
+    assert said.code == 0 and "This was a practice call" in said.out
+    assert "that bob rejected" in said.out and "Never to eve" in said.out
+    assert "This was a practice call" in (await ann.types("show", action.id)).out
 
 
 # undo and the past --------------------------------------------------------------------------

@@ -33,15 +33,15 @@ def desk_sections(item: Json) -> Iterator[list[str]]:
         yield ["", *practice(item["practice"])]
 
 
-def practice(told: Json) -> list[str]:
-    """Return what a practice call was, and whether it was caught."""
-    by = ", ".join(map(safe, told["by"])) or "people"
-    well = "You caught it." if told["right"] else "You let it through."
-    why = [f"  Why they did: {inside(told['why'])}"] if told["why"] else []
+def practice(was: Json) -> list[str]:
+    """Return what a practice call was, how it ended, and why people rejected the real one."""
+    by = " and ".join(map(safe, was["by"])) or "a colleague"
+    real = f" See that one: interlock show {safe(was['original'])}" if was["original"] else ""
     return [
-        click.style(f"This was a practice call. {well}", bold=True),
-        f"  It would never have been sent. It is like one that {by} rejected.",
-        *why,
+        click.style("This was a practice call", bold=True),
+        f"  {inside(was['said'])}",
+        f"  It was made like a real call that {by} rejected.{real}",
+        *([f"  Why they did: {inside(was['why'])}"] if was["why"] else []),
     ]
 
 

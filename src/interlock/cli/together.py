@@ -12,6 +12,7 @@ from .asking import asked
 from .client import Access
 from .console import note, painted, safe, say, say_json
 from .deciding import Deciding, must_be_asked, reason_for
+from .render_desk import practice
 
 MOST = 50  #: calls in one batch
 Card = Mapping[str, Any]
@@ -61,7 +62,9 @@ def _listed(card: Card) -> list[str]:
 def _told(verdict: Mapping[str, Any]) -> str:
     call = safe(verdict["id"])
     if verdict["status"] == 200:
-        return f"{call}  {click.style('done', fg='green')}  {safe(verdict['said'])}"
+        was = verdict.get("practice")
+        more = "".join(f"\n  {line}" for line in practice(was)) if was else ""
+        return f"{call}  {click.style('done', fg='green')}  {safe(verdict['said'])}{more}"
     why = safe(verdict["detail"])
     return f"{call}  {click.style('not decided', fg='red')} ({verdict['status']})  {why}"
 
