@@ -158,6 +158,10 @@ async def test_what_is_selected_is_listed_once_more_and_decided_together(
         await view.presses("jjx", "2 selected")
         shown = await view.presses("A", "Approve these 2 calls? [y/N]")
         assert first in shown and third in shown and second not in shown
+        await view.presses("n\n", "Nothing done.")
+        await view.presses("\n", "2 selected")
+        view.live.screen.usual = ""
+        await view.presses("A", "Approve these 2 calls? [y/N]")
         await view.presses("y\n", "Enter goes back")
         await view.presses("\n", "1 waiting")
     assert len(world.tool.calls) == 2

@@ -111,6 +111,7 @@ class Follower:
                     if name:
                         self._again.set()
             self._live = False
+            self._again.set()
             await asyncio.sleep(POLL)
 
 

@@ -26,7 +26,7 @@ _BACK = "a approve · e edit · r reject · s answer · q back"
 def watch(at: Access, query: Mapping[str, str], *, plain: bool) -> None:
     """Show the queue until the person leaves. Raises what the first look at the API raises."""
     first = asked(at, lambda people: people.get("/v1/approvals", query))
-    with Follower(at, query, first) as follower, Terminal() as terminal:
+    with Terminal() as terminal, Follower(at, query, first) as follower:
         follower.tell = terminal.wake
         view = View(plain=plain, mine="mine" in query, text=query.get("text", ""))
         Watching(at, follower, terminal, view).run()
@@ -152,14 +152,20 @@ class Watching:
         if not cards:
             self._view.said = "Nothing is selected: x selects the call that is pointed at."
             return
-        self._aside(lambda: decide_together(self._at, cards, Deciding(verdict=verdict)))
-        self._view.chosen.clear()
+        how = Deciding(verdict=verdict)
+        if self._aside(lambda: decide_together(self._at, cards, how)):
+            self._view.chosen.clear()
 
-    def _aside(self, act: Callable[[], object]) -> None:
-        """Do something on the usual screen, where it can be read again later; then come back."""
+    def _aside(self, act: Callable[[], object]) -> bool:
+        """Do something on the usual screen, where it can be read again later; then come back.
+
+        Says whether it was done, rather than left or refused.
+        """
         self._terminal.give_back()
+        done = False
         try:
             act()
+            done = True
         except click.Abort:
             say("\nNothing done.")
         except click.ClickException as error:
@@ -174,3 +180,4 @@ class Watching:
         except click.Abort:
             say()
         self._terminal.take()
+        return done

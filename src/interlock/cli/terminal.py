@@ -127,6 +127,7 @@ class Terminal:
         os.set_blocking(self._waker, False)
         os.set_blocking(self._woken, False)
         self._signals: dict[int, Any] = {}
+        self._stale = self._pausing = False  #: set by signals, seen to where nothing is half done
 
     def __enter__(self) -> Self:
         handlers = {signal.SIGWINCH: self._resized, signal.SIGTSTP: self._paused}
@@ -177,7 +178,8 @@ class Terminal:
         _, height = self.size
         shown = [cells(line) for line in lines[:height]]
         shown += [""] * (height - len(shown))
-        before = self._drawn if len(self._drawn) == height else []
+        stale, self._stale = self._stale, False
+        before = self._drawn if len(self._drawn) == height and not stale else []
         said = "".join(
             f"\x1b[{row};1H\x1b[0m\x1b[K{line}\x1b[0m"
             for row, line in enumerate(shown, 1)
@@ -192,10 +194,16 @@ class Terminal:
 
         None means that nobody can type any more: the terminal is closed.
         """
+        if self._pausing:
+            self._pause()
+            return ""
         if not self._typed:
             ready, _, _ = select.select([self._in, self._woken], [], [], seconds)
             if self._woken in ready:
                 os.read(self._woken, 4096)
+            if self._pausing:
+                self._pause()
+                return ""
             if self._in not in ready:
                 return ""
             try:
@@ -223,17 +231,22 @@ class Terminal:
             data = data[os.write(self._out, data) :]
 
     def _resized(self, number: int, frame: FrameType | None) -> None:
-        self._drawn = []
+        self._stale = True
         self.wake()
 
     def _paused(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-Z: give the terminal back while we stand still."""
-        ours = bool(self._before)
+        """Ctrl-Z. While the screen is ours, it is given back before the next key is waited for."""
+        self._pausing = bool(self._before)
+        if self._pausing:
+            self.wake()
+        else:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _pause(self) -> None:
+        self._pausing = False
         self.give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
-        if ours:
-            self.take()
-            self.wake()
+        self.take()
 
     def _ended(self, number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
