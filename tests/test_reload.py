@@ -18,10 +18,10 @@ from interlock import reload
 from interlock.core.decisions import Level, PolicyRef
 from interlock.core.errors import StoreUnavailable
 from interlock.core.rules import PolicySet
+from interlock.people_ports import PolicySeen
 from interlock.policies import load
 from interlock.policies.files import MAX_FILES
 from interlock.policies.load import load_policies
-from interlock.ports import PolicySeen
 from interlock.reload import PolicyWatch
 from interlock.store.redis import RedisStore
 from interlock.tryout import Loaded, Stamp, load_tested, stamped

@@ -10,7 +10,8 @@ from aiohttp import web
 from .core.errors import StoreUnavailable
 from .gate import Gate
 from .observe.metrics import CONTENT_TYPE, Metrics
-from .ports import Durability, Outbox
+from .people_ports import Outbox
+from .ports import Durability
 from .store.redis import RedisStore
 
 log = logging.getLogger("interlock.health")

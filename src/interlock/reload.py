@@ -19,7 +19,8 @@ from .core.decisions import PolicyRef
 from .core.errors import InvalidDocument, StoreUnavailable
 from .core.rules import Exception_, Limit, PolicySet, Rule, Tool
 from .gate import Gate
-from .ports import Clock, PoliciesSeen
+from .people_ports import PoliciesSeen
+from .ports import Clock
 from .tryout import Loaded, Stamp, contents, load_apart, stamped, write_note
 
 log = logging.getLogger("interlock.policy")

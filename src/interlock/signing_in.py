@@ -11,7 +11,8 @@ from .approvals.oidc_people import Registration
 from .approvals.oidc_provider import Provider
 from .core.actions import Reviewer
 from .core.identity import Kind
-from .ports import Clock, SignedIn
+from .people_ports import SignedIn
+from .ports import Clock
 from .settings import Config
 from .settings_people import Oidc
 from .settings_types import known_person

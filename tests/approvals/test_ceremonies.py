@@ -13,7 +13,7 @@ from interlock.approvals import ceremonies
 from interlock.approvals.models_signed import Assertion, Attestation
 from interlock.approvals.relying_party import relying_party
 from interlock.core.errors import Forbidden
-from interlock.ports import Authenticator, Challenge
+from interlock.people_ports import Authenticator, Challenge
 
 from .authenticator import SecurityKey, data, text
 

@@ -8,7 +8,7 @@ import pytest
 
 from interlock.approvals.identity import LINK_MS, OneTimeLinks, Sessions, deciding, linked
 from interlock.core.identity import Kind
-from interlock.ports import SignedIn
+from interlock.people_ports import SignedIn
 from interlock.store.redis import RedisStore
 from interlock.store.sessions import RedisSignIns
 from tests.support.stores import fresh_prefix

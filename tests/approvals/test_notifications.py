@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from interlock.core.identity import Kind
-from interlock.ports import Entry, Notice, Room
+from interlock.people_ports import Entry, Room
+from interlock.ports import Notice
 
 from .test_access import session
 from .world import World

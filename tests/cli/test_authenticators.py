@@ -12,7 +12,7 @@ from interlock.cli.stores import opened
 from interlock.config import load_config
 from interlock.keyfiles import derived_keys
 from interlock.parts import authenticators_of
-from interlock.ports import Authenticator
+from interlock.people_ports import Authenticator
 
 from .conftest import Command
 

@@ -13,7 +13,7 @@ from interlock.cli.stores import StandingClock, opened
 from interlock.config import load_config
 from interlock.core.identity import Kind
 from interlock.keyfiles import derived_keys
-from interlock.ports import SignedIn
+from interlock.people_ports import SignedIn
 from interlock.signing_in import sign_ins_of
 
 from .conftest import Command

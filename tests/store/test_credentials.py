@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from interlock.core.errors import StoreUnavailable, TooMany
-from interlock.ports import Added, Authenticator
+from interlock.people_ports import Added, Authenticator
 from interlock.store.credentials import ASKED, RedisAuthenticators
 from interlock.store.redis import RedisStore
 from tests.support.stores import Server

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from interlock.ports import Entry, Notice, Room
+from interlock.people_ports import Entry, Room
+from interlock.ports import Notice
 from interlock.store.outbox import FORSAKEN, RedisOutbox
 from interlock.store.redis import RedisStore
 

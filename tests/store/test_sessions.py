@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from interlock.core.errors import StoreUnavailable
 from interlock.core.identity import Kind
-from interlock.ports import SignedIn
+from interlock.people_ports import SignedIn
 from interlock.store import sessions as module
 from interlock.store.connection import connect
 from interlock.store.redis import RedisStore

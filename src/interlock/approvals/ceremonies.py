@@ -45,7 +45,7 @@ from webauthn.helpers.structs import (
 
 from ..core.errors import Forbidden
 from ..core.redaction import visible_line
-from ..ports import Authenticator, Challenge
+from ..people_ports import Authenticator, Challenge
 from .models_signed import Assertion, Attestation
 from .relying_party import RelyingParty
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from ..core.errors import Forbidden, IllegalTransition, MalformedCall, NotFound, StepUpNeeded
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from ..ports import Added, Authenticator
+from ..people_ports import Added, Authenticator
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps

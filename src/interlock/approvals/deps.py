@@ -18,15 +18,8 @@ from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..gate import Submission
 from ..granting import GrantAsked
-from ..ports import (
-    Authenticators,
-    Desk,
-    KeyRing,
-    Outbox,
-    PoliciesSeen,
-    PolicyState,
-    Store,
-)
+from ..people_ports import Authenticators, Desk, Outbox, PoliciesSeen
+from ..ports import KeyRing, PolicyState, Store
 from ..practising import Book
 from ..relay import Relay
 from .identity import OneTimeLinks, Sessions

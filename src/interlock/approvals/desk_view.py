@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.actions import Action, State
 from ..core.desk import EVERYBODY, Assignment, Looking, Suspension
 from ..core.redaction import visible_line, visible_text
-from ..ports import Desk
+from ..people_ports import Desk
 from . import models
 from .access import Visitor
 from .deps import ApiDeps

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from ..core.actions import Reviewer
 from ..core.identity import Kind
-from ..ports import Clock, SignedIn, SignIns
+from ..people_ports import SignedIn, SignIns
+from ..ports import Clock
 
 LINK_MS = 900_000  #: how long a sign-in link works
 SESSION_MS = 43_200_000  #: how long a session lasts where nothing else is said: 12 hours

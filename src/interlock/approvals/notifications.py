@@ -9,7 +9,7 @@ from aiohttp import web
 from ..core.errors import NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from ..ports import Entry, Outbox
+from ..people_ports import Entry, Outbox
 from .access import VISITOR, Route, check_token
 from .bodies import answer, read
 from .deps import DEPS

@@ -11,7 +11,8 @@ from ..core.desk import Absence, Assignment, Colleague
 from ..core.errors import StoreUnavailable
 from ..core.lifecycle import approvers_at
 from ..core.rules import PolicySet
-from ..ports import Desk, Notice
+from ..people_ports import Desk
+from ..ports import Notice
 from .rights import owns
 
 log = logging.getLogger("interlock.notify")

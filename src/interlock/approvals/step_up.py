@@ -18,7 +18,7 @@ from ..core.actions import Action, State
 from ..core.errors import Forbidden, InterlockError, MalformedCall, StaleVersion, StepUpNeeded
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from ..ports import Authenticator, Authenticators, Challenge
+from ..people_ports import Authenticator, Authenticators, Challenge
 from . import models, showing
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read

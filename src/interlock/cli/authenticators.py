@@ -12,7 +12,7 @@ import click
 from ..core.redaction import visible_line
 from ..keyfiles import derived_keys
 from ..parts import authenticators_of
-from ..ports import Authenticator
+from ..people_ports import Authenticator
 from ..settings import Config
 from .console import note, say, say_json, table
 from .options import config_option, configured, json_option

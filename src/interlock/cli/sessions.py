@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..keyfiles import derived_keys
-from ..ports import SignedIn
+from ..people_ports import SignedIn
 from ..settings import Config
 from ..signing_in import sign_ins_of
 from .console import note, say, say_json, table

@@ -19,7 +19,8 @@ from ..core.actions import Action, State
 from ..core.desk import Assignment
 from ..core.errors import StoreUnavailable
 from ..core.rules import PolicySet
-from ..ports import Entry, Notice, Outbox, Room
+from ..people_ports import Entry, Outbox, Room
+from ..ports import Notice
 from ..tasks import Tasks, stopped
 from .channel import Channel, Undelivered
 from .telling import Digest, Told, sample, told

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from ..core.errors import TooMany
 from ..core.redaction import visible_line
-from ..ports import Added, Authenticator, Challenge
+from ..people_ports import Added, Authenticator, Challenge
 from .connection import patiently
 from .lua import Script
 

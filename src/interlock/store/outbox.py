@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from ..ports import Entry, Notice, Room
+from ..people_ports import Entry, Room
+from ..ports import Notice
 from .connection import patiently
 from .lua import Script
 

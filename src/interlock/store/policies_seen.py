@@ -12,7 +12,7 @@ import platform
 from redis.asyncio import Redis
 
 from ..core.decisions import PolicyRef
-from ..ports import PolicySeen
+from ..people_ports import PolicySeen
 from .codec import DAMAGED
 from .connection import patiently
 

@@ -18,7 +18,8 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from ..core.identity import Kind
-from ..ports import Clock, SignedIn
+from ..people_ports import SignedIn
+from ..ports import Clock
 from .connection import patiently
 
 CACHE_SECONDS = 2.0  #: how long a session may still be honoured that another process ended
