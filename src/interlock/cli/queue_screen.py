@@ -30,6 +30,9 @@ Keys
   /              filter by a text          m            only what I may decide, or everything
   ?              this help                 q            quit
 
+Before a call: [@NAME] is asked to decide it, [open] somebody has it open,
+[stopped] somebody has stopped its agent.
+
 Every decision shows the exact call once more, and asks.
 What you select is decided as it was when you selected it; where it has
 changed since, nothing happens to it.
@@ -149,11 +152,11 @@ def _row(card: Card, now: int, view: View, widths: Mapping[str, int], width: int
 
 
 def _marks(card: Card) -> str:
-    """Return what has to be seen before the call is opened."""
+    """Return what has to be seen before the call is opened, in short; below it stands who."""
     marks = ["stopped"] if card["stopped"] else []
-    marks += [f"asked: {card['assigned']}"] if card["assigned"] else []
-    marks += [f"open: {', '.join(card['looking'])}"] if card["looking"] else []
-    return f"[{'; '.join(marks)}] " if marks else ""
+    marks += [f"@{card['assigned']}"] if card["assigned"] else []
+    marks += ["open"] if card["looking"] else []
+    return f"[{' '.join(marks)}] " if marks else ""
 
 
 def _line(text: object) -> str:
