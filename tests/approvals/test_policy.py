@@ -170,3 +170,14 @@ async def test_the_policy_says_what_its_tests_touch_and_what_was_in_force_before
         "web-1",
     )
     assert (before["name"], before["by"]) == ("old", "start")
+
+
+async def test_reasons_to_reject_are_those_of_policy_else_the_usual_ones(world: World) -> None:
+    usual = (await got(world, "/v1/policy"))["reasons"]
+    assert {"code": "wrong_amount", "text": "Wrong amount or scope"} in usual
+
+    attention = replace(world.gate.policy.attention, reasons=(("not_ours", "Not our supplier"),))
+    world.gate.policy = replace(world.gate.policy, attention=attention)
+
+    said = (await got(world, "/v1/policy"))["reasons"]
+    assert said == [{"code": "not_ours", "text": "Not our supplier"}]

@@ -76,6 +76,13 @@ class PolicyVersion(Model):
     host: str
 
 
+class Preset(Model):
+    """Why a call may be rejected: the code for statistics, the text for the agent."""
+
+    code: str
+    text: str
+
+
 class PolicyView(Model):
     """The policy in force, and what is wrong with its files where they are not it."""
 
@@ -94,5 +101,8 @@ class PolicyView(Model):
     exceptions: int
     shadow: list[Tried]
     vanished: list[str] = Field(description="what the policy before enforced and this one does not")
+    reasons: list[Preset] = Field(
+        description="presets for rejecting: policy's, else the usual ones"
+    )
     tested: TestedView | None = Field(description="null: it was not tried out here")
     versions: list[PolicyVersion] = Field(description="that came into force, the latest first")

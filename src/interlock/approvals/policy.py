@@ -12,7 +12,8 @@ from ..ports import TriedOut
 from .access import Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
-from .models_policy import Covered, PolicyVersion, PolicyView, TestedView, Tried
+from .models_policy import Covered, PolicyVersion, PolicyView, Preset, TestedView, Tried
+from .reasons import REASONS
 
 
 async def view(deps: ApiDeps) -> PolicyView:
@@ -38,6 +39,10 @@ async def view(deps: ApiDeps) -> PolicyView:
             for (rule, level), (fired, more) in sorted(deps.shadowed().items())
         ],
         vanished=[visible_line(each) for each in state.vanished],
+        reasons=[
+            Preset(code=code, text=visible_line(text))
+            for code, text in policy.attention.reasons or REASONS
+        ],
         tested=_tested(state.tested),
         versions=await _versions(deps),
     )
