@@ -11,7 +11,8 @@ import pytest
 from interlock.config import Override, load_config
 from interlock.core.errors import InvalidDocument
 from interlock.ingress.mcp.presets import PRESETS
-from interlock.settings import Config, Preset
+from interlock.settings import Config
+from interlock.settings_tools import Preset
 from interlock.settings_types import Address, Hidden, duration, size
 
 NOTHING: dict[str, str] = {}

@@ -47,7 +47,8 @@ from .ports import KeyRing
 from .running import Running
 from .sending import Timing
 from .serving_mcp import opened_mcp, servers_over_http
-from .settings import Config, ServerSettings, UpstreamSettings
+from .settings import Config
+from .settings_tools import ServerSettings, UpstreamSettings
 from .settings_types import Address
 from .store.keyring import RedisKeyRing
 from .system import RandomIds, SystemClock

@@ -21,7 +21,8 @@ from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
 from .doctor_people import identities, sign_in, signatures
 from .ports import Durability
-from .settings import Config, ServerSettings, UpstreamSettings
+from .settings import Config
+from .settings_tools import ServerSettings, UpstreamSettings
 from .settings_types import Address, Hidden, Node
 from .weakness import Weakness as Weakness
 

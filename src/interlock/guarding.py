@@ -45,7 +45,7 @@ from .ports import KeyRing
 from .sending import Timing
 from .servers import holding_of
 from .serving_mcp import served_tasks
-from .settings import ServerSettings
+from .settings_tools import ServerSettings
 from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
 from .system import RandomIds, SystemClock

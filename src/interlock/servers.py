@@ -12,7 +12,8 @@ from .ingress.mcp.presets import PRESETS
 from .ingress.mcp.rounds import MOST
 from .ingress.mcp.session import Holding, Server
 from .ports import McpServer
-from .settings import Config, McpClient
+from .settings import Config
+from .settings_tools import McpClient
 
 
 def server_of(

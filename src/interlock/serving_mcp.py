@@ -14,7 +14,8 @@ from .ingress.mcp.tasks import ServedTasks
 from .keyfiles import DerivedKeys
 from .parts import Parts
 from .servers import holding_of, server_of
-from .settings import Config, ServerSettings
+from .settings import Config
+from .settings_tools import ServerSettings
 from .store.task_notes import RedisTaskNotes
 from .system import RandomIds, SystemClock
 from .tools import credential_of, reached_at

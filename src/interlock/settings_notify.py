@@ -26,20 +26,17 @@ from pydantic import (
 
 from .settings_types import (
     Duration,
+    Group,
     Hidden,
+    Name,
     Node,
+    Person,
     Secret,
     WebUrl,
     is_private,
-    known_person,
-    plain_name,
-    reviewed_name,
     secret,
 )
 
-Name = Annotated[str, AfterValidator(plain_name)]
-Person = Annotated[str, AfterValidator(known_person)]
-Group = Annotated[str, AfterValidator(reviewed_name)]
 NoticeName = Literal["held", "sent", "reminder", "escalated", "settled"]
 MOST_CHANNELS = 20  #: of one kind
 

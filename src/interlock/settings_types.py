@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -281,3 +282,6 @@ StoreUrl = Annotated[Hidden, PlainValidator(store_url), PlainSerializer(repr, st
 FilePath = Annotated[Path, PlainValidator(file_path), PlainSerializer(str, str)]
 WebUrl = Annotated[str, BeforeValidator(web_url)]
 EndpointUrl = Annotated[str, BeforeValidator(endpoint_url), Field(min_length=1)]
+Name = Annotated[str, AfterValidator(plain_name)]
+Person = Annotated[str, AfterValidator(known_person)]
+Group = Annotated[str, AfterValidator(reviewed_name)]

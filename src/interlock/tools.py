@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .settings import Credentials, ServerCredentials
+from .settings_tools import Credentials, ServerCredentials
 from .upstream.credentials import (
     AwsCredential,
     BasicCredential,

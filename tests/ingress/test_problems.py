@@ -29,11 +29,11 @@ from interlock.core.errors import (
     UpstreamLost,
     UpstreamUnreachable,
 )
+from interlock.ingress.aws_errors import aws
 from interlock.ingress.problems import (
     Statuses,
     action_headers,
     action_notice,
-    aws,
     error_notice,
     problem,
 )

@@ -11,7 +11,8 @@ import click
 
 from ..config import environment
 from ..core.errors import InterlockError
-from ..settings import Config, ServerSettings
+from ..settings import Config
+from ..settings_tools import ServerSettings
 from ..settings_types import plain_name
 from .console import note, safe
 from .mcp_install import install

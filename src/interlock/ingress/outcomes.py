@@ -10,13 +10,13 @@ from typing import Any
 
 from ..core.actions import Action, Answer, State
 from ..core.errors import InterlockError, UpstreamUnreachable
+from .aws_errors import aws
 from .problems import (
     Notice,
     Rendered,
     Statuses,
     action_headers,
     action_notice,
-    aws,
     error_notice,
     problem,
 )

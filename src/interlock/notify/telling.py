@@ -172,7 +172,9 @@ def called(call: ToolCall, decision: Decision, masks: Masks | None) -> str:
 
 def later(step: Escalation) -> str:
     """Return who may decide as well, and when, in words."""
-    return f"after {step.after_ms / 60_000:g} min {', '.join(map(visible_line, step.to))}"
+    # policy counts in minutes; a step that a person brought forward has seconds left over
+    after = round(step.after_ms / 60_000, 1)
+    return f"after {after:g} min {', '.join(map(visible_line, step.to))}"
 
 
 def moment(at: int) -> str:

@@ -6,7 +6,7 @@ from typing import get_args
 
 from interlock.ingress.mcp.presets import PRESETS
 from interlock.ingress.mcp.rounds import MOST
-from interlock.settings import Preset
+from interlock.settings_tools import Preset
 
 
 def test_there_is_a_preset_for_each_name() -> None:
