@@ -45,6 +45,9 @@ class Desk(Protocol):
     async def approved(self, person: str, action_id: str) -> None:
         """Count an approval of *person*; the same call once."""
 
+    async def practised(self, person: str, action_id: str) -> None:
+        """Count the approval of a practice call: in their own `approvals`, not for colleagues."""
+
     async def approvals(self, person: str) -> tuple[int, int]:
         """Return how many calls they approved in the last hour, and when the oldest was, ms."""
 

@@ -38,7 +38,7 @@ async def rejected(world: World, message: str = "Never to \u202eeve") -> Action:
 async def planted(world: World, of: Action | None = None) -> Action:
     real = of or await rejected(world)
     call = decoy(real, {}, "s-17")
-    return await world.gate.plant(call, await world.gate.judge(call), real.id)
+    return await world.gate.plant(call, await world.gate.judging.judge(call), real.id)
 
 
 async def get(world: World, path: str, key: str) -> dict[str, Any]:
@@ -171,10 +171,24 @@ async def test_how_a_colleague_did_is_not_said(world: World) -> None:
     assert shown["practice"] is None
     assert shown["card"]["outcome"] == "a practice call; nothing was sent"
     assert late.status == 409
+    assert (shown["votes"], shown["card"]["votes"]) == ([], 0)
     for said in (shown, await late.json()):
-        assert "zoe" not in json.dumps(said["history"] if "history" in said else said)
+        assert "zoe" not in json.dumps(said)
     cards = [each for each in listed["items"] if each["id"] == practice.id]
     assert cards and "zoe" not in json.dumps(cards)
+
+
+async def test_colleagues_do_not_count_what_was_practice(world: World) -> None:
+    world.gate.policy = with_reasons()
+    first = await rejected(world)
+    zoe, cat = await world.key(Kind.APPROVER, "zoe"), await world.key(Kind.APPROVER, "cat")
+    await world.decide(await planted(world, first), zoe)
+
+    (shown,) = [
+        each for each in (await get(world, "/v1/people", cat))["items"] if each["id"] == "zoe"
+    ]
+    assert shown["approved"] == 0
+    assert (await get(world, "/v1/me", zoe))["approved"] == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.ADMIN, Kind.AUDITOR])

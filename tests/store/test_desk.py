@@ -285,6 +285,19 @@ async def test_an_approval_counts_once_and_for_an_hour(store: RedisStore, desk: 
     assert (await desk.approvals("ann"))[0] == 1
 
 
+async def test_practice_counts_for_the_person_and_not_for_colleagues(
+    store: RedisStore, desk: RedisDesk
+) -> None:
+    await desk.greet("ann", ["ops"])
+    await desk.practised("ann", "d1")
+    await desk.approved("ann", "a1")
+    count, oldest = await desk.approvals("ann")
+    assert count == 2
+    assert [each.approved for each in await desk.colleagues()] == [1]
+    await store.client.zadd(name_of(store, "did-practice:ann"), {"d1": oldest - 60_000})
+    assert await desk.approvals("ann") == (2, oldest - 60_000)
+
+
 async def test_how_many_wait_is_counted_by_agent(store: RedisStore, desk: RedisDesk) -> None:
     await store.client.sadd(name_of(store, "o:bot"), "a1", "a2")  # type: ignore[misc]
     assert await desk.waiting(["bot", "cat"]) == (2, 0)

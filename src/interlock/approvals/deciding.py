@@ -130,7 +130,8 @@ async def take(
             await _check_room(deps, action, review)
             after = await deps.gate.review(action.id, review, grant=grant)
             with contextlib.suppress(StoreUnavailable):  # it is decided, counted or not
-                await deps.desk.approved(who.id, action.id)
+                counts = deps.desk.practised if after.decoy_of else deps.desk.approved
+                await counts(who.id, action.id)
     with contextlib.suppress(StoreUnavailable):
         await _tidy(deps, after, who.id)
     return after

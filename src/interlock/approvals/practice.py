@@ -44,14 +44,14 @@ async def told(deps: ApiDeps, visitor: Visitor, after: Action) -> models.Outcome
 async def on_item(
     deps: ApiDeps, visitor: Visitor, item: models.Item, action: Action
 ) -> models.Item:
-    """Return *item* with what a practice call was, or without how a colleague did."""
+    """Return *item* with what a practice call was, or without who decided it and how."""
     if practised(action) is None:
         return item
     was = await ended(deps, visitor, action)
     if was is not None:
         return item.model_copy(update={"practice": was})
     begun = [each for each in item.history if each.after == State.HELD.value]
-    return item.model_copy(update={"history": begun})
+    return item.model_copy(update={"history": begun, "votes": []})
 
 
 async def ended(deps: ApiDeps, visitor: Visitor, action: Action) -> models.Practice | None:

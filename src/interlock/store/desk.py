@@ -83,6 +83,9 @@ class RedisDesk:
     async def approved(self, person: str, action_id: str) -> None:
         await self._ask("approved", _name(person), _name(action_id))
 
+    async def practised(self, person: str, action_id: str) -> None:
+        await self._ask("practised", _name(person), _name(action_id))
+
     async def approvals(self, person: str) -> tuple[int, int]:
         count, oldest, _ = await self._ask("approvals", _name(person))
         return int(count), int(oldest)

@@ -4,6 +4,7 @@
 -- {p}:ask:<id>        hash  to, by, at, message: who is asked to decide it
 -- {p}:asked:<person>  zset  what they were asked to decide, by when
 -- {p}:did:<person>    zset  what they approved in the last hour, by when
+-- {p}:did-practice:<person>  zset  the practice calls of it: they alone are told of these
 -- {p}:people          zset  who was here in the last 30 days;  {p}:of  hash  person -> groups, JSON
 -- {p}:away            hash  person -> until, a space, JSON: their absence
 local LOOKERS, PEOPLE, ROWS = 64, 10000, 10000
@@ -85,14 +86,20 @@ local function assigned(person)
   return redis.call('ZCARD', theirs)
 end
 
-local function approvals(person)
-  local k = key('did', person)
+local function counted(k)
   redis.call('ZREMRANGEBYSCORE', k, '-inf', ms(NOW - HOUR))
-  return redis.call('ZCARD', k), redis.call('ZRANGE', k, 0, 0, 'WITHSCORES')[2] or '0'
+  return redis.call('ZCARD', k), tonumber(redis.call('ZRANGE', k, 0, 0, 'WITHSCORES')[2] or '0')
 end
 
-local function approved(person, id)
-  local k = key('did', person)
+-- What somebody approved, practice too: how many, and when the oldest was.
+local function approvals(person)
+  local real, first = counted(key('did', person))
+  local practice, other = counted(key('did-practice', person))
+  if real == 0 or (practice > 0 and other < first) then first = other end
+  return real + practice, ms(first)
+end
+
+local function approved(k, id)
   redis.call('ZADD', k, 'NX', ms(NOW), id)
   redis.call('ZREMRANGEBYRANK', k, 0, -ROWS - 1)
   redis.call('PEXPIRE', k, ms(HOUR))
@@ -118,7 +125,7 @@ local function colleagues(most)
   for i = 1, #flat, 2 do
     local who = flat[i]
     local groups = redis.call('HGET', P .. ':of', who) or ''
-    out[#out + 1] = { who, groups, flat[i + 1], (approvals(who)), assigned(who) }
+    out[#out + 1] = { who, groups, flat[i + 1], (counted(key('did', who))), assigned(who) }
   end
   return { ms(NOW), out, redis.call('HVALS', P .. ':away') }
 end
@@ -159,7 +166,8 @@ local ASKED = {
     return out
   end,
   settled = function(a) unassign(a[2]); redis.call('DEL', key('look', a[2])); return { 'OK' } end,
-  approved = function(a) approved(a[2], a[3]); return { 'OK' } end,
+  approved = function(a) approved(key('did', a[2]), a[3]); return { 'OK' } end,
+  practised = function(a) approved(key('did-practice', a[2]), a[3]); return { 'OK' } end,
   approvals = function(a)
     local count, oldest = approvals(a[2])
     return { count, oldest, ms(NOW) }
