@@ -394,6 +394,58 @@ async def test_an_absence_copied_to_others_counts_for_its_own_person_and_key_alo
     assert await other.stands_in("bob") == ()
 
 
+async def test_an_absence_that_ended_cannot_be_put_back(store: RedisStore, desk: RedisDesk) -> None:
+    await desk.go_away(await away(store))
+    name = name_of(store, "away")
+    old = await store.client.hget(name, "ann") or b""  # type: ignore[misc]
+    await desk.come_back("ann")
+    await store.client.hset(name, "ann", old)  # type: ignore[misc]
+    assert await desk.stands_in("bob") == ()
+    assert await desk_on(store).stands_in("bob") == ()
+    await desk.go_away(await away(store, to="cat"))
+    await store.client.hset(name, "ann", old)  # type: ignore[misc]
+    assert await desk_on(store).stands_in("bob") == ()
+
+
+async def test_with_its_mark_put_back_too_only_who_saw_the_end_knows_it(
+    store: RedisStore, desk: RedisDesk
+) -> None:
+    await desk.go_away(await away(store))
+    names = [name_of(store, "away"), name_of(store, "away-marks")]
+    old = [await store.client.hget(name, "ann") or b"" for name in names]  # type: ignore[misc]
+    await desk.come_back("ann")
+    for name, value in zip(names, old, strict=True):
+        await store.client.hset(name, "ann", value)  # type: ignore[misc]
+    assert await desk.stands_in("bob") == ()
+    assert len(await desk_on(store).stands_in("bob")) == 1  # as docs/reviewing.md says
+    await desk.come_back("ann")
+    assert await desk_on(store).stands_in("bob") == ()
+
+
+@pytest.mark.parametrize("mark", [b"", b"9999999999999 x", b"\xff", b"9" * 40 + b" x", None])
+async def test_a_mark_that_is_none_ends_the_absence_and_hinders_nobody(
+    store: RedisStore, desk: RedisDesk, mark: bytes | None
+) -> None:
+    await desk.go_away(await away(store))
+    name = name_of(store, "away-marks")
+    if mark is None:
+        await store.client.hdel(name, "ann")  # type: ignore[misc]
+    else:
+        await store.client.hset(name, "ann", mark)  # type: ignore[misc]
+    assert await desk.stands_in("bob") == ()
+    await desk.go_away(await away(store))
+    assert len(await desk_on(store).stands_in("bob")) == 1
+
+
+async def test_who_goes_away_and_comes_back_at_once_is_one_of_both(
+    store: RedisStore, desk: RedisDesk
+) -> None:
+    other, absence = desk_on(store), await away(store)
+    for _ in range(20):
+        await asyncio.gather(desk.go_away(absence), other.come_back("ann"))
+        assert await desk.stands_in("bob") == await desk_on(store).stands_in("bob")
+
+
 async def test_what_is_no_absence_hides_no_other(store: RedisStore, desk: RedisDesk) -> None:
     await desk.go_away(await away(store))
     rows = {"x": "", "y": "1 {", "z": "9e99 " + "[" * 5000}
@@ -441,7 +493,7 @@ async def test_all_but_suspensions_goes_by_itself(store: RedisStore, desk: Redis
     await desk.suspend(Suspension(agent="bot", by="ann", reason="", at=0))
     names = [name async for name in store.client.scan_iter(match=f"{store._prefix}:*")]
     lasting = [name for name in names if await store.client.pttl(name) == -1]
-    assert len(names) == 8
+    assert len(names) == 9
     assert lasting == [name_of(store, "stopped").encode()]
 
 

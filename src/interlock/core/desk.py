@@ -43,7 +43,8 @@ class Absence:
     """A person is away; `to` stands in with their groups, or nobody does where it is empty.
 
     `mac` binds all of it with a key that is not in the store: who can only write to the store
-    makes nobody stand in for anybody.
+    makes nobody stand in for anybody. `generation` goes up whenever they go away or come back:
+    an absence of an earlier one is over.
     """
 
     person: str
@@ -51,6 +52,7 @@ class Absence:
     to: str
     until: int
     since: int
+    generation: int = 0
     mac: str = ""
 
 

@@ -1,24 +1,22 @@
 """What people share about reviewing: ports.Desk on Redis or Valkey, one script a question.
 
 All of it is help for people (who looks, who is asked) or takes away (who is stopped), but for
-absences: they give one person another's groups, so each carries a MAC with a key that is not in
-the store.
+absences: they give one person another's groups, so they are sealed, see `absences`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import hmac
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from ..core.desk import Absence, Assignment, Colleague, Look, Looking, Suspension
-from ..core.errors import MalformedCall, QueueFull
+from ..core.errors import MalformedCall, QueueFull, StoreUnavailable
+from .absences import Absences
 from .codec import DAMAGED
 from .connection import patiently
 from .lua import Script
@@ -29,6 +27,7 @@ PRESENT_MS = 25_000  #: how long after the last note somebody still has a call o
 COLLEAGUES = 500  #: people of whom `colleagues` tells, those who were here last
 GREETED = 60.0  #: seconds in which the same person is not noted again by this process
 _REMEMBERED = 10_000
+_TRIES = 5  #: for one absence that is changed in several places at once
 
 
 class RedisDesk:
@@ -39,7 +38,7 @@ class RedisDesk:
             raise ValueError("the key of absences has at least 16 bytes")
         self._client = client
         self._prefix = "{" + prefix + "}"
-        self._key = key
+        self._marks = Absences(key)
         self._script = Script("desk")
         self._greeted: dict[str, tuple[float, str]] = {}
 
@@ -109,8 +108,8 @@ class RedisDesk:
 
     async def colleagues(self) -> tuple[Colleague, ...]:
         """Return who was here in the last 30 days, whoever came last first; at most 500."""
-        now, rows, stored = await self._ask("colleagues", COLLEAGUES)
-        away = {each.person: each for each in self._absences(stored, int(now))}
+        now, rows, stored, marks = await self._ask("colleagues", COLLEAGUES)
+        away = {each.person: each for each in self._marks.holding(stored, marks, int(now))}
         return tuple(_colleague(row, away) for row in rows)
 
     async def go_away(self, absence: Absence) -> None:
@@ -118,41 +117,49 @@ class RedisDesk:
 
         Raises:
             QueueFull: too many people are away.
+            StoreUnavailable: they go away or come back in several places at this moment.
         """
-        _name(absence.person)
-        sealed = dataclasses.replace(absence, mac=self._mac(absence))
-        (answer,) = await self._ask(
-            "go_away", absence.person, absence.until, _written(dataclasses.asdict(sealed))
-        )
-        if answer == b"FULL":
-            raise QueueFull("Too many people are away already; some have to come back first.")
+
+        async def said(was: bytes, generation: int) -> bytes:
+            sealed = _written(dataclasses.asdict(self._marks.sealed(absence, generation)))
+            given = (absence.person, absence.until, sealed, was)
+            mark = self._marks.mark(absence.person, generation)
+            return cast(bytes, (await self._ask("go_away", *given, mark))[0])
+
+        await self._marked(absence.person, said)
 
     async def come_back(self, person: str) -> None:
-        await self._ask("come_back", _name(person))
+        """End the absence of *person* for good. Raises as `go_away` does."""
+
+        async def said(was: bytes, generation: int) -> bytes:
+            given = (person, was, self._marks.mark(person, generation))
+            return cast(bytes, (await self._ask("come_back", *given))[0])
+
+        await self._marked(person, said)
+
+    async def _marked(self, person: str, say: Callable[[bytes, int], Awaitable[bytes]]) -> None:
+        """Have *say* write with the generation that follows, which nobody else has written."""
+        for _ in range(_TRIES):
+            now, was = await self._ask("marked", _name(person))
+            generation = self._marks.following(person, was, int(now))
+            answer = await say(was, generation)
+            if answer == b"OK":
+                self._marks.see(person, self._marks.mark(person, generation).encode())
+                return
+            if answer == b"FULL":
+                raise QueueFull("Too many people are away already; some have to come back first.")
+        raise StoreUnavailable("This absence is changed in several places at once; try again.")
 
     async def stands_in(self, person: str) -> tuple[Absence, ...]:
-        now, stored = await self._ask("away")
-        return tuple(each for each in self._absences(stored, int(now)) if each.to == person)
+        now, stored, marks = await self._ask("away")
+        known = self._marks.holding(stored, marks, int(now))
+        return tuple(each for each in known if each.to == person)
 
     async def away(self, person: str) -> Absence | None:
         """Return the genuine absence of *person* that holds now."""
-        now, stored = await self._ask("away")
-        found = (each for each in self._absences(stored, int(now)) if each.person == person)
-        return next(found, None)
-
-    def _absences(self, stored: Iterable[bytes], now: int) -> list[Absence]:
-        """Read those that are genuine and hold now; one of each person, whatever was written."""
-        read = (_absence(value) for value in stored)
-        known = [each for each in read if each is not None and each.since <= now < each.until]
-        found: dict[str, Absence] = {}
-        for each in known:
-            if hmac.compare_digest(each.mac.encode(), self._mac(each).encode()):
-                found.setdefault(each.person, each)
-        return list(found.values())
-
-    def _mac(self, absence: Absence) -> str:
-        said = _written(["interlock-absence-1", dataclasses.asdict(absence) | {"mac": ""}])
-        return hmac.new(self._key, said.encode(), hashlib.sha256).hexdigest()
+        now, stored, marks = await self._ask("away")
+        known = self._marks.holding(stored, marks, int(now))
+        return next((each for each in known if each.person == person), None)
 
     # stopping ------------------------------------------------------------------------------
 
@@ -177,7 +184,7 @@ class RedisDesk:
         found = [_suspension(*pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
         return tuple(sorted(found, key=lambda each: (-each.at, each.agent)))
 
-    async def _ask(self, what: str, *given: str | int) -> Any:
+    async def _ask(self, what: str, *given: str | int | bytes) -> Any:
         return await patiently(lambda: self._script(self._client, self._prefix, what, *given))
 
 
@@ -256,19 +263,6 @@ def _texts(value: bytes) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(each for each in found if type(each) is str) if type(found) is list else ()
-
-
-def _absence(value: bytes) -> Absence | None:
-    """Read an absence; one that is not ours to read makes nobody stand in."""
-    try:
-        fields: dict[str, Any] = json.loads(value.partition(b" ")[2])
-        absence = Absence(**fields | {"groups": tuple(fields["groups"])})
-    except DAMAGED:
-        return None
-    texts = (absence.person, absence.to, absence.mac, *absence.groups)
-    sound = all(type(text) is str for text in texts)
-    times = all(type(at) is int for at in (absence.until, absence.since))
-    return absence if sound and times and absence.mac.isascii() else None
 
 
 def _suspension(agent: bytes, value: bytes) -> Suspension:

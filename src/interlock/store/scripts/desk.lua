@@ -7,8 +7,10 @@
 -- {p}:did-practice:<person>  zset  the practice calls of it: they alone are told of these
 -- {p}:people          zset  who was here in the last 30 days;  {p}:of  hash  person -> groups, JSON
 -- {p}:away            hash  person -> until, a space, JSON: their absence
+-- {p}:away-marks      hash  person -> generation, a space, MAC: absences of earlier ones are over
 local LOOKERS, PEOPLE, ROWS = 64, 10000, 10000
 local HERE, SEEN, KEPT = 25000, 30 * DAY, 30 * DAY
+local MARKED = 100 * DAY  -- longer than anybody may be away without saying so again
 local UNPROVEN = 100  -- of one person's assignments, so many are looked up in each count
 
 local function found(value)
@@ -127,16 +129,40 @@ local function colleagues(most)
     local groups = redis.call('HGET', P .. ':of', who) or ''
     out[#out + 1] = { who, groups, flat[i + 1], (counted(key('did', who))), assigned(who) }
   end
-  return { ms(NOW), out, redis.call('HVALS', P .. ':away') }
+  return { ms(NOW), out, redis.call('HVALS', P .. ':away'), redis.call('HGETALL', P .. ':away-marks') }
 end
 
-local function go_away(person, til, said)
+-- Note that somebody goes away or is back, unless they did so meanwhile: *was* is the mark as it
+-- was read.
+local function mark(person, was, new)
+  local k = P .. ':away-marks'
+  local is = redis.call('HGET', k, person) or ''
+  if is == new then return 'OK' end
+  if is ~= was then return 'STALE' end
+  local flat = redis.call('HGETALL', k)
+  for i = 1, #flat, 2 do
+    if (tonumber(string.match(flat[i + 1], '^(%d+) ')) or 0) <= NOW - MARKED then redis.call('HDEL', k, flat[i]) end
+  end
+  if is == '' and redis.call('HLEN', k) >= PEOPLE then return 'FULL' end
+  redis.call('HSET', k, person, new)
+  redis.call('PEXPIRE', k, ms(MARKED))
+  return 'OK'
+end
+
+local function come_back(person, was, new)
+  redis.call('HDEL', P .. ':away', person)
+  return mark(person, was, new)
+end
+
+local function go_away(person, til, said, was, new)
   local k = P .. ':away'
   local flat = redis.call('HGETALL', k)
   for i = 1, #flat, 2 do
     if (tonumber(string.match(flat[i + 1], '^(%d+) ')) or 0) <= NOW then redis.call('HDEL', k, flat[i]) end
   end
   if redis.call('HLEN', k) >= PEOPLE and redis.call('HEXISTS', k, person) == 0 then return 'FULL' end
+  local marked = mark(person, was, new)
+  if marked ~= 'OK' then return marked end
   redis.call('HSET', k, person, ms(til) .. ' ' .. said)
   local left = til - NOW
   if left > redis.call('PTTL', k) then redis.call('PEXPIRE', k, ms(math.max(left, 1))) end
@@ -174,9 +200,10 @@ local ASKED = {
   end,
   greet = function(a) greet(a[2], a[3]); return { 'OK' } end,
   colleagues = function(a) return colleagues(tonumber(a[2])) end,
-  go_away = function(a) return { go_away(a[2], tonumber(a[3]), a[4]) } end,
-  come_back = function(a) return { redis.call('HDEL', P .. ':away', a[2]) } end,
-  away = function() return { ms(NOW), redis.call('HVALS', P .. ':away') } end,
+  go_away = function(a) return { go_away(a[2], tonumber(a[3]), a[4], a[5], a[6]) } end,
+  come_back = function(a) return { come_back(a[2], a[3], a[4]) } end,
+  away = function() return { ms(NOW), redis.call('HVALS', P .. ':away'), redis.call('HGETALL', P .. ':away-marks') } end,
+  marked = function(a) return { ms(NOW), redis.call('HGET', P .. ':away-marks', a[2]) or '' } end,
   suspend = function(a) return { suspend(a[2], a[3], a[4]) } end,
   resume = function(a) return { redis.call('HDEL', P .. ':stopped', a[2]) } end,
   stopped = function() return redis.call('HGETALL', P .. ':stopped') end,
