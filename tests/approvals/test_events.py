@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
-from aiohttp import ClientSession
+import pytest
+from aiohttp import ClientSession, TCPConnector
 
+from interlock.approvals.events import FEED, OF_ONE, STREAMS
+from interlock.approvals.problems import TooManyStreams
 from interlock.core.identity import Kind
 
 from .world import World, a_call
@@ -84,3 +88,30 @@ async def test_stopping_the_listener_ends_every_stream(world: World) -> None:
             await world.server.app.shutdown()
             rest = await stream.response.content.read()
         assert b"data:" not in rest
+
+
+async def test_one_person_leaves_the_live_queue_to_others(world: World) -> None:
+    auditor, ann = await world.key(Kind.AUDITOR, "aud"), await world.key(Kind.APPROVER, "ann")
+    async with ClientSession(connector=TCPConnector(limit=0)) as client:
+        async with contextlib.AsyncExitStack() as open_:
+            for _ in range(OF_ONE):
+                stream = await open_.enter_async_context(Stream(world, client, auditor))
+                assert stream.response.status == 200
+            more = await world.ask("GET", "/v1/events", key=auditor)
+            said = await more.json()
+            assert (more.status, said["type"]) == (429, "urn:interlock:problem:too-many-streams")
+            assert "16" in said["detail"] and "Close some" in said["help"]
+            async with Stream(world, client, ann) as hers:
+                assert hers.response.status == 200
+                await hers.next()
+
+
+def test_all_streams_together_have_a_bound_and_closed_ones_free_their_place(world: World) -> None:
+    feed = world.server.app[FEED]
+    with contextlib.ExitStack() as open_:
+        for each in range(STREAMS):
+            open_.enter_context(feed.place(f"p{each // OF_ONE}"))
+        with pytest.raises(TooManyStreams, match="1024"):
+            open_.enter_context(feed.place("ann"))
+    with feed.place("ann"):
+        assert len(feed._open) == 1

@@ -8,20 +8,24 @@ again with `Last-Event-ID` says nothing twice.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from ..core.errors import InterlockError, QueueFull, StoreUnavailable
+from ..core.errors import InterlockError, StoreUnavailable
 from ..tasks import Tasks, stopped
 from . import listing, models
-from .access import identify
+from .access import VISITOR, identify
 from .deps import ApiDeps
+from .problems import TooManyStreams
 
 HEARTBEAT = 15.0  #: seconds between comments on a quiet stream
-_STREAMS = 256
+STREAMS = 1024  #: open at once
+OF_ONE = 16  #: of one person, in all their browsers and with all their keys
 _LISTED = 200
 
 
@@ -42,7 +46,7 @@ class Feed:
         self._moves = 0
         self._fresh = asyncio.Condition()
         self._latest: Snapshot | None = None
-        self.streams = 0
+        self._open: collections.Counter[str] = collections.Counter()
         self.closing = False
 
     async def next(self, seen: str, seconds: float) -> Snapshot | None:
@@ -57,6 +61,31 @@ class Feed:
 
     def _newer(self, seen: str) -> bool:
         return self._latest is not None and self._latest.id != seen
+
+    @contextlib.contextmanager
+    def place(self, person: str) -> Iterator[None]:
+        """Count one more stream of *person* while it is open.
+
+        Raises:
+            TooManyStreams: they have too many, or all together have.
+        """
+        if self._open[person] >= OF_ONE:
+            raise TooManyStreams(
+                f"You have {OF_ONE} live pages or streams open already, as many as one person may.",
+                help="Close some, in every browser and script of yours; a closed one frees its"
+                " place within 15 seconds. `GET /v1/approvals` works meanwhile.",
+            )
+        if self._open.total() >= STREAMS:
+            raise TooManyStreams(
+                f"{STREAMS} live pages and streams are open already, as many as there may be.",
+                help="Pages show the queue without it: reload them. `GET /v1/approvals` works too.",
+            )
+        self._open[person] += 1
+        try:
+            yield
+        finally:
+            self._open[person] -= 1
+            self._open += collections.Counter()  # nobody is kept who has none
 
     async def close(self) -> None:
         """End every stream, so that the listener can stop."""
@@ -100,13 +129,8 @@ FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
 async def stream(request: web.Request) -> web.StreamResponse:
     """Follow the queue until the client leaves or the listener stops."""
     feed = request.app[FEED]
-    if feed.streams >= _STREAMS:
-        raise QueueFull("Too many live pages are open already; close some.")
-    feed.streams += 1
-    try:
+    with feed.place(request[VISITOR].principal.id):
         return await _follow(request, feed)
-    finally:
-        feed.streams -= 1
 
 
 async def _follow(request: web.Request, feed: Feed) -> web.StreamResponse:

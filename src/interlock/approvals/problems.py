@@ -11,6 +11,7 @@
   x CannotStandIn         422  who is to stand in is not here, or for too long
   x Misdirected           421  the Host is not ours: DNS rebinding
   x VersionNeeded         428  no If-Match
+  x TooManyStreams        429  this person has too many live pages open, or everybody together
 """
 
 from __future__ import annotations
@@ -103,6 +104,12 @@ class VersionNeeded(PeopleError):
     """Send `If-Match: "<version>"` with the version that you looked at (its ETag)."""
 
     status, kind = 428, "version-needed"
+
+
+class TooManyStreams(PeopleError):
+    """Too many live pages are open."""
+
+    status, kind = 429, "too-many-streams"
 
 
 def problem(error: InterlockError, **more: Any) -> dict[str, Any]:
