@@ -21,6 +21,7 @@ from .gate import Gate
 from .ingress.mcp.amending import Listings
 from .ingress.mcp.calls import Calls
 from .ingress.mcp.stdio import Judging
+from .ingress.mcp.stops import Stops
 from .keyfiles import derived_keys
 from .observe.log import TransitionLog
 from .observe.logging import hide_secrets
@@ -140,6 +141,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             calls=calls,
             tasks=served,
             listing=Listings(gate, definitions, calls.learner, tasks=True),
+            stops=Stops(store),
         )
 
 

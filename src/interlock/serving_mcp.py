@@ -10,6 +10,7 @@ from .ingress.mcp.amending import Listings
 from .ingress.mcp.calls import Calls
 from .ingress.mcp.endpoint import McpEndpoint
 from .ingress.mcp.legacy import LegacyStreams
+from .ingress.mcp.stops import Stops
 from .ingress.mcp.tasks import ServedTasks
 from .keyfiles import DerivedKeys
 from .parts import Parts
@@ -100,13 +101,14 @@ async def opened_mcp(
     stack.push_async_callback(calls.close, GRACE)
     stack.push_async_callback(tasks.close, GRACE)
     listing = Listings(gate, parts.definitions, calls.learner, tasks=True)
-    holding = holding_of(config)
+    holding, stops = holding_of(config), Stops(parts.store)
     legacy = LegacyStreams(
         openers=servers.legacy,
         calls=calls,
         listing=listing,
         holding=holding,
         named=RandomIds().nonce,
+        stops=stops,
     )
     endpoint = McpEndpoint(
         servers={
@@ -124,6 +126,7 @@ async def opened_mcp(
         holding=holding,
         read_on=gate.read_on,
         refused=parts.metrics.refused,
+        stops=stops,
         tasks=tasks,
         legacy=legacy,
     )

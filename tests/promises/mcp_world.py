@@ -27,6 +27,7 @@ from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.legacy import LegacyStreams
 from interlock.ingress.mcp.session import Holding, Server
 from interlock.ingress.mcp.stdio import Conversation, Judging
+from interlock.ingress.mcp.stops import Stops
 from interlock.ingress.mcp.tasks import ServedTasks
 from interlock.lines import lines
 from interlock.policies.load import read_policies
@@ -165,12 +166,14 @@ class Shop:
         self.tasks = ServedTasks(gate, notes, self.definitions, ids, after=lambda caller: 0)
         self.calls = Calls(gate, self.definitions, KEY, clock, tasks=self.tasks)
         self.listings = Listings(gate, self.definitions, self.calls.learner, tasks=True)
+        self.stops = Stops(self.store)
         self.legacy = LegacyStreams(
             openers={"sse": self.servers["sse"]},
             calls=self.calls,
             listing=self.listings,
             holding=self._holding,
             named=ids.nonce,
+            stops=self.stops,
         )
         await self._listen()
 
@@ -192,6 +195,7 @@ class Shop:
             holding=self._holding,
             read_on=self.world.gate.read_on,
             refused=lambda kind: None,
+            stops=self.stops,
             tasks=self.tasks,
             legacy=self.legacy,
         )
@@ -313,6 +317,7 @@ class Shop:
                 holding=self._holding(agent),
                 calls=self.calls,
                 listing=self.listings,
+                stops=self.stops,
             )
         )
         self.pipes.append(heard)

@@ -18,6 +18,7 @@ from interlock.ingress.mcp.amending import Listings
 from interlock.ingress.mcp.calls import Calls
 from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.session import Caller, Document, Holding, Server
+from interlock.ingress.mcp.stops import Stops
 from interlock.policies.load import read_policies
 from interlock.ports import Definition
 from interlock.store.redis import RedisStore
@@ -204,6 +205,7 @@ class Front:
             holding=lambda agent: self.holding,
             read_on=self.world.gate.read_on,
             refused=self.refused.append,
+            stops=Stops(self._store, fresh=0.0, watch=0.05),
         )
         listener: dict[str, Any] = {"anonymous": None, "hosts": frozenset({"127.0.0.1"})}
         made = AgentsListener(

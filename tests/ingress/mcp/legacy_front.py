@@ -25,6 +25,7 @@ from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.learning import Learner
 from interlock.ingress.mcp.legacy import LegacyStreams
 from interlock.ingress.mcp.session import Holding, Server
+from interlock.ingress.mcp.stops import Stops
 from interlock.policies.load import read_policies
 from interlock.store.redis import RedisStore
 from interlock.system import RandomIds
@@ -154,6 +155,7 @@ class LegacyFront:
             listing=listing,
             holding=lambda agent: self.holding,
             named=RandomIds().nonce,
+            stops=(stops := Stops(store, fresh=0.0, watch=0.05)),
         )
         endpoint = McpEndpoint(
             servers={"shop": Server(name="shop", upstream=self.upstream, **settings)},
@@ -163,6 +165,7 @@ class LegacyFront:
             holding=lambda agent: self.holding,
             read_on=self.world.gate.read_on,
             refused=self.refused.append,
+            stops=stops,
             legacy=self.legacy,
         )
         self._own = server(

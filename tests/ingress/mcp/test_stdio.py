@@ -18,6 +18,7 @@ from interlock.ingress.mcp.amending import Listings
 from interlock.ingress.mcp.calls import Calls
 from interlock.ingress.mcp.session import Holding, Server
 from interlock.ingress.mcp.stdio import Conversation, Judging
+from interlock.ingress.mcp.stops import Stops
 from interlock.store.redis import RedisStore
 from interlock.tasks import Tasks, stopped
 from interlock.upstream.child import Child
@@ -105,6 +106,7 @@ async def piped(store: RedisStore, folder: Path, hold: float = 20.0) -> AsyncIte
         holding=Holding(seconds=hold),
         calls=calls,
         listing=Listings(world.gate, listed, calls.learner),
+        stops=Stops(store, fresh=0.0),
     )
     ready: asyncio.Future[Judging] = asyncio.get_running_loop().create_future()
     conversation = Conversation(

@@ -22,6 +22,7 @@ from ...core.errors import (
     InterlockError,
     MalformedCall,
     NotFound,
+    Suspended,
     UpstreamLost,
 )
 from ...core.messages import (
@@ -61,6 +62,8 @@ from .session import (
     Server,
     TaskServing,
 )
+from .stops import Stops
+from .tasks_documents import GET as TASKS_GET
 from .tasks_documents import status_of
 
 log = logging.getLogger("interlock.agents")
@@ -111,6 +114,7 @@ class McpEndpoint:
     *listing* amends what a server answers to `initialize`, `server/discover` and `tools/list`.
     *holding* says how an agent's client is answered. *read_on* reads an answer to its end for the
     record. *tasks* serves tasks, where anybody does. *refused* is told the kind of each refusal.
+    *stops* knows who is stopped.
     """
 
     def __init__(
@@ -123,6 +127,7 @@ class McpEndpoint:
         holding: Callable[[str], Holding],
         read_on: Callable[[Relay], None],
         refused: Callable[[str], None],
+        stops: Stops,
         tasks: TaskServing | None = None,
         sessions: Sessions | None = None,
         legacy: LegacyStreams | None = None,
@@ -135,6 +140,7 @@ class McpEndpoint:
         self._definitions = definitions
         self._holding = holding
         self._refused = refused
+        self._stops = stops
         self._sessions = sessions or Sessions()
         self._streams = streams or Streams()
         self._own = OwnAnswers()
@@ -191,7 +197,20 @@ class McpEndpoint:
         caller = self._caller(asked, None)
         reply = Reply(asked.http, streams=True)
         with self._streams.counted(asked.agent.id, asked.http.method):
-            return await self._exchanges.pass_on(reply, caller, asked.http.method)
+            if asked.http.method == "DELETE":
+                return await self._exchanges.pass_on(reply, caller, "DELETE")
+            return await self._listening(reply, caller)
+
+    async def _listening(self, reply: Reply, caller: Caller) -> web.StreamResponse:
+        """Pass on what the server says unasked, until it ends, or somebody stops the agent."""
+        await self._stops.check(caller.agent.id)
+        try:
+            async with self._stops.ending(caller.agent.id):
+                return await self._exchanges.pass_on(reply, caller, "GET")
+        except Suspended:
+            if not reply.began:
+                raise
+            return await reply.end()
 
     async def _post(self, asked: _Request) -> web.StreamResponse:
         if not of.is_json(asked.fields):
@@ -206,7 +225,11 @@ class McpEndpoint:
             of.check(message, asked.fields)
             if not asked.server.sampling:
                 message = sampling.undeclared(message)
-            return await self._routed(reply, message, self._caller(asked, message), asked)
+            caller = self._caller(asked, message)
+            try:
+                return await self._routed(reply, message, caller, asked)
+            except Suspended as error:
+                return await self._stopped(reply, error, message, caller)
         except InterlockError as error:
             return await self._refuse(reply, error, message)
         except (ConnectionError, asyncio.CancelledError):
@@ -219,20 +242,25 @@ class McpEndpoint:
     async def _routed(
         self, reply: Reply, message: Message, caller: Caller, asked: _Request
     ) -> web.StreamResponse:
+        judged, agent = is_judged(message, caller.server), caller.agent.id
+        if not judged and message.method != TASKS_GET:
+            await self._stops.check(agent, message)
         if self._tasks is not None and message.method.startswith("tasks/"):
             document = await self._tasks.answer(message, caller)
             if document is not None:
                 return await reply.say(document, status_of(document))
-        if is_judged(message, caller.server):
+        if judged:
             return await self._judged(reply, message, caller, asked.fields)
+        await self._stops.check(agent, message)
         if message.method == "notifications/cancelled" and await self._calls.cancelled(
             message, caller
         ):
             return whole(202, (), b"")
-        with self._streams.counted(caller.agent.id, message.method):
-            if message.kind is Kind.REQUEST and message.method in AMENDED:
-                return await self._exchanges.amended(reply, message, caller)
-            return await self._exchanges.pass_on(reply, caller, "POST", message)
+        with self._streams.counted(agent, message.method):
+            async with self._stops.ending(agent, message):
+                if message.kind is Kind.REQUEST and message.method in AMENDED:
+                    return await self._exchanges.amended(reply, message, caller)
+                return await self._exchanges.pass_on(reply, caller, "POST", message)
 
     async def _judged(
         self, reply: Reply, message: Message, caller: Caller, fields: of.Fields
@@ -285,6 +313,15 @@ class McpEndpoint:
         return known
 
     # refusing ------------------------------------------------------------------------------
+
+    async def _stopped(
+        self, reply: Reply, error: Suspended, message: Message, caller: Caller
+    ) -> web.StreamResponse:
+        """Refuse a request so that every client hands the words on; a 403 would ask for a key."""
+        if message.kind is not Kind.REQUEST or reply.piped:
+            raise error
+        self._refused(error.kind)
+        return await reply.say(results.failure(error, results.asker(message, caller)))
 
     async def _refuse(
         self, reply: Reply, error: InterlockError, message: Message

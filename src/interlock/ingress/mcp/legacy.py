@@ -13,13 +13,14 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiohttp import web
 
 from ...core.actions import Agent, ToolCall
-from ...core.errors import CallRefused, NotFound
+from ...core.errors import CallRefused, NotFound, Suspended
 from ...core.messages import Message, read_message, write_message
 from ...tasks import Tasks
 from ..reading import body_of, headers_of
@@ -38,6 +39,7 @@ from .session import (
     Server,
 )
 from .stdio import Conversation, Judging, Pipe
+from .stops import Stops
 
 log = logging.getLogger("interlock.mcp")
 
@@ -133,7 +135,7 @@ class LegacyStreams:
     """Answers every request to the servers in *openers*. Raises InterlockError to refuse one.
 
     *holding* says how an agent's client is answered. *named* makes names of streams, which nobody
-    can guess.
+    can guess. *stops* knows who is stopped.
     """
 
     def __init__(
@@ -144,12 +146,14 @@ class LegacyStreams:
         listing: Amending,
         holding: Callable[[str], Holding],
         named: Callable[[], str],
+        stops: Stops,
     ) -> None:
         self._openers = openers
         self._calls = calls
         self._listing = listing
         self._holding = holding
         self._named = named
+        self._stops = stops
         self._open: dict[str, _Open] = {}
         self._counted: Counter[str] = Counter()
         self._tasks = Tasks()
@@ -220,6 +224,7 @@ class LegacyStreams:
     ) -> web.StreamResponse:
         if self._closing:
             raise Closing
+        await self._stops.check(agent.id)
         if self._counted.total() >= MOST or self._counted[agent.id] >= PER_AGENT:
             raise TooManyStreams
         self._counted[agent.id] += 1
@@ -257,7 +262,9 @@ class LegacyStreams:
         keeping = self._tasks.spawn(client.keep(), "mcp-keep")
         try:
             await client.begin(f"/mcp/{server.name}/messages?stream={caller.session}")
-            await stream.ended.wait()
+            with suppress(Suspended):
+                async with self._stops.ending(agent.id):
+                    await stream.ended.wait()
             await conversation.settle(SETTLE_SECONDS)
             return await client.end()
         finally:
@@ -272,7 +279,13 @@ class LegacyStreams:
     ) -> Conversation:
         judging: asyncio.Future[Judging] = asyncio.get_running_loop().create_future()
         judging.set_result(
-            Judging(agent=caller.agent, holding=caller.holding, calls=calls, listing=self._listing)
+            Judging(
+                agent=caller.agent,
+                holding=caller.holding,
+                calls=calls,
+                listing=self._listing,
+                stops=self._stops,
+            )
         )
 
         def tell(sentence: str) -> None:

@@ -9,13 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...core.actions import Agent
-from ...core.errors import InterlockError, MalformedMessage, UpstreamError, UpstreamLost
+from ...core.errors import (
+    InterlockError,
+    MalformedMessage,
+    Suspended,
+    UpstreamError,
+    UpstreamLost,
+)
 from ...core.messages import INVALID_REQUEST, MODERN, Kind, Message, read_message, write_message
 from ...lines import Long
 from ...tasks import Tasks
@@ -23,8 +29,9 @@ from . import sampling
 from .addressing import addressed, id_at_an_end
 from .amending import AMENDED
 from .answers import amender
+from .channel import ClientChannel, Write
 from .reading import is_judged, sent
-from .results import asker, failure, malformed, refused
+from .results import Asker, asker, failure, malformed, refused
 from .session import (
     CAPABILITIES_KEY,
     NO_CAPABILITIES,
@@ -38,6 +45,8 @@ from .session import (
     Server,
     TaskServing,
 )
+from .stops import Stops, passes
+from .tasks_documents import GET as TASKS_GET
 from .unanswered import Unanswered
 
 log = logging.getLogger("interlock.mcp")
@@ -50,7 +59,6 @@ TASKS_ASKED = "tasks/"
 
 Id = str | int
 Answered = Callable[[Document | None], Awaitable[None]]
-Write = Callable[[bytes], Awaitable[None]]
 
 
 class Pipe(Protocol):
@@ -77,21 +85,8 @@ class Judging:
     holding: Holding
     calls: Answering
     listing: Amending
+    stops: Stops
     tasks: TaskServing | None = None
-
-
-class ClientChannel:
-    """session.Channel: the client's pipe, which every message can use at any time."""
-
-    streams = True
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-
-    async def keep(self, progress: Document | None) -> None:
-        """Send a progress notification; a pipe knows no comments."""
-        if progress is not None:
-            await self._write(write_message(progress))
 
 
 class Conversation:
@@ -153,10 +148,12 @@ class Conversation:
                 "notification",
                 f"`{message.method}` must have an `id`; a notification of it was dropped.",
             )
-        else:
+        elif passes(message):
             if message.kind is Kind.RESPONSE:
                 self._pipe.heard()
             await self._pipe.say(sent(message))
+        else:
+            await self._soon(self._notify(message), "notify")
 
     async def _request(self, message: Message, size: int) -> None:
         asked = message.id
@@ -178,8 +175,37 @@ class Conversation:
             self._capabilities = declared if isinstance(declared, dict) else NO_CAPABILITIES
         if is_judged(message, self._server) or message.method.startswith(TASKS_ASKED):
             self._tasks.spawn(self._judge(message), f"judge-{asked}")
-        else:
+        elif passes(message):
             await self._pipe.ask(sent(message), self._to(message))
+        else:
+            await self._soon(self._ask(message), f"ask-{asked}")
+
+    async def _soon(self, passing: Coroutine[Any, Any, None], name: str) -> None:
+        """Do what needs to know who is stopped: in order, once the gate is up."""
+        if self._judging.done():
+            await passing
+        else:
+            self._tasks.spawn(passing, name)
+
+    async def _ask(self, message: Message) -> None:
+        """Pass a request on that nobody judges, unless its agent is stopped."""
+        try:
+            judging = await asyncio.shield(self._judging)
+            await judging.stops.check(judging.agent.id, message)
+            if self._open.get(message.id) is message:  # or it was cancelled meanwhile
+                await self._pipe.ask(sent(message), self._to(message))
+        except UpstreamError as error:
+            await self._answer(message, self._gone(message, error))
+        except InterlockError as error:
+            await self._answer(message, failure(error, Asker(id=message.id, tool=False)))
+
+    async def _notify(self, message: Message) -> None:
+        try:
+            judging = await asyncio.shield(self._judging)
+            await judging.stops.check(judging.agent.id, message)
+            await self._pipe.say(sent(message))
+        except InterlockError as error:
+            self._once("not-passed", f"`{message.method}` was dropped: {error.detail}")
 
     def _to(self, message: Message) -> Answered:
         """Return what is done with the server's answer to a request that passed."""
@@ -263,6 +289,8 @@ class Conversation:
             document = await self._judged(message)
         except MalformedMessage as error:
             document = malformed(error, message.id)
+        except Suspended as error:
+            document = failure(error, Asker(id=message.id, tool=False))
         except Exception as error:  # outermost: whatever it is, the client is not left waiting
             text = "Interlock failed while it judged this call; what became of it is in its log."
             if isinstance(error, InterlockError):
@@ -279,10 +307,14 @@ class Conversation:
         if message.id in self._dropped:  # cancelled before anybody was asked
             return refused("The client cancelled this call. It was not sent.", message.id)
         caller = self._caller(message, judging)
+        judged = is_judged(message, self._server)
+        if not judged and message.method != TASKS_GET:
+            await judging.stops.check(judging.agent.id, message)
         told = await judging.tasks.answer(message, caller) if judging.tasks else None
         if told is not None:
             return told
-        if not is_judged(message, self._server):
+        if not judged:
+            await judging.stops.check(judging.agent.id, message)
             await self._pipe.ask(sent(message), self._to(message))
             return None
         answer = await judging.calls.answer(message, caller, self._channel)
