@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from interlock.config import load_config
-from interlock.core.decisions import Level, PolicyRef, Reversibility
+from interlock.core.decisions import Escalation, Level, PolicyRef, Reversibility
 from interlock.core.errors import WeakGround
 from interlock.core.identity import KeyRecord, Kind
 from interlock.core.matching import build
@@ -152,9 +152,44 @@ def test_an_approvers_key_is_a_person_too() -> None:
 
 
 def test_a_group_that_nobody_is_in_cannot_approve() -> None:
-    policy = a_policy(levels=Levels(approve=LevelSpec(approvers=("finance",))))
+    policy = a_policy(levels=Levels(approve=LevelSpec(approvers=("opps",))))
     (found,) = weak_ground(a_config(), SOLID, policy, ground=GOOD)
-    assert found.what == "approve needs 1 people of finance; there are 0."
+    assert found.name == "unknown-group"
+    assert found.what == (
+        "No local person, key or OIDC role has the group opps (nearest: ops);"
+        " calls held for it can only expire."
+    )
+    assert "levels.approve.approvers" in found.cure and "--group opps" in found.cure
+
+
+def test_a_group_beside_one_that_decides_and_one_escalated_to_are_said_for_what_they_are() -> None:
+    step = Escalation(after_ms=60_000, to=("leads",))
+    spec = LevelSpec(approvers=("ops", "night"), escalate=(step,))
+    policy = a_policy(levels=Levels(approve=spec, notify=("audience",)))
+    found = weak_ground(a_config(), SOLID, policy, ground=GOOD)
+    said = [weakness.what.partition("; ")[2] for weakness in found]
+    assert said == [
+        "nobody decides for it.",
+        "escalating to it brings nobody.",
+        "nobody is told for it.",
+    ]
+
+
+def test_a_group_that_an_approvers_key_has_is_known() -> None:
+    policy = a_policy(levels=Levels(approve=LevelSpec(approvers=("finance",))))
+    cat = KeyRecord(
+        key_id="1", kind=Kind.APPROVER, subject="cat", groups=("finance",), hash="", created=0
+    )
+    assert weak_ground(a_config(), SOLID, policy, keys=(cat,), ground=GOOD) == ()
+
+
+def test_a_group_may_be_one_that_only_the_provider_knows() -> None:
+    roles = json.dumps(OIDC | {"roles": {"approver": ["finance-ops"]}})
+    config = a_config(PEOPLE__OIDC=roles)
+    policy = a_policy(levels=Levels(approve=LevelSpec(approvers=("finance-opps", "finance-ops"))))
+    (found,) = weak_ground(config, SOLID, policy, ground=GOOD)
+    assert "(nearest: finance-ops), so it has to be one that https://id.example/" in found.what
+    assert "expire" not in found.what
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from .core.errors import WeakGround
 from .core.identity import KeyRecord
 from .core.patterns import HttpMatch, McpMatch
 from .core.rules import PolicySet
-from .doctor_people import identities, sign_in, signatures
+from .doctor_people import identities, sign_in, signatures, strangers
 from .ports import Durability
 from .settings import Config
 from .settings_tools import ServerSettings, UpstreamSettings
@@ -74,6 +74,7 @@ def weak_ground(
         *_catalogue(config, policy),
         *sign_in(config),
         *identities(config, policy, keys),
+        *strangers(config, policy, keys),
         *signatures(config, policy),
     )
     return tuple(sorted(found, key=lambda weakness: not weakness.critical))

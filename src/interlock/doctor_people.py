@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from .approvals.oidc_provider import Provider, ProviderFailed
@@ -64,10 +65,7 @@ def identities(
     """Say where policy asks for more people than there are."""
     if config.people.oidc is not None and config.people.oidc.roles.approver:
         return  # who they are is the provider's to know
-    people = {person.id: set(person.groups) for person in config.people.local}
-    for key in keys:
-        if key.kind is Kind.APPROVER and not key.revoked:
-            people.setdefault(key.subject, set()).update(key.groups)
+    people = _people(config, keys)
     if not people:
         yield Weakness(
             name="nobody",
@@ -86,13 +84,89 @@ def identities(
             continue
         groups = set(asked.approvers)
         able = [name for name, has in people.items() if not groups or groups & has]
-        if len(able) < asked.quorum:
+        # of a group that nobody is in, `strangers` says more
+        if len(able) < asked.quorum and (able or not groups):
             of = f" of {' or '.join(sorted(groups))}" if groups else ""
             yield Weakness(
                 name="quorum",
                 what=f"{level.word} needs {asked.quorum} people{of}; there are {len(able)}.",
                 cure="Add people under `people.local`, or make approvers' keys.",
             )
+
+
+def _people(config: Config, keys: tuple[KeyRecord, ...]) -> dict[str, set[str]]:
+    """Return the groups of everybody who is said to decide here."""
+    people = {person.id: set(person.groups) for person in config.people.local}
+    for key in keys:
+        if key.kind is Kind.APPROVER and not key.revoked:
+            people.setdefault(key.subject, set()).update(key.groups)
+    return people
+
+
+def strangers(config: Config, policy: PolicySet, keys: tuple[KeyRecord, ...]) -> Iterator[Weakness]:
+    """Say which groups of the policy nobody is known to be in, and which one may be meant."""
+    known = _known_groups(config, keys)
+    oidc = config.people.oidc
+    for group, uses in _named_groups(policy).items():
+        if group in known:
+            continue
+        near = difflib.get_close_matches(group, sorted(known), 1)
+        nearest = f" (nearest: {near[0]})" if near else ""
+        if oidc is not None and oidc.roles.approver:  # it may say more groups than it lets in
+            what = (
+                f"No local person, key or OIDC role has the group {group}{nearest}, so it has to be"
+                f" one that {oidc.issuer} says of people."
+            )
+        else:
+            what = (
+                f"No local person, key or OIDC role has the group {group}{nearest};"
+                f" {_left_alone(uses, known)}."
+            )
+        yield Weakness(
+            name="unknown-group",
+            what=what,
+            cure=f"Mend the name under `{uses[0][0]}` in the policy, or put somebody in it, under"
+            " `people.local` or with `interlock keys create approver NAME --group"
+            f" {group}`.",
+        )
+
+
+def _known_groups(config: Config, keys: tuple[KeyRecord, ...]) -> frozenset[str]:
+    """Return every group that configuration or a key of an approver says somebody is in."""
+    known = {group for groups in _people(config, keys).values() for group in groups}
+    slack = config.notify.slack
+    for person in slack.people.values() if slack else ():
+        known |= set(person.groups or ())
+    if config.people.oidc is not None:
+        known |= set(config.people.oidc.roles.approver)
+    return frozenset(known)
+
+
+def _named_groups(policy: PolicySet) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Return the groups that policy names: where, and the groups that stand beside them."""
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    levels = (("approve", policy.levels.approve), ("approve_dual", policy.levels.approve_dual))
+    for name, asked in levels:
+        places = [(f"levels.{name}.approvers", asked.approvers)]
+        places += [(f"levels.{name}.escalate", each.to) for each in asked.escalate]
+        for place, groups in places:
+            for group in groups:
+                found.setdefault(group, []).append((place, groups))
+    for group in policy.levels.notify:
+        found.setdefault(group, []).append(("levels.notify", policy.levels.notify))
+    return found
+
+
+def _left_alone(uses: list[tuple[str, tuple[str, ...]]], known: frozenset[str]) -> str:
+    """Say what it means that nobody is in a group, from the worst use of it."""
+    approvers = [groups for place, groups in uses if place.endswith(".approvers")]
+    if any(not known.intersection(groups) for groups in approvers):
+        return "calls held for it can only expire"
+    if approvers:
+        return "nobody decides for it"
+    if any(place.endswith(".escalate") for place, _ in uses):
+        return "escalating to it brings nobody"
+    return "nobody is told for it"
 
 
 def signatures(config: Config, policy: PolicySet) -> Iterator[Weakness]:
