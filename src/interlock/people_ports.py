@@ -231,11 +231,13 @@ class Authenticators(Protocol):
     async def remove(self, which: Authenticator, at: int) -> bool:
         """Take it away for good; False: it was used or removed meanwhile."""
 
-    async def ask(self, person: str, subject: Sequence[str]) -> Challenge:
+    async def ask(self, person: str, subject: Sequence[str], *, session: str = "") -> Challenge:
         """Return a new question to *person*, good for one answer, for a few minutes.
 
+        *session*: a name of the session that asks.
+
         Raises:
-            TooMany: they were asked very often in these minutes.
+            TooMany: in this session, or by this person, very many were asked and not answered.
         """
 
     async def take(self, challenge_id: str) -> Challenge | None:

@@ -15,7 +15,7 @@ from interlock.approvals import step_up as step_ups
 from interlock.approvals.ceremonies import question
 from interlock.core.actions import Action, State
 from interlock.core.identity import Kind
-from interlock.store.credentials import RedisAuthenticators
+from interlock.store.credentials import IN_SESSION, RedisAuthenticators
 from tests.support.faults import noticed
 
 from .authenticator import BACKED_UP, PRESENT, SYNCED, USUAL, VERIFIED, SecurityKey, text
@@ -409,3 +409,18 @@ async def test_a_refused_signature_is_on_record(
         await refused(signing, ann, action, signature(wanted, ann.key, flags=PRESENT))
     assert f"signature refused for=decide {action.id}" in caplog.text
     assert f"by=ann authenticator={ann.key.name}" in caplog.text
+
+
+async def test_who_stole_a_session_does_not_keep_its_person_from_signing(
+    signing: World, ann: Somebody
+) -> None:
+    action = await signing.hold()
+    path, wish = f"/v1/approvals/{action.id}/step-up", {"type": "approve", "digest": action.digest}
+    async with somebody(signing, ANN) as thief:
+        token, asked = await thief.token(action), wish | {"version": action.version}
+        told = [
+            (await thief.send("POST", path, asked, **{"Interlock-CSRF": token}))[0]
+            for _ in range(IN_SESSION + 1)
+        ]
+    assert told == [200] * IN_SESSION + [429]
+    assert (await ann.decides(action, await ann.signs(action)))[0] == 200

@@ -10,7 +10,7 @@ import pytest
 
 from interlock.core.errors import StoreUnavailable, TooMany
 from interlock.people_ports import Added, Authenticator
-from interlock.store.credentials import ASKED, RedisAuthenticators
+from interlock.store.credentials import ASKED, IN_SESSION, RedisAuthenticators
 from interlock.store.redis import RedisStore
 from tests.support.stores import Server
 
@@ -128,6 +128,8 @@ async def test_a_question_that_was_put_back_ends_when_it_would_have(store: Redis
             "nonce": asked.nonce,
             "subject": list(asked.subject),
             "expires": asked.expires,
+            "person": "ann",
+            "session": "",
         },
     )
     await store.client.set(name, sealed)
@@ -154,9 +156,25 @@ async def test_without_the_store_nothing_is_known(own_server: Server) -> None:
     await store.close()
 
 
-async def test_one_person_is_asked_so_often(kept: RedisAuthenticators) -> None:
-    for _ in range(ASKED):
-        await kept.ask("ann", ("decide", "x"))
-    with pytest.raises(TooMany, match="wait five minutes"):
-        await kept.ask("ann", ("decide", "x"))
-    await kept.ask("bob", ("decide", "x"))
+async def test_in_one_session_so_many_are_open_and_others_go_on(kept: RedisAuthenticators) -> None:
+    asked = [await kept.ask("ann", ("decide", "x"), session="s1") for _ in range(IN_SESSION)]
+    with pytest.raises(TooMany, match="sign out and in again"):
+        await kept.ask("ann", ("decide", "x"), session="s1")
+    await kept.ask("ann", ("decide", "x"), session="s2")
+    assert await kept.take(asked[0].id) is not None
+    await kept.ask("ann", ("decide", "x"), session="s1")
+    with pytest.raises(TooMany):
+        await kept.ask("ann", ("decide", "x"), session="s1")
+
+
+async def test_one_person_has_so_many_open_in_all_sessions(
+    store: RedisStore, kept: RedisAuthenticators
+) -> None:
+    later = await store.now() + 60_000
+    name = f"{store._prefix}:asking:ann"
+    await store.client.zadd(name, {f"q{each}": later for each in range(ASKED)})
+    with pytest.raises(TooMany):
+        await kept.ask("ann", ("decide", "x"), session="s9")
+    await kept.ask("bob", ("decide", "x"), session="s9")
+    await store.client.zadd(name, {"q0": later - 120_000})
+    await kept.ask("ann", ("decide", "x"), session="s9")

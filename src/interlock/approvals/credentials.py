@@ -22,7 +22,7 @@ from .models_credentials import (
     RemovalRequest,
 )
 from .relying_party import obstacle, relying_party
-from .step_up import in_browser, kept, options, proven, warm
+from .step_up import in_browser, kept, options, proven, question, warm
 
 audit = logging.getLogger("interlock.audit")
 AUTHENTICATORS = "authenticators"  #: the purpose of the token that adds and removes them
@@ -84,23 +84,23 @@ async def begin(request: web.Request) -> web.Response:
     mine = await kept(deps).of(person)
     if asked.id is not None:
         _one_of(mine, asked.id)
-        confirm = await options(deps, person, mine, ("remove", asked.id, person))
+        confirm = await options(deps, visitor, mine, ("remove", asked.id, person))
         none = CredentialOptions(origin=confirm.origin, challenge_id="", create=None, confirm=None)
         return answer(none.model_copy(update={"confirm": confirm}))
     if why := await _why_not(deps, visitor, mine):
         raise Forbidden(why)
-    return answer(await _creation(deps, person, mine))
+    return answer(await _creation(deps, visitor, mine))
 
 
 async def _creation(
-    deps: ApiDeps, person: str, mine: tuple[Authenticator, ...]
+    deps: ApiDeps, visitor: Visitor, mine: tuple[Authenticator, ...]
 ) -> CredentialOptions:
     await warm()
     from . import ceremonies
 
-    party = relying_party(deps.url)
-    challenge = await kept(deps).ask(person, ("add", person))
-    confirm = await options(deps, person, mine, _adding(challenge.id, person)) if mine else None
+    party, person = relying_party(deps.url), in_browser(visitor)
+    challenge = await question(deps, visitor, ("add", person))
+    confirm = await options(deps, visitor, mine, _adding(challenge.id, person)) if mine else None
     return CredentialOptions(
         origin=party.origin,
         challenge_id=challenge.id,

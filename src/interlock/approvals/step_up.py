@@ -31,6 +31,7 @@ from .relying_party import elsewhere, relying_party
 
 audit = logging.getLogger("interlock.audit")
 _SIGNED = frozenset({"approve", "edit"})  #: verdicts that let something out
+_ASKING = "name of the session that asks"  #: for counting; it is no CSRF token of anything
 _TRIES = 3  #: an authenticator that is used in two tabs at once
 _GONE = (
     "What was signed is not known here: it was used already, or is older than five minutes."
@@ -161,15 +162,27 @@ def _refused(person: str, given: StepUp, subject: tuple[str, ...], error: Interl
     audit.warning("signature refused for=%s by=%s authenticator=%s: %s", *map(visible_line, said))
 
 
+async def question(deps: ApiDeps, visitor: Visitor, subject: tuple[str, ...]) -> Challenge:
+    """Return a new question to the visitor; those of one session have a bound of their own.
+
+    Raises:
+        Forbidden: they came with an API key.
+        TooMany: too many of theirs are open.
+    """
+    person, session = in_browser(visitor), visitor.session
+    name = session.token(_ASKING)[:32] if session else ""
+    return await kept(deps).ask(person, subject, session=name)
+
+
 async def options(
-    deps: ApiDeps, person: str, mine: tuple[Authenticator, ...], subject: tuple[str, ...]
+    deps: ApiDeps, visitor: Visitor, mine: tuple[Authenticator, ...], subject: tuple[str, ...]
 ) -> StepUpOptions:
     """Return what the browser needs to have *subject* signed by one of *mine*."""
     await warm()
     from . import ceremonies
 
     party = relying_party(deps.url)
-    challenge = await kept(deps).ask(person, subject)
+    challenge = await question(deps, visitor, subject)
     return StepUpOptions(
         challenge_id=challenge.id,
         expires=challenge.expires,
@@ -198,7 +211,7 @@ async def step_up(request: web.Request) -> web.Response:
         )
     cleared = asked.edited_digest or asked.digest
     subject = deciding_on(action.id, cleared, asked.version, asked.type, person)
-    return answer(await options(deps, person, mine, subject))
+    return answer(await options(deps, visitor, mine, subject))
 
 
 ROUTES = (

@@ -14,6 +14,7 @@ import json
 import logging
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -26,7 +27,8 @@ from .lua import Script
 
 LASTS_MS = 300_000  #: how long a question may be answered
 MOST = 20  #: authenticators of one person
-ASKED = 200  #: questions to one person in that time
+ASKED = 1000  #: open questions to one person
+IN_SESSION = 100  #: of them asked for in one session: whoever has its cookie leaves room elsewhere
 
 audit = logging.getLogger("interlock.audit")
 
@@ -83,19 +85,25 @@ class RedisAuthenticators:
         await patiently(lambda: self._client.delete(f"{self._prefix}:authn:{person}"))
         return gone
 
-    async def ask(self, person: str, subject: Sequence[str]) -> Challenge:
-        await self._count(person)
+    async def ask(self, person: str, subject: Sequence[str], *, session: str = "") -> Challenge:
         name, nonce = secrets.token_urlsafe(24), secrets.token_bytes(32)
-        expires = await self._now() + self._lasts_ms
+        now = await self._now()
+        expires = now + self._lasts_ms
+        places = self._places(person, session)
+        await self._take_place(places, name, now, expires)
         said = {"id": name, "nonce": nonce, "subject": list(subject), "expires": expires}
-        sealed, lasts = self._sealed("challenge", said), max(self._lasts_ms, 1)
+        sealed = self._sealed("challenge", said | {"person": person, "session": session})
+        lasts = max(self._lasts_ms, 1)
         await patiently(lambda: self._client.set(self._asked(name), sealed, px=lasts))
         return Challenge(id=name, nonce=nonce, subject=tuple(subject), expires=expires)
 
     async def take(self, challenge_id: str) -> Challenge | None:
         value = await patiently(lambda: self._client.getdel(self._asked(challenge_id)))
         said = self._opened("challenge", value) if value is not None else None
-        if said is None or said["id"] != challenge_id or said["expires"] <= await self._now():
+        if said is None or said["id"] != challenge_id:
+            return None
+        await self._free(self._places(said["person"], said["session"]), challenge_id)
+        if said["expires"] <= await self._now():
             return None
         return Challenge(
             id=challenge_id,
@@ -104,18 +112,38 @@ class RedisAuthenticators:
             expires=said["expires"],
         )
 
-    async def _count(self, person: str) -> None:
-        """Raise TooMany where *person* fills the store with questions."""
-        name = f"{self._prefix}:asking:{person}"
+    def _places(self, person: str, session: str) -> tuple[tuple[str, int], ...]:
+        """Return where open questions are counted, and how many there may be."""
+        own = f"{self._prefix}:asking:{person}"
+        return ((f"{own} {session}", IN_SESSION), (own, ASKED))  # no id has a space in it
 
-        async def count() -> int:
+    async def _take_place(
+        self, places: Sequence[tuple[str, int]], name: str, now: int, expires: int
+    ) -> None:
+        """Raise TooMany where a session, or a person, has too many open questions."""
+
+        async def count() -> list[Any]:
             async with self._client.pipeline(transaction=True) as batch:
-                batch.set(name, 0, nx=True, px=LASTS_MS)
-                batch.incr(name)
-                return int((await batch.execute())[1])
+                for place, _ in places:
+                    batch.zremrangebyscore(place, "-inf", now)
+                    batch.zadd(place, {name: expires})
+                    batch.pexpire(place, LASTS_MS)
+                    batch.zcard(place)
+                return list(await batch.execute())[3::4]
 
-        if await patiently(count) > ASKED:
-            raise TooMany("You have asked for very many signatures; wait five minutes.")
+        counts = await patiently(count)
+        if any(is_ > most for is_, (_, most) in zip(counts, places, strict=True)):
+            await self._free(places, name)
+            raise TooMany(
+                "Very many signatures were asked for here and not given: wait five minutes, or"
+                " sign out and in again. If that was not you, somebody has your session: choose"
+                " *Sign out everywhere* at /me."
+            )
+
+    async def _free(self, places: Sequence[tuple[str, int]], name: str) -> None:
+        """Let another question be asked in the place of one that is used up."""
+        for place, _ in places:
+            await patiently(partial(self._client.zrem, place, name))
 
     async def _now(self) -> int:
         seconds, micros = await patiently(lambda: self._client.time())
