@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,12 @@ from interlock.core.errors import (
     InvalidEdit,
     NotFound,
     StoreUnavailable,
+    TooSoon,
 )
 from interlock.core.facts import Grant
 from interlock.granting import GrantAsked
 from interlock.store.redis import RedisStore
-from tests.support.builders import ANN, BOB, edited
+from tests.support.builders import ANN, BOB, a_review, edited
 from tests.support.fakes import SEAL_KEY, World, a_policy, both, freeze
 
 GRANTS = """
@@ -225,6 +227,48 @@ async def test_a_grant_that_could_not_be_kept_is_told_and_can_be_sent_again(
 
     assert again.state is State.ANSWERED and len(await world.gate.grants()) == 1
     assert len(world.tool.sent) == 1
+
+
+async def answered(world: World, **more: Any) -> Action:
+    """Have a call approved by ann, and sent; return it as she looked at it."""
+    held = await world.held()
+    await world.gate.review(held.id, a_review(held, **more))
+    assert (await world.now(held)).state is State.ANSWERED
+    return held
+
+
+async def test_promise_11_no_repeated_answer_makes_a_grant_of_what_was_signed(
+    world: World,
+) -> None:
+    held = await answered(world, step_up="key-1", message="looked at it")
+
+    with pytest.raises(IllegalTransition, match="no grant goes with it"):
+        await grant(world, held)
+    assert await world.gate.grants() == ()
+
+
+@pytest.mark.parametrize(
+    ("asks", "error"),
+    [
+        ({"step_up": True}, IllegalTransition),
+        ({"dwell_ms": 5000}, TooSoon),
+        ({"approvers": ("leads",)}, Forbidden),
+        ({}, InvalidEdit),
+    ],
+)
+async def test_promise_11_a_grant_that_comes_later_skips_no_duty(
+    world: World, asks: dict[str, Any], error: type[Exception]
+) -> None:
+    """The call is approved; policy asks for more before its approval is made to last."""
+    held = await answered(world)
+    levels = world.gate.policy.levels
+    needed = levels.require_reason if asks else frozenset({"approve"})
+    stricter = replace(levels, approve=replace(levels.approve, **asks), require_reason=needed)
+    world.gate.policy = replace(world.gate.policy, levels=stricter)
+
+    with pytest.raises(error):
+        await grant(world, held)
+    assert await world.gate.grants() == ()
 
 
 async def test_a_tampered_call_cannot_be_granted(world: World) -> None:

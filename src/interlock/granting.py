@@ -14,6 +14,7 @@ from .core.lifecycle import APPROVAL_MS
 from .core.patterns import HttpMatch
 from .core.redaction import visible_text
 from .core.rules import GrantSpec
+from .core.voices import distinct
 from .judge import Judge
 from .ports import Store
 
@@ -53,6 +54,7 @@ class Grants:
                 "Policy lets nobody grant calls like this one (`approvals.grants.tools`);"
                 " approve it without a grant."
             )
+        _check_unsigned(action, review, held, now)
         _check_complete(action, review, held, now)
         if not 1 <= asked.uses <= spec.uses:
             raise InvalidEdit(f"Grant between 1 and {spec.uses} uses, not {asked.uses}.")
@@ -148,10 +150,20 @@ class Grants:
         return grant
 
 
+def _check_unsigned(action: Action, review: Review, held: Decision, now: Decision) -> None:
+    """What is signed is one call: no grant goes with it, now or with the same answer again."""
+    signed = any(each.step_up for each in (*action.votes, review))
+    if signed or held.step_up or now.step_up:
+        raise IllegalTransition(
+            "What is signed with a security key or passkey is this one call, so no grant goes with"
+            " it. Approve it without a grant."
+        )
+
+
 def _check_complete(action: Action, review: Review, held: Decision, now: Decision) -> None:
     """Where two have to agree, one alone grants nothing: only who completes the approval does."""
-    agreed = {vote.reviewer.id for vote in action.votes} | {review.reviewer.id}
-    if len(agreed) < max(held.quorum, now.quorum if now.level >= Level.APPROVE else 1):
+    agreed = distinct((*action.votes, review))
+    if agreed < max(held.quorum, now.quorum if now.level >= Level.APPROVE else 1):
         raise IllegalTransition(
             "Another person has to approve this call too: whoever completes the approval can"
             " grant it. Approve it without a grant."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from .core.clearance import TAMPERED
 from .core.commands import Claim
 from .core.decisions import Decision, Level
 from .core.desk import EVERYBODY, Suspension
+from .core.duties import check_duties, check_entitled
 from .core.edits import apply_edit, check_must
 from .core.errors import IllegalTransition, InvalidEdit, NotFound, StaleVersion
 from .core.events import Escalated, Resolved, Reviewed
@@ -67,8 +69,8 @@ class Reviews:
             action = await self._store.get(action_id)
             if action is None:
                 raise NotFound(f"There is no call {action_id}.")
-            repeated = _repeats(action, review)
-            if repeated and grant is None:
+            repeated = _repeated(action, review)
+            if repeated is not None and grant is None:
                 return action
             if not self._judge.seals.genuine(action) and review.verdict is not Verdict.REJECT:
                 raise IllegalTransition(TAMPERED)
@@ -77,7 +79,11 @@ class Reviews:
             decision = await self._judge.judge(cleared, action_id)
             if grant is not None:
                 self._grants.check(action, review, grant, decision)
-            after = action if repeated else await self._reviewed(action, review, decision, nonce)
+            after = await (
+                self._reviewed(action, review, decision, nonce)
+                if repeated is None
+                else self._again(action, repeated, review, decision)
+            )
             if after is None:  # a colleague was faster, or a budget was spent meanwhile
                 continue
             if grant is not None and not after.decoy_of:
@@ -91,6 +97,17 @@ class Reviews:
             stopped = await self._store.stopped(action.call.agent.id)
             if stopped is not None:
                 raise IllegalTransition(said_of(stopped))
+
+    async def _again(
+        self, action: Action, earlier: Review, review: Review, decision: Decision
+    ) -> Action:
+        """Hold whoever adds a grant to their *earlier* answer to what policy asks of it today."""
+        again = replace(earlier, looked_ms=max(earlier.looked_ms, review.looked_ms))
+        event = Reviewed(at=await self._store.now(), review=again, decision=decision)
+        check_entitled(action, event)
+        if action.decision is not None:
+            check_duties(action.decision, event)
+        return action
 
     async def _reviewed(
         self, action: Action, review: Review, decision: Decision, nonce: str
@@ -231,12 +248,10 @@ def _template(match: HttpMatch) -> str:
     return "/" + "/".join(written[part.kind].format(part.text) for part in match.segments)
 
 
-def _repeats(action: Action, review: Review) -> bool:
+def _repeated(action: Action, review: Review) -> Review | None:
     """The same person's same answer again: a repeated click or a lost reply, not a second vote."""
-    return any(
-        past.reviewer.id == review.reviewer.id
-        and past.verdict is review.verdict
-        and past.version == review.version
-        and past.digest == review.digest
-        for past in action.reviews
-    )
+    for past in action.reviews:
+        same = past.verdict is review.verdict and past.digest == review.digest
+        if same and past.reviewer.id == review.reviewer.id and past.version == review.version:
+            return past
+    return None

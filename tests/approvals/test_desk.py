@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from interlock.approvals.deciding import take
 from interlock.approvals.rights import borrowed, rights
-from interlock.core.actions import Action, Reviewer, State
+from interlock.core.actions import Action, Review, Reviewer, State, Verdict
 from interlock.core.decisions import Escalation
 from interlock.core.desk import Absence, Assignment, Suspension
-from interlock.core.errors import StoreUnavailable
+from interlock.core.errors import IllegalTransition, StoreUnavailable
 from interlock.core.identity import Kind, Principal
 from interlock.core.rules import Attention, LevelSpec
 
@@ -384,6 +385,29 @@ async def test_one_persons_groups_do_not_count_for_two_votes(world: World) -> No
     action = await world.now(action)
     assert (await world.decide(action, cat, message="agreed")).status == 403
     assert (await world.now(action)).state is State.HELD
+
+
+@pytest.mark.parametrize("order", ["the absent first", "who stands in first"])
+async def test_promise_08_voting_at_once_with_who_stands_in_counts_once(
+    world: World, order: str
+) -> None:
+    """Both were checked before either was written: the write of the second is refused."""
+    ann, cat = await approver(world), await approver(world, "cat", "sales")
+    action = await world.hold(a_call("git", "DELETE", "/repos/acme/shop", b""))
+    await absent(world, ann, "cat")
+    first, second = (ann, "cat") if order == "the absent first" else (cat, "ann")
+    assert (await world.decide(action, first, message="agreed")).status == 200
+    review = Review(
+        reviewer=Reviewer(id=second, groups=frozenset({"ops" if second == "ann" else "sales"})),
+        verdict=Verdict.APPROVE,
+        digest=action.digest,
+        version=action.version,
+        message="agreed",
+    )
+
+    with pytest.raises(IllegalTransition, match="another person"):
+        await take(world.deps, action, review)
+    assert (await world.now(action)).state is State.HELD and world.tool.calls == []
 
 
 async def test_nobody_votes_for_whom_somebody_voted_already(world: World) -> None:

@@ -14,6 +14,7 @@ from interlock.core import events
 from interlock.core.actions import Action, Answer, Raised, Review, Reviewer, State, Verdict
 from interlock.core.commands import Claim, Forward, Notify, Reply
 from interlock.core.decisions import Decision, Escalation, Level, Stake
+from interlock.core.entitled import approvers_at
 from interlock.core.errors import (
     Forbidden,
     IllegalTransition,
@@ -44,7 +45,6 @@ from interlock.core.lifecycle import (
     APPROVAL_MS,
     FINAL,
     TRANSITIONS,
-    approvers_at,
     step,
     stricter,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
+from ..core import voices
 from ..core.actions import Action, Review, Reviewer, State, Verdict
 from ..core.desk import Absence, Assignment
 from ..core.errors import (
@@ -24,7 +25,7 @@ from ..granting import GrantAsked
 from . import models
 from .access import Visitor
 from .deps import ApiDeps
-from .rights import borrowed, heard, owns, voices
+from .rights import borrowed, heard, owns
 from .step_up import stepped_up
 
 HOUR_MS = 3_600_000
@@ -149,7 +150,7 @@ def _check_heard(action: Action, review: Review) -> None:
     """Raise where somebody approved this for them; of their own vote, the gate says so."""
     who = review.reviewer.id
     own = any(vote.reviewer.id == who for vote in action.votes)
-    if review.verdict is Verdict.APPROVE and not own and who in voices(action):
+    if review.verdict is Verdict.APPROVE and not own and who in voices.heard(action.votes):
         raise IllegalTransition(heard(action, who))
 
 

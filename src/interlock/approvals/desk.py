@@ -8,9 +8,9 @@ from aiohttp import web
 
 from ..core.actions import Action, State
 from ..core.desk import Absence, Assignment, Colleague, Look
+from ..core.entitled import approvers_at
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.identity import Kind
-from ..core.lifecycle import approvers_at
 from ..core.redaction import visible_line, visible_text
 from . import deciding, models, showing
 from .access import VISITOR, Route, Visitor, check_token

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..core import voices
 from ..core.actions import Action, State
 from ..core.desk import Absence, Suspension
+from ..core.entitled import approvers_at
 from ..core.identity import Principal
-from ..core.lifecycle import approvers_at
 from ..core.wording import outcome
 from ..reviewing import said_of
 from . import models
-
-_FOR = "for "  #: no group has a space in its name
 
 
 def rights(
@@ -31,7 +30,7 @@ def rights(
     why = _refused(action, who, now, stands)
     decision = action.decision
     editable = decision is not None and decision.editable != () and bool(decision.tool)
-    voted = who.id in voices(action)
+    voted = who.id in voices.heard(action.votes)
     sendable = not why and stopped is None
     return models.Rights(
         approve=sendable and not voted,
@@ -48,7 +47,7 @@ def heard(action: Action, person: str) -> str:
     """Return why *person* does not approve once more; or nothing."""
     if any(vote.reviewer.id == person for vote in action.votes):
         return "You have approved this; another person must too."
-    if person in voices(action):
+    if person in voices.heard(action.votes):
         return "Whoever stood in for you has approved this; another person must too."
     return ""
 
@@ -93,18 +92,11 @@ def borrowed(
     They are those of one absent person, and the name of that person: `for ann`. Nobody is stood
     in for whose voice counts already, in their own vote or in that of somebody else.
     """
-    decision, heard = action.decision, voices(action)
+    decision, heard = action.decision, voices.heard(action.votes)
     entitled = frozenset(approvers_at(decision, action.created, now) if decision else ())
     if not entitled or own & entitled:
         return frozenset()
     for each in absences:
         if each.person not in heard and entitled & frozenset(each.groups):
-            return frozenset({*each.groups, _FOR + each.person})
+            return frozenset({*each.groups, voices.standing_in_for(each.person)})
     return frozenset()
-
-
-def voices(action: Action) -> frozenset[str]:
-    """Return who has a part in the votes: those who voted, and those for whom they did."""
-    groups = (group for vote in action.votes for group in vote.reviewer.groups)
-    lenders = {group.removeprefix(_FOR) for group in groups if group.startswith(_FOR)}
-    return frozenset(lenders | {vote.reviewer.id for vote in action.votes})

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from ..core.actions import Action
 from ..core.desk import Absence, Assignment, Colleague
+from ..core.entitled import approvers_at
 from ..core.errors import StoreUnavailable
-from ..core.lifecycle import approvers_at
 from ..core.rules import PolicySet
 from ..people_ports import Desk
 from ..ports import Notice

@@ -10,6 +10,7 @@ from .decisions import Decision, Level
 from .digest import clearance, digest, seal_record
 from .events import ClearanceFailed, Event, PolicyTightened
 from .lifecycle import APPROVAL_MS
+from .voices import distinct
 
 TAMPERED = "The record of this call was changed outside Interlock; it is not sent. Reject it."
 _DECIDED_BY_PEOPLE = (Level.APPROVE, Level.APPROVE_DUAL)
@@ -65,7 +66,7 @@ class Seals:
             return PolicyTightened(at=at, decision=now)
         votes = [vote for vote in action.votes if self.counts(action, vote)]
         needed = max(decision.quorum, now.quorum if now.level >= Level.APPROVE else 1)
-        if len({vote.reviewer.id for vote in votes}) < needed:
+        if distinct(votes) < needed:
             return ClearanceFailed(at=at, cause="The approvals are not genuine or not enough.")
         if max(vote.at for vote in votes) < at - 2 * APPROVAL_MS:  # whatever the store says
             return ClearanceFailed(at=at, cause="The approval has lapsed.")

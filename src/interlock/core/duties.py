@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from .actions import Review, Verdict
+from .actions import Action, Review, Verdict
 from .decisions import Decision, Level
-from .errors import InvalidEdit, StepUpNeeded, TooSoon
+from .entitled import groups_needed
+from .errors import Forbidden, InvalidEdit, StepUpNeeded, TooSoon
 from .events import Reviewed
 
 _CLEARS = (Verdict.APPROVE, Verdict.EDIT)
+
+
+def check_entitled(action: Action, event: Reviewed) -> None:
+    """Raise Forbidden for whom policy does not let decide, as it was and as it is.
+
+    To reject, it is enough to be one of those whom policy named when the call was held: nobody
+    who could stop it loses that.
+    """
+    review, now = event.review, event.decision
+    present = None if review.verdict is Verdict.REJECT else now
+    for groups in groups_needed(action, present, event.at):
+        if not review.reviewer.groups & frozenset(groups):
+            names = ", ".join(groups)
+            raise Forbidden(f"Only members of {names} may decide this; you are in none of them.")
 
 
 def check_duties(held: Decision, event: Reviewed) -> None:
@@ -19,7 +34,8 @@ def check_duties(held: Decision, event: Reviewed) -> None:
         StepUpNeeded: whoever clears it has not signed this very decision.
     """
     review, now = event.review, event.decision
-    if _needs_reason(held, review) and not review.message.strip():
+    asked = _needs_reason(held, review) or _needs_reason(now, review)
+    if asked and not review.message.strip():
         raise InvalidEdit(f"A reason is required to {review.verdict.value} this call.")
     if review.verdict not in _CLEARS:
         return
@@ -38,7 +54,13 @@ def check_duties(held: Decision, event: Reviewed) -> None:
 
 
 def _needs_reason(decision: Decision, review: Review) -> bool:
-    if review.verdict.value in decision.require_reason or review.verdict is Verdict.RESPOND:
-        return True
+    return review.verdict.value in needing_reason(decision)
+
+
+def needing_reason(decision: Decision) -> frozenset[str]:
+    """Return the verdicts that need a reason under *decision*; an edit is its editor's approval."""
+    needed = (decision.require_reason | {Verdict.RESPOND.value}) - {"approve_dual"}
     dual = decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason
-    return dual and review.verdict is Verdict.APPROVE
+    if dual or Verdict.APPROVE.value in needed:
+        needed |= {each.value for each in _CLEARS}
+    return needed

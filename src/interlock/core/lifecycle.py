@@ -16,7 +16,9 @@ from typing import Any, TypeAlias
 from .actions import Action, Answer, Raised, Review, State, Verdict, evolve
 from .commands import Claim, Command, Forward, Notify, Reply
 from .decisions import Decision, Level
-from .duties import check_duties
+from .duties import check_duties, check_entitled
+from .entitled import approvers_at as approvers_at
+from .entitled import brought_forward
 from .errors import Forbidden, IllegalTransition, InvalidEdit, Lapsed, StaleVersion
 from .events import (
     Answered,
@@ -34,6 +36,7 @@ from .events import (
     Resolved,
     Reviewed,
 )
+from .voices import heard, voices_of
 
 S = State
 Step: TypeAlias = tuple[Action, tuple[Command, ...]]
@@ -136,27 +139,12 @@ def _may_review(action: Action, event: Reviewed) -> None:
         raise Lapsed("The deadline has passed; the call will not be sent.")
     if who.id in (action.call.agent.id, action.call.agent.owner):
         raise Forbidden("You own this agent or are the requester; somebody else has to decide.")
-    entitled = approvers_at(decision, action.created, event.at)
-    if entitled and not who.groups & frozenset(entitled):
-        groups = ", ".join(entitled)
-        raise Forbidden(f"Only members of {groups} may decide this; you are in none of them.")
+    check_entitled(action, event)
     if review.digest != action.digest:
         raise StaleVersion("The call was edited since you looked at it; look again, then decide.")
     if not action.same_since <= review.version <= action.version:
         raise StaleVersion("The call has changed since you looked at it; look again, then decide.")
     check_duties(decision, event)
-
-
-def approvers_at(decision: Decision, created: int, at: int) -> tuple[str, ...]:
-    """Return the groups that may decide at the time *at* on a call of *created*; none: anybody.
-
-    Times in ms. Escalations add groups as time passes; none is ever taken away.
-    """
-    if not decision.approvers:
-        return ()
-    due = [later for later in decision.escalate if created + later.after_ms <= at]
-    added = [group for later in due for group in later.to]
-    return tuple(dict.fromkeys((*decision.approvers, *added)))
 
 
 def _held_under(action: Action) -> Decision:
@@ -194,8 +182,7 @@ def _approved(action: Action, event: Reviewed) -> Step:
     if event.decision.level is Level.DENY:  # no person may clear what policy denies
         cause = event.decision.message or "Policy denies this call now."
         return _move(action, event, S.DENIED, cause=cause, deadline=0), (Reply(),)
-    if any(vote.reviewer.id == review.reviewer.id for vote in action.votes):
-        raise IllegalTransition("You have already approved this call; another person must.")
+    _check_heard(action, review)
     decision = stricter(held, event.decision)
     votes = (*action.votes, review)
     if len(votes) < decision.quorum:
@@ -203,6 +190,18 @@ def _approved(action: Action, event: Reviewed) -> Step:
         return _move(action, event, S.HELD, votes=votes, decision=decision, same_since=same), ()
     same = action.same_since
     return _clear(action, event, votes=votes, decision=decision, same_since=same), (Claim(),)
+
+
+def _check_heard(action: Action, review: Review) -> None:
+    """Let nobody have a part in two votes: an absent person and who stands in are one voice."""
+    if any(vote.reviewer.id == review.reviewer.id for vote in action.votes):
+        raise IllegalTransition("You have already approved this call; another person must.")
+    twice = voices_of(review) & heard(action.votes)
+    if twice:
+        raise IllegalTransition(
+            f"Who approved this call already speaks for {', '.join(sorted(twice))}, and so would"
+            " you: another person must approve it too."
+        )
 
 
 def _practised(action: Action, event: Reviewed) -> Step:
@@ -219,13 +218,9 @@ def _escalated(action: Action, event: Escalated) -> Step:
         raise Lapsed("The deadline has passed; the call will not be sent.")
     if event.by in (action.call.agent.id, action.call.agent.owner):
         raise Forbidden("You own this agent or are the requester; somebody else has to ask.")
-    past = event.at - action.created
-    later = [each for each in decision.escalate if each.after_ms > past]
-    if not later:
+    steps = brought_forward(decision.escalate, event.at - action.created)
+    if not steps:
         raise IllegalTransition("Policy names nobody else who could decide this call.")
-    first = min(later, key=lambda each: each.after_ms)
-    moved = replace(first, after_ms=past)
-    steps = tuple(moved if each is first else each for each in decision.escalate)
     raised = Raised(by=event.by, message=event.message, at=event.at)
     after = _move(
         action,

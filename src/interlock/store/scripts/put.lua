@@ -38,6 +38,8 @@ local TO = {
 }
 local OWNED = { answer = true, notsent = true, lose = true }
 
+-- Counted by name. That who stands in for somebody has their voice is the core's to know: it refuses
+-- the second vote under compare-and-set, and counts voices again before anything is sent.
 local function voters(c)
   local names = {}
   for _, f in ipairs(redis.call('HKEYS', c)) do
