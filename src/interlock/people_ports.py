@@ -34,6 +34,12 @@ class Desk(Protocol):
     async def looking(self, action_ids: Sequence[str]) -> tuple[tuple[Looking, ...], ...]:
         """Return who has each of *action_ids* open now."""
 
+    async def reveal(self, action_id: str, person: str, digest: str) -> None:
+        """Note that everything of the call with this digest was shown to *person*, on record."""
+
+    async def revealed(self, action_id: str, person: str, digest: str) -> bool:
+        """Say whether that was."""
+
     async def assign(self, action_id: str, assignment: Assignment) -> None:
         """Ask somebody; `to` empty: nobody any more."""
 

@@ -158,6 +158,7 @@ async def test_a_preview_tells_nothing_that_was_not_sent(world: World) -> None:
     key = await world.key(Kind.APPROVER, "ann")
     given = {"account": "DE-4711", "amount": 1, "recipient": "Somebody Else"}
     path = f"/v1/approvals/{action.id}/preview"
+    await world.ask("POST", f"/v1/approvals/{action.id}/reveal", key=key)
     answer = await world.ask("POST", path, key=key, json={"edited_args": given})
     assert answer.status == 200 and IBAN not in await answer.text()
     changes = {each["where"]: each for each in (await answer.json())["changes"]}
@@ -169,11 +170,45 @@ async def test_a_preview_tells_nothing_that_was_not_sent(world: World) -> None:
     assert json.loads(await known.text())["call"]["body"]["visible"].count(IBAN) == 1
 
 
+GUESS = {"account": "DE-4711", "amount": 900, "recipient": IBAN, "memo": f"May to {IBAN}"}
+
+
+async def test_nobody_guesses_hidden_values_without_being_on_record(world: World) -> None:
+    action = await world.hold(paying())
+    ann, bob = await world.key(Kind.APPROVER, "ann"), await world.key(Kind.APPROVER, "bob")
+    path, body = f"/v1/approvals/{action.id}", {"edited_args": GUESS | {"memo": "no"}}
+    await world.ask("POST", f"{path}/reveal", key=bob)  # what was shown to him says nothing of her
+    for wrong in (GUESS, GUESS | {"recipient": "Somebody Else"}):
+        tried = await world.ask("POST", f"{path}/preview", key=ann, json={"edited_args": wrong})
+        edited = await world.decide(
+            action, ann, type="edit", edited_args=wrong, edited_digest=action.digest
+        )
+        for answer in (tried, edited):
+            said = await answer.json()
+            assert answer.status == 403 and "Policy hides recipient" in said["detail"]
+            assert said["help"].startswith("Reveal the call first")
+    await world.ask("POST", f"{path}/reveal", key=ann)
+    assert (await world.ask("POST", f"{path}/preview", key=ann, json=body)).status == 200
+
+
+@pytest.mark.parametrize(("name", "group"), [("olga", "ops"), ("carl", "sales")])
+async def test_only_who_may_decide_a_call_tries_an_edit(
+    world: World, name: str, group: str
+) -> None:
+    world.gate.policy = careful()
+    action, key = await world.hold(paying()), await world.key(Kind.APPROVER, name, (group,))
+    body = {"edited_args": GUESS}
+    answer = await world.ask("POST", f"/v1/approvals/{action.id}/preview", key=key, json=body)
+    assert answer.status == 403
+    assert "tried by who may decide" in (await answer.json())["detail"]
+
+
 async def test_an_edited_call_hides_what_it_was_too(world: World) -> None:
     world.gate.policy = careful(HIDDEN.replace("[args.recipient]", "[args.recipient, args.memo]"))
     action = await world.hold(paying())
     key = await world.key(Kind.APPROVER, "ann")
     given = {"account": "DE-4711", "amount": 1, "recipient": "Somebody Else", "memo": "none of it"}
+    await world.ask("POST", f"/v1/approvals/{action.id}/reveal", key=key)
     assert (await world.decide(action, key, type="edit", edited_args=given)).status == 200
     text = await shown(world, await world.settled(action))
     assert IBAN not in text and "Somebody Else" not in text and "none of it" not in text

@@ -13,6 +13,7 @@ from ..core import wording
 from ..core.actions import Action, State, ToolCall
 from ..core.decisions import Decision, Level
 from ..core.errors import (
+    Forbidden,
     IllegalTransition,
     Lapsed,
     MalformedCall,
@@ -198,6 +199,10 @@ async def preview(request: web.Request) -> web.Response:
     action = await showing.shown_action(request)
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
+    why = await showing.barring(deps, request[VISITOR], action)
+    if why:
+        raise Forbidden(f"{why} An edit is tried by who may decide the call.")
+    await showing.check_comparing(deps, request[VISITOR], action)
     call, decision = await deps.gate.preview(action, asked.edited_args)
     given = _Edit(call=call, decision=decision, arguments=asked.edited_args)
     size = max(views.weight(action), len(call.body))
@@ -257,6 +262,8 @@ async def decide(request: web.Request) -> web.Response:
     check_token(request, visitor, to_decide(asked.digest))
     action = await showing.found(request)
     await deciding.meet(deps, visitor)
+    if asked.edited_args is not None and action.state is State.HELD:
+        await showing.check_comparing(deps, visitor, action)
     review = await deciding.review_of(deps, action, visitor, asked, version)
     grant = granting.asked_for(deps, action, asked)
     before = await granting.holding(deps, action) if grant else None

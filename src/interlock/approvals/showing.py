@@ -64,6 +64,12 @@ async def item(request: web.Request, *, limit: int = 0) -> models.Item:
     return await _item(request, action, masked_for(request.app[DEPS], action), limit)
 
 
+async def barring(deps: ApiDeps, visitor: Visitor, action: Action) -> str:
+    """Return why the call is not the visitor's to decide, in whatever state it is; or nothing."""
+    who = visitor.principal
+    return barred(action, who, await deps.store.now(), await deps.desk.stands_in(who.id))
+
+
 async def revealed(request: web.Request, action: Action) -> models.Item:
     """Return everything about *action*, and record who had it shown.
 
@@ -71,8 +77,7 @@ async def revealed(request: web.Request, action: Action) -> models.Item:
         Forbidden: the call is not this person's to decide.
     """
     deps, who = request.app[DEPS], request[VISITOR].principal
-    stands = await deps.desk.stands_in(who.id)
-    why = barred(action, who, await deps.store.now(), stands)
+    why = await barring(deps, request[VISITOR], action)
     if why:
         raise Forbidden(f"{why} What policy hides is shown to nobody else.")
     hidden = wording.hidden(action, deps.gate.policy.redact.approver)
@@ -80,7 +85,24 @@ async def revealed(request: web.Request, action: Action) -> models.Item:
         said = (action.id, who.id, ",".join(hidden), action.digest[:12])
         audit.warning("call %s revealed by=%s arguments=%s digest=%s", *map(visible_line, said))
         deps.revealed()
+        await deps.desk.reveal(action.id, who.id, action.digest)
     return await _item(request, action, NO_MASKS, 0)
+
+
+async def check_comparing(deps: ApiDeps, visitor: Visitor, action: Action) -> None:
+    """Raise Forbidden where what an edit would change told the visitor what policy hides.
+
+    Whoever may guess a hidden value, and hear whether it is right, knows it; so it is revealed
+    to them first, which is on record.
+    """
+    hidden = wording.hidden(action, deps.gate.policy.redact.approver)
+    who = visitor.principal.id
+    if hidden and not await deps.desk.revealed(action.id, who, action.digest):
+        raise Forbidden(
+            f"Policy hides {visible_line(', '.join(hidden))} of this call, and an edit is compared"
+            " with it. Nothing was changed.",
+            help="Reveal the call first; who does so is recorded.",
+        )
 
 
 async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:

@@ -63,6 +63,13 @@ class RedisDesk:
         now, rows = await self._ask("looks", *action_ids)
         return tuple(_looks(flat).open(int(now)) for flat in rows)
 
+    async def reveal(self, action_id: str, person: str, digest: str) -> None:
+        await self._ask("reveal", _name(action_id), _name(person), digest)
+
+    async def revealed(self, action_id: str, person: str, digest: str) -> bool:
+        (known,) = await self._ask("revealed", _name(action_id), _name(person))
+        return bool(known == digest.encode())
+
     # asking --------------------------------------------------------------------------------
 
     async def assign(self, action_id: str, assignment: Assignment) -> None:

@@ -1,6 +1,7 @@
 -- What people share about reviewing. ARGV = what is asked, then what it needs.
 -- {p}:stopped         hash  agent, or `-` for all -> JSON: by, reason, at; put.lua looks here too
 -- {p}:look:<id>       hash  person -> first last looked since: ms; since 0: they have closed it
+-- {p}:shown:<id>      hash  person -> digest of what was revealed to them
 -- {p}:ask:<id>        hash  to, by, at, message: who is asked to decide it
 -- {p}:asked:<person>  zset  what they were asked to decide, by when
 -- {p}:did:<person>    zset  what they approved in the last hour, by when
@@ -191,7 +192,18 @@ local ASKED = {
     for i = 2, #a do out[#out + 1] = redis.call('HMGET', key('ask', a[i]), 'to', 'by', 'at', 'message') end
     return out
   end,
-  settled = function(a) unassign(a[2]); redis.call('DEL', key('look', a[2])); return { 'OK' } end,
+  settled = function(a)
+    unassign(a[2])
+    redis.call('DEL', key('look', a[2]), key('shown', a[2]))
+    return { 'OK' }
+  end,
+  reveal = function(a)
+    local k = key('shown', a[2])
+    redis.call('HSET', k, a[3], a[4])
+    redis.call('PEXPIRE', k, ms(KEPT))
+    return { 'OK' }
+  end,
+  revealed = function(a) return { redis.call('HGET', key('shown', a[2]), a[3]) or '' } end,
   approved = function(a) approved(key('did', a[2]), a[3]); return { 'OK' } end,
   practised = function(a) approved(key('did-practice', a[2]), a[3]); return { 'OK' } end,
   approvals = function(a)
