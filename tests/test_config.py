@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.config import Override, load_config
+from interlock.config import Override, load_config, load_config_partly, place_of
 from interlock.core.errors import InvalidDocument
 from interlock.ingress.mcp.presets import PRESETS
 from interlock.settings import Config
@@ -132,6 +132,56 @@ def test_a_secret_that_is_not_there_is_said_so(tmp_path: Path, where: str, told:
     text = f"upstreams: {{a: {{url: 'http://a', credentials: {{bearer: {where}}}}}}}"
     (problem,) = problems(tmp_path, text)
     assert told in problem
+
+
+PARTS = """
+people: {local: [{id: ann}]}
+store: {url: {from_env: STORE}}
+secret: {from_file: nowhere}
+notify:
+  webhook: {ops: {url: {from_env: HOOK}, secrets: [{from_env: SIGNS}]}}
+  slack: {token: {from_env: BOT}, channel: C0123ABCD}
+upstreams: {bank: {url: 'https://bank.example', credentials: {bearer: {from_env: TOKEN}}}}
+"""
+
+
+def test_a_command_that_needs_no_secret_reads_a_file_that_names_many(tmp_path: Path) -> None:
+    file = tmp_path / "interlock.yaml"
+    file.write_text(PARTS)
+    config = load_config_partly(file, {})
+    assert config.people_url == "http://127.0.0.1:8081" and config.data.is_relative_to(tmp_path)
+    with pytest.raises(InvalidDocument) as raised:
+        load_config(file, {})
+    assert len(raised.value.problems) == 6
+
+
+def test_a_secret_that_is_missing_is_said_once_it_is_needed_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "interlock.yaml"
+    file.write_text(PARTS)
+    config = load_config_partly(file, {"STORE": "redis://127.0.0.1:1/0", "BOT": "no bot"})
+    assert config.store.url is not None and config.store.url.reveal() == "redis://127.0.0.1:1/0"
+    assert config.secret is not None and config.upstreams["bank"].credentials is not None
+    bearer = config.upstreams["bank"].credentials.bearer
+    for secret, said in ((config.secret, ":4:9: file "), (bearer, ":8:71: environment variable T")):
+        assert secret is not None
+        with pytest.raises(InvalidDocument) as raised:
+            secret.reveal()
+        assert said in str(raised.value)
+
+
+def test_what_is_wrong_besides_secrets_is_said_to_every_command(tmp_path: Path) -> None:
+    file = tmp_path / "interlock.yaml"
+    file.write_text(PARTS + "lgo: {}\n")
+    with pytest.raises(InvalidDocument, match="did you mean 'log'"):
+        load_config_partly(file, {})
+
+
+def test_a_setting_has_a_place_in_the_file_or_in_a_variable(tmp_path: Path) -> None:
+    file = tmp_path / "interlock.yaml"
+    file.write_text(PARTS)
+    assert place_of("notify.slack.token", file, {}) == f"{file}:7:18"
+    env = {"INTERLOCK__NOTIFY__SLACK": "{}"}
+    assert place_of("notify.slack.token", file, env) == "INTERLOCK__NOTIFY__SLACK"
 
 
 def test_a_secret_cannot_be_pickled() -> None:

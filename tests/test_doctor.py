@@ -129,6 +129,26 @@ def test_a_credential_belongs_under_tls(url: str, expected: set[str]) -> None:
     assert names(found) == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://hooks.example/x", set()),
+        ("http://127.0.0.1:1/x", set()),
+        ("http://hooks.example/x", {"plain-webhook"}),
+    ],
+)
+def test_a_webhook_belongs_under_tls(url: str, expected: set[str]) -> None:
+    settings = {"ops": {"url": url, "secrets": [{"from_env": "S"}], "allow_private": True}}
+    env = TWO | {
+        "INTERLOCK__UPSTREAMS": '{"a": {"url": "https://a.example"}}',
+        "INTERLOCK__NOTIFY__WEBHOOK": json.dumps(settings),
+        "S": "whsec_" + "b" * 32,
+    }
+    found = weak_ground(load_config(None, env), SOLID, LASTING, ground=GOOD)
+    assert names(found) == expected
+    assert all(each.path == "notify.webhook.ops.url" for each in found)
+
+
 def test_what_no_call_can_reach_and_what_no_entry_describes_is_said() -> None:
     match = McpMatch(server="mail", tool=Discriminator("tool", (Pattern("send"),)))
     policy = a_policy()

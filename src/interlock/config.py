@@ -18,7 +18,7 @@ import pydantic
 from .core.errors import InvalidDocument, Problem
 from .policies.positions import Document, load_yaml, problems_from_pydantic
 from .settings import Config
-from .settings_types import Surroundings
+from .settings_types import Surroundings, secrets_of
 
 DEFAULT_FILE = "interlock.yaml"
 PREFIX = "INTERLOCK__"
@@ -51,6 +51,30 @@ def load_config(
     Raises:
         InvalidDocument: with every problem; its place is file:line:col, or the variable's name.
     """
+    return _loaded(path, env, options, partly=False)
+
+
+def load_config_partly(path: Path | None, env: Mapping[str, str]) -> Config:
+    """Read the configuration for a command that needs few of its secrets.
+
+    As `load_config`, but a secret that cannot be read is a problem only once it is revealed.
+    """
+    return _loaded(path, env, (), partly=True)
+
+
+def place_of(setting: str, path: Path, env: Mapping[str, str]) -> str:
+    """Return where a *setting* such as people.url is: file:line:col, or the variable's name."""
+    document, keys = _document(path), tuple(setting.split("."))
+    for override in reversed(_overrides(env)):
+        if keys[: len(override.where)] == override.where:
+            return override.name
+    line, column = document.position(keys)
+    return f"{path}:{line}:{column}"
+
+
+def _loaded(
+    path: Path | None, env: Mapping[str, str], options: tuple[Override, ...], *, partly: bool
+) -> Config:
     document = _document(path)
     overrides = (*_overrides(env), *options)
     data = _merged(document, overrides)
@@ -58,12 +82,17 @@ def load_config(
         base=path.absolute().parent if path else Path.cwd(),
         env=env,
         plain=frozenset(override.where for override in overrides),
+        partly=partly,
     )
     try:
-        return Config.model_validate_json(json.dumps(data), strict=True, context=around)
+        config = Config.model_validate_json(json.dumps(data), strict=True, context=around)
     except pydantic.ValidationError as error:
         found = problems_from_pydantic(error, document, Config)
         raise InvalidDocument(tuple(_placed(each, overrides) for each in found)) from None
+    for keys, hidden in secrets_of(config):
+        if hidden.missing is not None:
+            hidden.missing = _placed(document.problem(keys, hidden.missing.message), overrides)
+    return config
 
 
 def _document(path: Path | None) -> Document:

@@ -23,7 +23,7 @@ from .doctor_people import identities, sign_in, signatures, strangers
 from .ports import Durability
 from .settings import Config
 from .settings_tools import ServerSettings, UpstreamSettings
-from .settings_types import Address, Hidden, Node
+from .settings_types import Address, secrets_of
 from .weakness import Weakness as Weakness
 
 OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
@@ -71,6 +71,7 @@ def weak_ground(
         *_store(config, durability, policy, ground),
         *_listeners(config),
         *_upstreams(config),
+        *_webhooks(config),
         *_catalogue(config, policy),
         *sign_in(config),
         *identities(config, policy, keys),
@@ -222,6 +223,19 @@ def _upstreams(config: Config) -> Iterator[Weakness]:
             )
 
 
+def _webhooks(config: Config) -> Iterator[Weakness]:
+    for name, each in config.notify.webhook.items():
+        url = urlsplit(each.url.reveal())
+        if url.scheme == "http" and not Address(url.hostname or "", 0).loopback:
+            yield Weakness(
+                name="plain-webhook",
+                path=f"notify.webhook.{name}.url",
+                what=f"Notices of webhook `{name}` go to {url.hostname} unencrypted: who is on the"
+                " way reads what waits.",
+                cure=f"Use https:// in `notify.webhook.{name}.url`.",
+            )
+
+
 def _catalogue(config: Config, policy: PolicySet) -> Iterator[Weakness]:
     matches = [tool.match for tool in policy.tools.values()]
     servers = {match.server for match in matches if isinstance(match, McpMatch)}
@@ -282,24 +296,10 @@ def _debug_flags() -> Iterator[str]:
 
 
 def _secret_files(config: Config) -> Iterator[Path]:
-    for secret in _secrets(config):
+    for _, secret in secrets_of(config):
         if secret.place.startswith("file "):
             yield Path(secret.place.removeprefix("file "))
     yield from (config.data / name for name in ("secret.key", "operator.key"))
-
-
-def _secrets(node: object) -> Iterator[Hidden]:
-    if isinstance(node, Hidden):
-        yield node
-    elif isinstance(node, dict):
-        for each in node.values():
-            yield from _secrets(each)
-    elif isinstance(node, tuple):
-        for each in node:
-            yield from _secrets(each)
-    elif isinstance(node, Node):
-        for name in type(node).model_fields:
-            yield from _secrets(getattr(node, name))
 
 
 def _readable(path: Path) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from .approvals.oidc_provider import Provider, ProviderFailed
+from .approvals.oidc_provider import ClientRefused, Provider, ProviderFailed
 from .approvals.relying_party import elsewhere, obstacle
 from .core.decisions import Level
 from .core.identity import KeyRecord, Kind
+from .core.redaction import visible_line
 from .core.rules import PolicySet
 from .ports import Clock
 from .settings import Config
@@ -39,17 +40,31 @@ def sign_in(config: Config) -> Iterator[Weakness]:
 
 
 async def provider_weakness(config: Config, clock: Clock) -> tuple[Weakness, ...]:
-    """Ask the provider who it is; return what is wrong with its answer."""
-    if config.people.oidc is None:
+    """Ask the provider who it is and whether it knows Interlock; return what is wrong."""
+    oidc = config.people.oidc
+    if oidc is None:
         return ()
-    provider = Provider(registration(config.people.oidc, config.people_url), clock)
+    provider = Provider(registration(oidc, config.people_url), clock)
     try:
-        await provider.metadata()
+        await provider.accepts_client()
+    except ClientRefused:
+        of = f" and {oidc.client_secret.place}" if oidc.client_secret else ""
+        return (
+            Weakness(
+                name="oidc-client",
+                path="people.oidc.client_secret" if of else "people.oidc.client_id",
+                what=f"Nobody can sign in at {oidc.issuer}: it does not accept Interlock as its"
+                f" client {visible_line(oidc.client_id)}.",
+                cure=f"Compare `people.oidc.client_id`{of} with what the provider says of the"
+                " client.",
+            ),
+        )
     except ProviderFailed as failed:
         return (
             Weakness(
                 name="oidc-provider",
-                what=f"Nobody can sign in at {config.people.oidc.issuer}. {failed.detail}",
+                path="people.oidc.issuer",
+                what=f"Nobody can sign in at {oidc.issuer}. {failed.detail}",
                 cure="Check `people.oidc.issuer`, its certificate, and that this machine reaches"
                 " it.",
             ),

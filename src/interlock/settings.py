@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .settings_notify import Notify
 from .settings_people import Oidc, SessionSettings
@@ -27,6 +28,7 @@ from .settings_types import (
     Size,
     StoreUrl,
     WebUrl,
+    checked,
     embedded_or_mapping,
     long_enough,
 )
@@ -192,6 +194,15 @@ class Log(Node):
     format: Literal["text", "json"] = Field(default="text", description="For people or machines.")
 
 
+def _stranger(user: str, person: str) -> InitErrorDetails:
+    said = PydanticCustomError(
+        "value_error",
+        "{person} is not in `people.local`: give their groups as {id: {person}, groups: [...]}",
+        {"person": person},
+    )
+    return InitErrorDetails(type=said, loc=("notify", "slack", "people", user), input=person)
+
+
 class Config(Node):
     """All of `interlock.yaml`."""
 
@@ -202,7 +213,7 @@ class Config(Node):
         validate_default=True,
         description="Directory of the embedded store and the keys that Interlock makes; private.",
     )
-    secret: Annotated[Secret, AfterValidator(long_enough)] | None = Field(
+    secret: Annotated[Secret, AfterValidator(checked(long_enough))] | None = Field(
         default=None,
         description="At least 32 characters, from which the keys of records are derived. Absent: "
         "made once, in the data directory. Replicas on one store need the same.",
@@ -238,12 +249,15 @@ class Config(Node):
     @model_validator(mode="after")
     def _slack_knows_groups(self) -> Self:
         local = {each.id for each in self.people.local}
-        people = self.notify.slack.people.values() if self.notify.slack else ()
-        unknown = sorted({each.id for each in people if each.groups is None} - local)
-        if unknown:
-            raise ValueError(
-                f"`notify.slack.people`: {unknown[0]} is not in `people.local`: give their groups"
-                f" as {{id: {unknown[0]}, groups: [...]}}"
+        people = self.notify.slack.people if self.notify.slack else {}
+        unknown = {
+            user: each
+            for user, each in people.items()
+            if each.groups is None and each.id not in local
+        }
+        if unknown:  # each at its own line: a ValueError would be about all of the file
+            raise ValidationError.from_exception_data(
+                "Config", [_stranger(user, each.id) for user, each in unknown.items()]
             )
         return self
 

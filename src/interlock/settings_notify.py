@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from .notify.apprise import understood
 from .settings_types import (
     Duration,
     Group,
@@ -33,6 +34,7 @@ from .settings_types import (
     Person,
     Secret,
     WebUrl,
+    checked,
     is_private,
     secret,
 )
@@ -58,6 +60,8 @@ def _frozen(value: Any) -> Any:
 def hook_url(value: Any, info: ValidationInfo) -> Hidden:
     """Read an http(s) URL that may be a secret by itself: as it is, or from where it is kept."""
     hidden = Hidden(value, "here") if isinstance(value, str) else secret(value, info)
+    if hidden.missing:
+        return hidden
     try:
         parts = urlsplit(hidden.reveal())
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -80,6 +84,30 @@ def signing(value: Hidden) -> Hidden:
         raise ValueError(
             f"{value.place} is no secret of Standard Webhooks: 24 to 64 bytes in base64 behind"
             " `whsec_`, such as `echo whsec_$(openssl rand -base64 32)` prints"
+        )
+    return value
+
+
+def bot_token(value: Hidden) -> Hidden:
+    """Check that a token of Slack is a bot's: `xoxb-`, or `xoxe.xoxb-` where tokens rotate."""
+    if not value.reveal().strip().startswith(("xoxb-", "xoxe.xoxb-")):
+        raise ValueError(
+            f"{value.place} has no bot token of Slack, which begins with xoxb-: copy the `Bot User"
+            " OAuth Token` from the app's page OAuth & Permissions (xoxp- is a person's, xapp- an"
+            " app's)"
+        )
+    return value
+
+
+def apprise_url(value: Hidden) -> Hidden:
+    """Check that Apprise understands a URL. What it says itself could hold the URL."""
+    if importlib.util.find_spec("apprise") is None:
+        return value  # that the package is missing is said of all of them
+    if not understood(value.reveal()):
+        raise ValueError(
+            f"{value.place} has no URL that Apprise understands, such as"
+            " mailtos://USER:PASSWORD@example.com: try it with `apprise -b test URL`; see"
+            " https://appriseit.com/services/"
         )
     return value
 
@@ -114,7 +142,9 @@ def slack_person(value: Any) -> Any:
 
 
 HookUrl = Annotated[Hidden, PlainValidator(hook_url), PlainSerializer(repr, str)]
-SigningSecret = Annotated[Secret, AfterValidator(signing)]
+SigningSecret = Annotated[Secret, AfterValidator(checked(signing))]
+BotToken = Annotated[Secret, AfterValidator(checked(bot_token))]
+AppriseUrl = Annotated[Secret, AfterValidator(checked(apprise_url))]
 
 
 class NotifyLog(Node):
@@ -164,7 +194,7 @@ class WebhookSettings(ChannelSettings):
 
     @model_validator(mode="after")
     def _private_is_said(self) -> Self:
-        if not self.allow_private and is_private(self.url.reveal()):
+        if not (self.allow_private or self.url.missing) and is_private(self.url.reveal()):
             raise ValueError(
                 "`url` is at a private or loopback address: add `allow_private: true` if the"
                 " receiver really is there"
@@ -195,7 +225,7 @@ SlackPeople = dict[
 class SlackSettings(ChannelSettings):
     """A message in a Slack channel for each held call, with buttons; see docs/channels.md."""
 
-    token: Secret = Field(description="The bot's token (`xoxb-...`), scope `chat:write`.")
+    token: BotToken = Field(description="The bot's token (`xoxb-...`), scope `chat:write`.")
     channel: Annotated[str, AfterValidator(slack_channel)] = Field(
         description="The channel's id (`C0123ABCD`), or `#name`. The bot must be a member."
     )
@@ -251,7 +281,7 @@ class SlackSettings(ChannelSettings):
 class AppriseSettings(ChannelSettings):
     """E-mail, Teams and whatever else Apprise reaches; needs `pip install 'interlock[apprise]'`."""
 
-    urls: tuple[Secret, ...] = Field(
+    urls: tuple[AppriseUrl, ...] = Field(
         min_length=1,
         max_length=MOST_CHANNELS,
         description="Apprise URLs, each from a variable or file: they hold credentials.",

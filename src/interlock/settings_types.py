@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from .core.errors import InvalidDocument, Problem
 from .core.identity import person_id
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -36,6 +37,7 @@ HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     "transfer-encoding upgrade host content-length".split()
 )
+Keys = tuple[str | int, ...]
 _INSTEAD = "write {from_env: NAME} or {from_file: path} instead of the secret itself"
 
 
@@ -47,24 +49,36 @@ class Node(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What reading a file depends on, besides the file. `plain`: paths that are not from a file."""
+    """What reading a file depends on, besides the file.
+
+    `plain`: paths that are not from a file. `partly`: only a part of the settings is used, so a
+    secret that cannot be read is an error of who reveals it, and none is checked for its form.
+    """
 
     base: Path
     env: Mapping[str, str] = field(repr=False)
     plain: frozenset[tuple[str, ...]] = frozenset()
+    partly: bool = False
 
 
 class Hidden:
     """A secret. Prints as `***` everywhere; `reveal` is the only way to it."""
 
-    __slots__ = ("_value", "place")
+    __slots__ = ("_value", "missing", "place")
 
-    def __init__(self, value: str, place: str = "") -> None:
+    def __init__(self, value: str, place: str = "", *, missing: Problem | None = None) -> None:
         self._value = value
         self.place = place  #: where it came from, for people
+        self.missing = missing  #: why there is none; None: there is
 
     def reveal(self) -> str:
-        """Return the secret, for the one place that needs it."""
+        """Return the secret, for the one place that needs it.
+
+        Raises:
+            InvalidDocument: it could not be read, and nothing has needed it until now.
+        """
+        if self.missing is not None:
+            raise InvalidDocument((self.missing,))
         return self._value
 
     def __repr__(self) -> str:
@@ -185,16 +199,52 @@ def secret(value: Any, info: ValidationInfo) -> Hidden:
     if not isinstance(around, Surroundings) or not isinstance(value, dict) or len(value) != 1:
         raise ValueError(_INSTEAD)
     (how, where), *_ = value.items()
-    if how == "from_env" and isinstance(where, str):
+    if how not in ("from_env", "from_file") or not isinstance(where, str):
+        raise ValueError(_INSTEAD)
+    try:
+        return _read(how, where, around)
+    except ValueError as error:
+        if not around.partly:
+            raise
+        problem = Problem(file="(a secret)", line=1, column=1, message=str(error))
+        return Hidden("", missing=problem)
+
+
+def _read(how: str, where: str, around: Surroundings) -> Hidden:
+    if how == "from_env":
         found, place = around.env.get(where, ""), f"environment variable {where}"
-    elif how == "from_file" and isinstance(where, str):
+    else:
         path = (around.base / Path(where).expanduser()).absolute()
         found, place = _contents(path), f"file {path}"
-    else:
-        raise ValueError(_INSTEAD)
     if not found.strip():
         raise ValueError(f"{place} is empty or not set")
     return Hidden(found, place)
+
+
+def checked(check: Callable[[Hidden], Hidden]) -> Callable[[Hidden, ValidationInfo], Hidden]:
+    """Return *check* of a secret's form, made only where all of the settings are used."""
+
+    def when_used(value: Hidden, info: ValidationInfo) -> Hidden:
+        around = info.context
+        partly = isinstance(around, Surroundings) and around.partly
+        return value if partly else check(value)
+
+    return when_used
+
+
+def secrets_of(node: object, path: Keys = ()) -> Iterator[tuple[Keys, Hidden]]:
+    """Yield every secret in *node*, and where it is, as the file's keys and indexes."""
+    if isinstance(node, Hidden):
+        yield path, node
+    elif isinstance(node, dict):
+        for name, each in node.items():
+            yield from secrets_of(each, (*path, name))
+    elif isinstance(node, tuple):
+        for at, each in enumerate(node):
+            yield from secrets_of(each, (*path, at))
+    elif isinstance(node, Node):
+        for name in type(node).model_fields:
+            yield from secrets_of(getattr(node, name), (*path, name))
 
 
 def _contents(path: Path) -> str:
@@ -210,6 +260,8 @@ def store_url(value: Any, info: ValidationInfo) -> Hidden:
     around = info.context
     plain = isinstance(value, str)
     hidden = Hidden(value, "here") if plain else secret(value, info)
+    if hidden.missing:
+        return hidden
     try:
         parts = urlsplit(hidden.reveal())
         known = parts.scheme in ("redis", "rediss", "unix") and bool(parts.hostname or parts.path)

@@ -22,7 +22,7 @@ def test_the_starter_is_weak_but_sound(interlock: Command) -> None:
 def test_it_is_there_for_programs(interlock: Command) -> None:
     interlock("init")
     found = json.loads(interlock("doctor", "--json").out)
-    assert {"name", "what", "cure", "critical"} == set(found[0])
+    assert {"name", "what", "cure", "critical", "path"} == set(found[0])
     assert "anonymous" in {weakness["name"] for weakness in found}
 
 

@@ -85,3 +85,36 @@ def test_what_is_wrong_is_said(interlock: Command, arguments: tuple[str, ...], t
     said = interlock("keys", "create", *arguments)
     assert said.code == 2
     assert told in said.err
+
+
+PARTS = """
+notify: {slack: {token: {from_env: BOT}, channel: C0123ABCD}}
+upstreams: {bank: {url: 'https://bank.example', credentials: {bearer: {from_env: TOKEN}}}}
+"""
+
+
+def test_a_key_is_made_without_the_secrets_of_channels_and_tools(
+    interlock: Command, folder: Path
+) -> None:
+    (folder / "interlock.yaml").write_text(PARTS)
+    assert interlock("keys", "create", "agent", "bot").code == 0
+    assert interlock("doctor").code == 2  # it looks at all of it, as `serve` does
+
+
+def test_the_secret_that_a_command_does_need_is_named_with_its_place(
+    interlock: Command, folder: Path
+) -> None:
+    (folder / "interlock.yaml").write_text(f"{PARTS}secret: {{from_env: MASTER}}\n")
+    said = interlock("keys", "create", "agent", "bot")
+    assert said.code == 2
+    assert "interlock.yaml:4:9: environment variable MASTER is empty or not set" in said.err
+    assert "BOT" not in said.err
+
+
+def test_without_a_key_it_says_how_to_make_one_and_where_to_put_it(
+    interlock: Command, folder: Path
+) -> None:
+    (folder / "interlock.yaml").write_text(PARTS)
+    said = interlock("notifications", "test", "slack")
+    assert said.code == 1
+    assert "interlock keys create admin NAME" in said.err and "--key-file" in said.err

@@ -15,7 +15,11 @@ from interlock.notify.slack import Slack, SlackWay
 from interlock.settings import Config
 from interlock.system import SystemClock
 
-ENV = {"TOKEN": "xoxb-canary", "SECRET": "signing-canary", "MAIL": "mailto://canary"}
+ENV = {
+    "TOKEN": "xoxb-canary",
+    "SECRET": "signing-canary",
+    "MAIL": "mailtos://canary:pass@example.com",
+}
 BASE = "token: {from_env: TOKEN}, channel: C0123ABCD"
 BUTTONS = "app: A0123ABCD, team: T0123ABCD, signing_secret: {from_env: SECRET}"
 LOCAL = "people: {local: [{id: ann, groups: [ops]}]}\n"
@@ -53,7 +57,9 @@ def test_people_have_the_groups_that_are_said_here_or_there(tmp_path: Path) -> N
         ("{token: {from_env: TOKEN}, channel: approvals}", "#approvals"),
         (f"{{{BASE}, app: A0123ABCD}}", "`signing_secret`, `team`, `people` too"),
         (f"{{{BASE}, {BUTTONS}}}", "`people` too"),
-        (f"{{{BASE}, {BUTTONS}, people: {{U0123ABCD: bob}}}}", "bob is not in `people.local`"),
+        (f"{{{BASE}, {BUTTONS}, people: {{U0123ABCD: bob}}}}", ":3:146: bob is not in"),
+        (f"{{{BASE}, {BUTTONS}, people: {{U0123ABCD: bob}}}}", "as {id: bob, groups: [...]}"),
+        ("{token: {from_env: SECRET}, channel: C0123ABCD}", "3:18: environment variable SECRET"),
         (f"{{{BASE}, {BUTTONS}, people: {{ann: ann}}}}", "a user's id as Slack shows it"),
         (f"{{{BASE}, app: T0123ABCD}}", "the app's id as Slack shows it"),
         (f"{{{BASE}, approve: true, arguments: true}}", "needs buttons"),
@@ -76,6 +82,15 @@ def test_urls_of_apprise_are_secrets(tmp_path: Path) -> None:
     assert apprise is not None and "canary" not in repr(apprise)
     with pytest.raises(InvalidDocument, match="from_env"):
         read(tmp_path, "apprise: {urls: ['mailto://canary']}")
+
+
+def test_a_url_that_apprise_does_not_understand_is_found_where_it_stands(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDocument) as found:
+        read(tmp_path, "apprise: {urls: [{from_env: MAIL}, {from_env: SECRET}]}")
+    (problem,) = found.value.problems
+    assert (problem.line, problem.column) == (3, 38)
+    assert "variable SECRET has no URL that Apprise understands" in problem.message
+    assert "canary" not in str(problem)
 
 
 def test_without_the_package_configuration_says_how_to_get_it(

@@ -33,6 +33,7 @@ KEPT = 3600.0  #: seconds that metadata and keys are believed
 KEYS_AGAIN = 30.0  #: seconds between two looks for keys because of an unknown one
 FAILED = 3.0  #: seconds in which others do not wait for a provider that has just failed
 AT_ONCE = 8  #: connections
+_NO_CLIENT = frozenset({"invalid_client", "unauthorized_client"})  # RFC 6749, 5.2
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -40,6 +41,10 @@ class ProviderFailed(PeopleError):
     """The sign-in provider did not do its part."""
 
     status, kind = 502, "sign-in-provider"
+
+
+class ClientRefused(ProviderFailed):
+    """The sign-in provider does not accept Interlock as its client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,25 @@ class Provider:
                 raise _failed("Its userinfo is about somebody else.")
             claims = merged(claims, more)
         return claims
+
+    async def accepts_client(self) -> None:
+        """Ask whether the provider takes Interlock as its client, with a code that is none.
+
+        A provider looks at the client before it looks at the code (RFC 6749, 4.1.3 and 5.2).
+
+        Raises:
+            ClientRefused: it does not: `client_id` or the secret is wrong.
+            ProviderFailed: it did not answer, or not as it must.
+        """
+        metadata = await self.metadata()
+        try:
+            await self._redeemed(metadata, "interlock-doctor", "x" * 43)
+        except NotAPerson:
+            return
+        except ProviderFailed as failed:
+            if isinstance(failed, ClientRefused):
+                raise
+            log.info("whether it takes this client is not known: %s", failed.detail)
 
     async def _redeemed(self, metadata: Metadata, code: str, verifier: str) -> dict[str, Any]:
         registered = self.registered
@@ -250,6 +274,12 @@ def _not_taken(body: bytes) -> PeopleError | NotAPerson:
         pass  # it refused, whatever it said
     if error == "invalid_grant":
         return NotAPerson("This sign-in was used already, or took too long.", help="Sign in again.")
+    if error in _NO_CLIENT:
+        return ClientRefused(
+            "The sign-in provider failed. It does not accept Interlock as its client.",
+            help="Whoever runs Interlock has to check `people.oidc.client_id` and its secret;"
+            " `interlock doctor` says so as well.",
+        )
     return _failed("It does not accept Interlock as its client; check `client_id` and its secret.")
 
 

@@ -15,7 +15,7 @@ from ..parts import authenticators_of
 from ..people_ports import Authenticator
 from ..settings import Config
 from .console import note, say, say_json, table
-from .options import config_option, configured, json_option
+from .options import config_option, configured_partly, json_option
 from .stores import opened
 
 audit = logging.getLogger("interlock.audit")
@@ -44,7 +44,7 @@ def list_authenticators(person: str, file: Path, as_json: bool) -> None:
     Example:
       interlock authenticators list ann@example.com
     """
-    found = asyncio.run(_list(configured(file), person))
+    found = asyncio.run(_list(configured_partly(file), person))
     if as_json:
         say_json([_shown(each) for each in found])
         return
@@ -77,7 +77,7 @@ def forget(person: str, file: Path) -> None:
     Example:
       interlock authenticators forget ann@example.com
     """
-    gone = asyncio.run(_forget(configured(file), person))
+    gone = asyncio.run(_forget(configured_partly(file), person))
     for each in gone:
         said = (person, each.id, each.label)
         audit.warning(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from ..config import environment, load_config
+from ..config import environment, load_config_partly
 from ..core.errors import InterlockError, InvalidDocument
 from ..keyfiles import OPERATOR_FILE, read_private
 from ..settings import Config
@@ -65,7 +65,7 @@ def access(url: str | None, key_file: Path | None, file: Path) -> Access:
 
 def _configured(file: Path, env: Mapping[str, str]) -> Config:
     try:
-        return load_config(file, env)
+        return load_config_partly(file, env)
     except InvalidDocument:
         if file.exists():
             raise
@@ -80,7 +80,9 @@ def _key(path: Path, *, asked: bool) -> str:
     if not asked and not path.exists():
         raise InterlockError(
             f"There is no key: {path} does not exist.",
-            help="`interlock serve` writes it for those in `people.local`; or give --key-file.",
+            help="Make one with `interlock keys create admin NAME` (`approver NAME` decides calls),"
+            " keep it in a private file and give that with --key-file. `interlock serve` writes one"
+            " by itself where somebody is in `people.local`.",
         )
     return read_private(path)
 

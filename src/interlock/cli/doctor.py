@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..config import environment, place_of
 from ..core.identity import KeyRecord
 from ..core.rules import PolicySet
 from ..doctor import weak_ground
@@ -44,7 +45,7 @@ def doctor(ctx: click.Context, file: Path, as_json: bool) -> None:
     if as_json:
         say_json([dataclasses.asdict(weakness) for weakness in found])
     else:
-        _print(found, durability, policy)
+        _print(found, durability, policy, file)
     ctx.exit(1 if any(weakness.critical for weakness in found) else 0)
 
 
@@ -56,12 +57,15 @@ async def _asked(
         return await at.store.durability(), await at.keys.records(), provider
 
 
-def _print(found: tuple[Weakness, ...], durability: Durability, policy: PolicySet) -> None:
+def _print(
+    found: tuple[Weakness, ...], durability: Durability, policy: PolicySet, file: Path
+) -> None:
     note(f"policy {policy.ref.name} version {policy.ref.version}, {len(policy.tools)} tools")
     note(f"store durability: {durability.grade} ({durability.detail})")
     for weakness in found:
         mark = click.style("critical", fg="red", bold=True)
         mark = mark if weakness.critical else click.style("weak", fg="yellow")
-        say(f"{mark}  {weakness.name}: {safe(weakness.what)} {safe(weakness.cure)}")
+        where = f"{place_of(weakness.path, file, environment())}: " if weakness.path else ""
+        say(f"{mark}  {weakness.name}: {where}{safe(weakness.what)} {safe(weakness.cure)}")
     if not found:
         say(click.style("Nothing weak found.", fg="green"))

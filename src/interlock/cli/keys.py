@@ -14,7 +14,7 @@ from ..core.identity import PEOPLE, KeyRecord, Kind, person_id
 from ..settings import Config
 from ..settings_types import duration, reviewed_name
 from .console import note, say, say_json, table
-from .options import config_option, configured, json_option
+from .options import config_option, configured_partly, json_option
 from .stores import opened
 
 _USE = {
@@ -79,7 +79,7 @@ def create(
         *(("--group", g) for g in groups),
     ):
         _checked(name, value)
-    config, which = configured(file), Kind(kind)
+    config, which = configured_partly(file), Kind(kind)
     if owner and which is not Kind.AGENT:
         raise click.UsageError("--owner is for agents' keys.")
     spent, owner = _span(expires), person_id(owner)
@@ -103,7 +103,7 @@ def list_keys(file: Path, as_json: bool) -> None:
     Example:
       interlock keys list
     """
-    records, now = asyncio.run(_list(configured(file)))
+    records, now = asyncio.run(_list(configured_partly(file)))
     if as_json:
         say_json([_shown(record) | {"state": _state(record, now)} for record in records])
         return
@@ -140,7 +140,7 @@ def revoke(key_id: str, file: Path) -> None:
     """
     if key_id.startswith("ilk_"):  # somebody pasted the key itself
         key_id = (key_id.split("_") + ["", ""])[2]
-    if not asyncio.run(_revoke(configured(file), key_id)):
+    if not asyncio.run(_revoke(configured_partly(file), key_id)):
         raise InterlockError(f"There is no key {key_id}.", help="See `interlock keys list`.")
     say(f"Revoked {key_id}. It stops working within 5 seconds.")
 

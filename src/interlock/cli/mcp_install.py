@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from ..config import DEFAULT_FILE, environment, load_config
+from ..config import DEFAULT_FILE, environment, load_config_partly
 from ..core.errors import InterlockError, InvalidDocument
 from ..settings import Config
 from ..settings_types import Address, is_private
@@ -92,7 +92,7 @@ def install(
             settings, chosen, gate, lambda where: _before(original, gate, client, where)
         )
     else:
-        config = load_config(interlock_config, environment())
+        config = load_config_partly(interlock_config, environment())
         gate = _gate(interlock_config, config)
         _warn_of_cache(gate.program)
         outcomes = installed(settings, chosen, gate)
@@ -267,7 +267,7 @@ def _gate(file: Path, config: Config | None) -> Gate:
 def _config_or_none(file: Path) -> Config | None:
     """Return the configuration; None where it is gone or wrong, which must not hinder an undo."""
     try:
-        return load_config(file, environment())
+        return load_config_partly(file, environment())
     except InvalidDocument:
         return None
 

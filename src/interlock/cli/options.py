@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..config import DEFAULT_FILE, Override, environment, load_config
+from ..config import DEFAULT_FILE, Override, environment, load_config, load_config_partly
 from ..settings import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,6 +33,11 @@ def json_option(command: F) -> F:
 def configured(file: Path, *overrides: Override) -> Config:
     """Return the configuration in *file* and the environment. Raises InvalidDocument."""
     return load_config(file, environment(), overrides)
+
+
+def configured_partly(file: Path) -> Config:
+    """Return the configuration for a command that needs few of its secrets, or none."""
+    return load_config_partly(file, environment())
 
 
 def given(name: str, where: str, value: str | None) -> tuple[Override, ...]:

@@ -23,7 +23,7 @@ from ..policies.suite_calls import BadCall, make_call, setting
 from ..policies.suite_expect import known_call
 from ..policies.suite_facts import past
 from .console import note, safe
-from .options import configured
+from .options import configured_partly
 from .policy_explained import as_json as explained_as_json
 from .policy_explained import lines
 from .policy_output import PATHS, echo_json
@@ -63,7 +63,7 @@ def explain(call: BinaryIO, paths: tuple[Path, ...], config: Path, as_json: bool
         raise click.UsageError(f"Name the policy with --policy: there is no {config} here.")
     name = getattr(call, "name", "-")
     entry = read_call(call.read(), str(name))
-    book = open_book(paths or configured(config).policies)
+    book = open_book(paths or configured_partly(config).policies)
     found = _explained(book, entry, str(name))
     if as_json:
         echo_json(explained_as_json(found))

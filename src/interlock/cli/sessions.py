@@ -13,7 +13,7 @@ from ..people_ports import SignedIn
 from ..settings import Config
 from ..signing_in import sign_ins_of
 from .console import note, say, say_json, table
-from .options import config_option, configured, json_option
+from .options import config_option, configured_partly, json_option
 from .stores import StandingClock, opened
 
 
@@ -39,7 +39,7 @@ def list_sessions(file: Path, as_json: bool) -> None:
     Example:
       interlock sessions list
     """
-    found = asyncio.run(_list(configured(file)))
+    found = asyncio.run(_list(configured_partly(file)))
     if as_json:
         say_json([_shown(each) for each in found])
         return
@@ -73,7 +73,7 @@ def end(person: str, file: Path) -> None:
     Example:
       interlock sessions end ann@example.com
     """
-    count = asyncio.run(_end(configured(file), person))
+    count = asyncio.run(_end(configured_partly(file), person))
     say(f"Ended {count} session{'' if count == 1 else 's'} of {person}.")
 
 

@@ -144,6 +144,15 @@ class _Service:
             return False
 
 
+def understood(url: str) -> bool:
+    """Whether Apprise knows what *url* means. Nothing is sent."""
+    try:
+        _service(url, 1)
+    except WeakGround:
+        return False
+    return True
+
+
 def _service(url: str, at: int) -> _Service:
     with warnings.catch_warnings():  # of what its plugins import
         warnings.simplefilter("ignore")
