@@ -152,6 +152,9 @@ class Outbox(Protocol):
     async def dead(self, limit: int) -> tuple[Entry, ...]:
         """Return the dead letters, newest first."""
 
+    async def find(self, entry_id: str) -> Entry | None:
+        """Return it, without when it is due; None: there is none of this id."""
+
     async def retry(self, entry_id: str) -> bool:
         """Send a dead letter now, with all tries anew; False: there is none of this id."""
 

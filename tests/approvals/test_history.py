@@ -25,6 +25,11 @@ def ids(page: dict[str, Any]) -> list[str]:
     return [card["id"] for card in page["items"]]
 
 
+async def test_nothing_is_decided_there_so_no_digest_is_given(world: World) -> None:
+    await decided(world)
+    assert {each["digest"] for each in (await found(world))["items"]} == {""}
+
+
 async def decided(world: World) -> tuple[Action, Action]:
     """A transfer that ann rejected, then a mail that bob approved."""
     transfer = await world.hold()

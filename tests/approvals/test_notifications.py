@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 
+from interlock.core.desk import Absence
 from interlock.core.identity import Kind
 from interlock.people_ports import Entry, Room
 from interlock.ports import Notice
@@ -39,6 +41,24 @@ async def test_dead_letters_and_what_waits_are_listed_with_why(world: World) -> 
     assert letter["failed"] == "the receiver answered 410<U+202E>"
     assert (waiting["action_id"], waiting["notice"], waiting["tries"]) == ("a2", "escalated", 0)
     assert said["channels"] == ["webhook.ops", "webhook.broken"] and said["csrf"] == ""
+
+
+async def test_the_owner_of_an_agent_drops_no_notice_of_its_calls(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    action = await world.hold()
+    entry = await dead(world, action.id)
+    path = f"/v1/notifications/{entry.id}"
+    for kind in (Kind.APPROVER, Kind.ADMIN):
+        refused = await world.ask("DELETE", path, key=await world.key(kind, "olga"))
+        assert refused.status == 403 and "You own the agent" in (await refused.json())["detail"]
+    said = Absence(person="olga", groups=(), to="dan", until=2**42, since=0)
+    await world.deps.desk.go_away(said)
+    instead = await world.ask("DELETE", path, key=await world.key(Kind.APPROVER, "dan"))
+    assert instead.status == 403
+    with caplog.at_level(logging.WARNING, "interlock.audit"):
+        assert (await asked(world, "DELETE", path))[0] == 200
+    assert f"dropped by=a-approver channel=webhook.ops notice=held calls={action.id}" in caplog.text
 
 
 async def test_a_dead_letter_is_sent_again_once(world: World) -> None:

@@ -170,6 +170,20 @@ async def test_a_preview_tells_nothing_that_was_not_sent(world: World) -> None:
     assert json.loads(await known.text())["call"]["body"]["visible"].count(IBAN) == 1
 
 
+async def test_what_people_quote_of_it_is_hidden_as_well(world: World) -> None:
+    action = await world.hold(paying())
+    ann, bob = await world.key(Kind.APPROVER, "ann"), await world.key(Kind.APPROVER, "bob")
+    note = {"to": "bob", "message": f"Is {IBAN} right?"}
+    asked = await world.ask("POST", f"/v1/approvals/{action.id}/assign", key=ann, json=note)
+    assert asked.status == 200
+    before = json.loads(await shown(world, action))
+    assert before["assigned"]["message"] == "Is …2051 right?"
+    await world.decide(action, bob, type="reject", message=f"Not to {IBAN}")
+    text = await shown(world, action)
+    assert IBAN not in text and json.loads(text)["votes"][0]["message"] == "Not to …2051"
+    assert IBAN in await shown(world, action, "POST", "/reveal")
+
+
 GUESS = {"account": "DE-4711", "amount": 900, "recipient": IBAN, "memo": f"May to {IBAN}"}
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from interlock.core.actions import Action, Reviewer, State, ToolCall, Verdict
 from interlock.core.digest import seal
 from interlock.core.redaction import original
+from interlock.core.rules import Redact
 from interlock.notify import slack_blocks as blocks
 from interlock.notify.slack_blocks import Buttons
 from interlock.notify.telling import Digest, Told, told
@@ -203,6 +204,16 @@ def test_a_message_about_what_is_over_says_how_it_ended_and_has_no_button_that_d
     [row] = [block for block in message["blocks"] if block["type"] == "actions"]
     assert [each["action_id"] for each in row["elements"]] == [blocks.OPEN]
     assert unfit(message["blocks"]) == ""
+
+
+def test_what_policy_hides_is_not_in_the_reason_either() -> None:
+    decision = a_decision(arguments={"to": "DE89370400440532013000"}, sources={"to": "json"})
+    review = replace(a_review(held(), verdict=Verdict.REJECT), message="DE89370400440532013000: no")
+    action = replace(held(), state=State.REJECTED, decision=decision, reviews=(review,))
+    said = said_of(action, Notice.SETTLED, redact=Redact(approver=("args.to",)))
+    assert "Reason: …3000: no" in outside(blocks.settled(said, action))
+    open_ = said_of(action, Notice.SETTLED)
+    assert "Reason: DE89370400440532013000: no" in outside(blocks.settled(open_, action))
 
 
 def test_an_edit_is_said_to_be_one() -> None:

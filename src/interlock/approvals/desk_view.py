@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.actions import Action, State
 from ..core.desk import EVERYBODY, Assignment, Looking, Suspension
+from ..core.masking import Masks
 from ..core.redaction import visible_line, visible_text
 from ..people_ports import Desk
 from . import models
@@ -49,9 +50,12 @@ def _by_agent(suspensions: tuple[Suspension, ...]) -> dict[str, Suspension]:
 
 
 async def on_item(
-    deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor
+    deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor, masks: Masks
 ) -> models.Item:
-    """Return *item* with what the desk knows: who looks, who is asked, who stopped its agent."""
+    """Return *item* with what the desk knows: who looks, who is asked, who stopped its agent.
+
+    *masks*: what is hidden from the visitor, in the words of who asks somebody too.
+    """
     desk, who = deps.desk, visitor.principal.id
     stops = {each.agent: each for each in await desk.suspended()}
     stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
@@ -67,7 +71,7 @@ async def on_item(
         (assigned,) = await desk.assigned([action.id])
         (lookers,) = await desk.looking([action.id])
         look = await desk.looked(action.id, who)
-        told["assigned"] = _asked(assigned)
+        told["assigned"] = _asked(assigned, masks)
         told["looked_ms"] = look.looked_ms if look else 0
         told["looking"] = [
             models.Looker(person=visible_line(each.person), since=each.since)
@@ -88,14 +92,14 @@ def _stopped(stop: Suspension | None) -> models.Stopped | None:
     )
 
 
-def _asked(assigned: Assignment | None) -> models.Asked | None:
+def _asked(assigned: Assignment | None, masks: Masks) -> models.Asked | None:
     if assigned is None or not assigned.to:
         return None
     return models.Asked(
         to=visible_line(assigned.to),
         by=visible_line(assigned.by),
         at=assigned.at,
-        message=visible_text(assigned.message),
+        message=visible_text(masks.text(assigned.message)),
     )
 
 

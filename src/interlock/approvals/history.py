@@ -75,7 +75,7 @@ def _call(card: Card, action: Action, masks: Masks) -> PastCall:
     said += [(each.at, each.by, "escalate", frozenset()) for each in action.raised]
     ended = max((each.at for each in action.reviews), default=action.changed)
     return PastCall(
-        **dict(card),
+        **(dict(card) | {"digest": ""}),  # nothing is decided here; values are guessed by it
         said=[
             Said(
                 person=visible_line(person),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from ..core.errors import NotFound
+from ..core.errors import Forbidden, NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
 from ..people_ports import Entry, Outbox
 from .access import VISITOR, Route, check_token
 from .bodies import answer, read
-from .deps import DEPS
+from .deps import DEPS, ApiDeps
 from .identity import TELLING
 from .models_notifications import (
     NoticeDone,
@@ -21,6 +22,7 @@ from .models_notifications import (
     TestOutcome,
     TestRequest,
 )
+from .rights import owns
 
 audit = logging.getLogger("interlock.audit")
 _PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
@@ -75,12 +77,36 @@ async def retry(request: web.Request) -> web.Response:
 
 
 async def drop(request: web.Request) -> web.Response:
-    """Forget a notice, dead or waiting: nobody is told."""
+    """Forget a notice, dead or waiting: nobody is told. Not for whose agent it is about."""
     outbox, name = _named(request)
+    deps, who = request.app[DEPS], request[VISITOR].principal.id
+    entry = await outbox.find(name)
+    if entry is None:
+        raise NotFound(f"There is no notice {name} (any more).")
+    calls = (entry.action, *entry.calls) if entry.action else entry.calls
+    await _check_dropping(deps, who, calls)
     if not await outbox.drop(name):
         raise NotFound(f"There is no notice {name} (any more).")
-    audit.warning("notice %s dropped by=%s", name, visible_line(request[VISITOR].principal.id))
+    said = (
+        visible_line(who),
+        visible_line(entry.channel),
+        entry.why.value if entry.why else "digest",
+    )
+    about = visible_line(",".join(calls))
+    audit.warning("notice %s dropped by=%s channel=%s notice=%s calls=%s", name, *said, about)
     return answer(NoticeDone(id=name, outcome="dropped"))
+
+
+async def _check_dropping(deps: ApiDeps, who: str, calls: Sequence[str]) -> None:
+    """Raise Forbidden where *who* owns an agent of *calls*, or stands in for who does."""
+    people = {who, *(each.person for each in await deps.desk.stands_in(who))}
+    for each in calls:
+        action = await deps.gate.get(each)
+        if action is not None and any(owns(action, person) for person in people):
+            raise Forbidden(
+                f"You own the agent of call {each}, or stand in for who does: somebody else drops"
+                " what people are to be told of it."
+            )
 
 
 def _named(request: web.Request) -> tuple[Outbox, str]:

@@ -121,7 +121,7 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
     size += views.weight(like) if like and read.whole else 0
     item = await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
     item = await practice.on_item(deps, request[VISITOR], item, action)
-    return await desk_view.on_item(deps, item, action, request[VISITOR])
+    return await desk_view.on_item(deps, item, action, request[VISITOR], masks)
 
 
 async def _like(deps: ApiDeps, action: Action) -> Action | None:
@@ -168,7 +168,7 @@ def _made(
         decision=judged.judgement(decision, action, read.now, masks, task[0]) if decision else None,
         context=views.claims(call, task, masks),
         warnings=views.warned(call, decision, task[0], masks),
-        votes=views.votes(action),
+        votes=views.votes(action, masks),
         history=views.history(read.history, masks),
         earlier=read.earlier,
         args_schema=schema(deps, action),

@@ -230,12 +230,15 @@ def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> models.Claims
     )
 
 
-def votes(action: Action) -> list[models.Vote]:
-    """Return every review, oldest first, and whether it counts for the call as it is now."""
-    return [_vote(review, action) for review in action.reviews]
+def votes(action: Action, masks: Masks) -> list[models.Vote]:
+    """Return every review, oldest first, and whether it counts for the call as it is now.
+
+    People quote what was revealed to them: *masks* hide it in their words too.
+    """
+    return [_vote(review, action, masks) for review in action.reviews]
 
 
-def _vote(review: Review, action: Action) -> models.Vote:
+def _vote(review: Review, action: Action, masks: Masks) -> models.Vote:
     counts = any(
         vote.reviewer.id == review.reviewer.id and vote.version == review.version
         for vote in action.votes
@@ -243,7 +246,7 @@ def _vote(review: Review, action: Action) -> models.Vote:
     return models.Vote(
         by=visible_line(review.reviewer.id),
         verdict=review.verdict.value,
-        message=visible_text(review.message),
+        message=visible_text(masks.text(review.message)),
         reason_code=review.reason_code,
         digest=review.digest,
         counts=counts,

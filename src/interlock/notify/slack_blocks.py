@@ -214,9 +214,8 @@ def settled(said: Told, action: Action) -> dict[str, Any]:
     how = ended(action)
     lines = [how, f"Tool: {said.tool}"] if said.known else [how]
     lines.append(f"Agent: {said.agent}, to {said.destination}")
-    reason = next((each.message for each in reversed(action.reviews) if each.message), "")
-    if action.state is State.REJECTED and reason and not action.decoy_of:
-        lines.append(f"Reason: {visible_line(reason[:500])}")
+    if said.reason:
+        lines.append(f"Reason: {said.reason}")
     blocks = [_header(how.rstrip(".")), _section("\n".join(lines))]
     blocks.append({"type": "actions", "elements": [_button("Open", OPEN, url=said.link)]})
     blocks.append(_aside(f"Call {said.id}, version {said.version}"))

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from ..core.actions import Action, State, ToolCall
 from ..core.decisions import Decision, Escalation, Level, PolicyRef, Reversibility, Stake
-from ..core.masking import HIDDEN, Masks
+from ..core.masking import HIDDEN, Masks, without_secrets
 from ..core.redaction import visible_line
 from ..core.rules import Redact
 from ..core.wording import consequence, hidden, in_short, masks, outcome
 from ..ports import Notice
 
 LONGEST = 200  #: characters of one text that an agent wrote
+REASON = 500  #: characters of what a person said
 MOST = 20  #: arguments that are shown
 _UNJUDGED = Decision(level=Level.DENY, policy=PolicyRef(name="", version=0, sha256=""))
 
@@ -53,6 +54,7 @@ class Told:
     deadline: int  #: 0: none
     state: str
     outcome: str = ""  #: who decided what, once it is decided: `ann: rejected`
+    reason: str = ""  #: why it was rejected, without what policy hides of the call
     arguments: tuple[tuple[str, str], ...] = ()  #: name and value, for channels that ask for them
     whole: bool = False  #: `arguments` are all there are: none hidden, none cut short
     plain: bool = False  #: policy asks for nothing that only the page can give: dwell, step-up ...
@@ -130,10 +132,22 @@ def told(
         deadline=action.deadline if action.state is State.HELD else 0,
         state=action.state.value,
         outcome=outcome(action),
+        reason=_reason(action, masking, rules.detectors),
         arguments=shown,
         whole=with_arguments and bool(decision.tool) and not masking and not cut,
         plain=_plain(action, decision, paths),
     )
+
+
+def _reason(action: Action, masking: Masks, detectors: Iterable[str]) -> str:
+    """Return what was said last to a rejected call. Who said it may have seen what others do not.
+
+    Of a practice call nothing: how somebody did is told to them.
+    """
+    if action.state is not State.REJECTED or action.decoy_of:
+        return ""
+    said = next((each.message for each in reversed(action.reviews) if each.message), "")
+    return visible_line(without_secrets(masking.text(said), detectors)[:REASON])
 
 
 def titled(action: Action, why: Notice, what: str) -> str:

@@ -70,6 +70,10 @@ class RedisOutbox:
     async def dead(self, limit: int) -> tuple[Entry, ...]:
         return _entries(await self._run("list", "dead", limit), dead=True)
 
+    async def find(self, entry_id: str) -> Entry | None:
+        rows = await self._run("find", entry_id)
+        return next(iter(_entries(rows if rows != [b"GONE"] else [])), None)
+
     async def retry(self, entry_id: str) -> bool:
         return await self._run("retry", entry_id) == [b"OK"]
 

@@ -129,6 +129,8 @@ local id = ARGV[2]
 local v = redis.call('HMGET', e(id), 'channel', 'tries', 'same')
 if not v[1] then return { 'GONE' } end
 
+if op == 'find' then return { told(id) } end
+
 if op == 'retry' then
   if not redis.call('ZSCORE', B .. 'dead', id) then return { 'WAITS' } end
   redis.call('ZREM', B .. 'dead', id)
