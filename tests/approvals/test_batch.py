@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -126,6 +127,17 @@ async def test_what_asks_for_more_attention_is_decided_by_itself(
     assert await verdicts(await decide(world, ann, named(action))) == [(409, "held")]
 
 
+@pytest.mark.parametrize("spec", [{"dwell_ms": 5}, {"step_up": True}, {"folded": True}])
+async def test_what_todays_policy_asks_more_attention_for_is_decided_by_itself(
+    world: World, ann: str, spec: dict[str, Any]
+) -> None:
+    (action,) = await mails(world, 1)
+    levels = world.gate.policy.levels
+    careful = replace(levels, approve=LevelSpec(approvers=("ops",), **spec))
+    world.gate.policy = replace(world.gate.policy, levels=careful)
+    assert await verdicts(await decide(world, ann, named(action))) == [(409, "held")]
+
+
 async def test_what_hides_something_is_decided_by_itself(world: World, ann: str) -> None:
     (action,) = await mails(world, 1)
     world.gate.policy = replace(world.gate.policy, redact=Redact(approver=("args.to",)))
@@ -212,3 +224,34 @@ async def test_from_a_session_each_call_needs_its_own_token(world: World, ann: s
         found = await verdicts(answer)
     assert [status for status, _ in found] == [200, 403, 403]
     assert (await world.now(second)).state is State.HELD
+
+
+LONG = "L" * 25_000
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"to": "p\u0430rtner@example.com", "body": "b"}, "a look-alike letter"),
+        ({"to": "a", "body": LONG}, "cut on the card"),
+        ({"to": "a", "body": "b" * 61}, "cut by a character"),
+        ({str(n): n for n in range(6)}, "more arguments than a card has"),
+    ],
+)
+async def test_what_a_card_does_not_show_whole_or_warns_of_is_approved_by_itself(
+    world: World, ann: str, body: dict[str, Any], why: str
+) -> None:
+    policy = world.gate.policy
+    mail = replace(policy.tools["mail.send"], args_schema=None)
+    world.gate.policy = replace(policy, tools={**policy.tools, "mail.send": mail})
+    (plain,) = await mails(world, 1)
+    call = a_call("mail", target="/messages", body=json.dumps(body).encode())
+    action = await world.hold(call)
+    listed = await (await world.ask("GET", "/v1/approvals", key=ann)).json()
+    cards = {each["id"]: each for each in listed["items"]}
+    assert (cards[plain.id]["batch"], cards[action.id]["batch"]) == (True, False), why
+    assert cards[action.id]["look_twice"] is ("look-alike" in why)
+    assert await verdicts(await decide(world, ann, named(plain, action))) == [
+        (200, "approved"),
+        (409, "held"),
+    ]

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -140,7 +141,7 @@ async def test_listed_calls_are_approved_together_each_with_its_own_verdict(
     world: World, browser: Browser
 ) -> None:
     hold_notes(world)
-    notes = [await note(world, number, "a\u202eb") for number in range(4)]
+    notes = [await note(world, number, "a\tb") for number in range(4)]
     rent = await world.hold()
     async with signed_in(browser, world, ANN) as page:
         await page.wait_for_selector("[data-ready]")
@@ -156,7 +157,7 @@ async def test_listed_calls_are_approved_together_each_with_its_own_verdict(
         dialog = page.get_by_role("dialog", name="Approve these 3 calls")
         for each in notes[:3]:
             await expect(dialog.locator("code", has_text=each.id[:12])).to_be_visible()
-        await expect(dialog.locator(".pt").first).to_have_text("<U+202E>")
+        await expect(dialog.locator(".pt").first).to_have_text("⇥")
         key = await world.key(Kind.APPROVER, "bob")
         await world.decide(notes[1], key, type="reject", message="no")
         await dialog.get_by_role("button", name="Approve 3: send as listed").click()
@@ -170,6 +171,25 @@ async def test_listed_calls_are_approved_together_each_with_its_own_verdict(
     states = [(await world.settled(each)).state for each in notes]
     assert states == [State.ANSWERED, State.REJECTED, State.ANSWERED, State.HELD]
     assert (await world.now(rent)).state is State.HELD
+
+
+async def test_what_is_deceptive_says_so_in_the_list_and_is_not_approved_with_others(
+    world: World, browser: Browser
+) -> None:
+    hold_notes(world)
+    plain, tricky = await note(world, 1), await note(world, 2, "p\u0430rtner")
+    async with signed_in(browser, world, ANN) as page:
+        card = page.locator(f"[data-id={tricky.id}]")
+        await expect(card.locator(".twice")).to_have_text("Look twice")
+        await expect(page.locator(f"[data-id={plain.id}] .twice")).to_be_hidden()
+        assert [each["batch"] for each in await listed(page)] == [True, False]
+
+
+async def listed(page: Page) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await page.evaluate(
+        "() => fetch('/v1/approvals').then((a) => a.json()).then((a) => a.items)"
+    )
+    return found
 
 
 async def test_a_batch_is_rejected_with_a_reason_and_shift_reaches(

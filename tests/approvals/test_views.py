@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,9 @@ from interlock.core.wording import consequence
 
 def decided(reversibility: Reversibility, undo: Undo | None) -> Decision:
     policy = PolicyRef(name="p", version=1, sha256="0" * 64)
-    return Decision(level=Level.APPROVE, policy=policy, reversibility=reversibility, undo=undo)
+    return Decision(
+        level=Level.APPROVE, policy=policy, tool="t", reversibility=reversibility, undo=undo
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,13 @@ def test_the_authors_words_on_undoing_stay_a_sentence_of_their_own(
     reversibility: Reversibility, undo: Undo | None, said: str
 ) -> None:
     assert said in consequence(decided(reversibility, undo))
+
+
+def test_what_policy_does_not_know_is_not_said_to_be_a_fact() -> None:
+    unknown = replace(decided(Reversibility.IRREVERSIBLE, None), tool="")
+    assert consequence(unknown) == (
+        "Policy does not know this call; it is taken for irreversible and critical."
+    )
 
 
 @pytest.mark.parametrize(

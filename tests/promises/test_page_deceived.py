@@ -383,7 +383,8 @@ async def test_promise_04_lists_show_agents_and_calls_as_text(
 
 
 def ageless(card: str) -> str:
-    return re.sub(r"\d+ (s|min)\b|\d\d:\d\d left|caller waiting|nobody waiting", "", card)
+    ages = r"\d+ (s|min)\b|\d\d:\d\d left|agent is waiting|agent has hung up; it may ask again"
+    return re.sub(ages, "", card)
 
 
 async def test_promise_04_what_servers_say_of_their_tools_is_text(

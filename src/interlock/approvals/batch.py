@@ -6,12 +6,14 @@ from aiohttp import web
 
 from ..core import wording
 from ..core.actions import Action
-from ..core.decisions import Level
+from ..core.decisions import Decision, Level
 from ..core.errors import InterlockError, MalformedCall, NotFound
 from ..core.identity import Kind
+from ..core.lifecycle import stricter
 from . import deciding, models, practice, views
 from .access import VISITOR, Route, Visitor
 from .bodies import answer, read
+from .deceptive import told_by_card
 from .deps import DEPS, ApiDeps
 from .identity import deciding as to_decide
 from .models_desk import BatchItem, BatchOutcome, BatchRequest, BatchVerdict
@@ -41,7 +43,7 @@ async def _one(
             raise NotFound(f"There is no call {item.id} (any more).")
         state = action.state.value
         if asked.type == "approve":
-            check_together(deps, action)
+            check_together(deps, action, await deps.gate.judge(action.call, action.id))
         after = await _decided(deps, visitor, asked, item, action)
     except InterlockError as error:
         return BatchVerdict(id=item.id, status=error.status, state=state, detail=error.detail)
@@ -56,16 +58,23 @@ def _check_token(visitor: Visitor, item: BatchItem) -> None:
         raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
 
 
-def check_together(deps: ApiDeps, action: Action) -> None:
-    """Raise OneByOne where policy, as it was or as it is, lets nobody approve this with others."""
-    decision, most = action.decision, deps.gate.policy.attention.batch
-    if decision is None or most is None:
+def check_together(deps: ApiDeps, action: Action, present: Decision) -> None:
+    """Raise OneByOne where policy, as it was or as it is, lets nobody approve this with others.
+
+    *present*: what policy says of the call today.
+    """
+    held, most = action.decision, deps.gate.policy.attention.batch
+    if held is None or most is None:
         raise OneByOne("Policy lets nobody approve calls together: open it, and decide it there.")
-    seen = not wording.hidden(action, deps.gate.policy.redact.approver)
+    decision = stricter(held, present)
+    # nobody approves unread what the list has not shown whole, or warns of
+    seen = told_by_card(action, wording.masks(action, deps.gate.policy.redact.approver))
     plain = not (decision.step_up or decision.dwell_ms or decision.folded)
-    low = decision.level is Level.APPROVE and decision.stake <= most
+    low = decision.level is Level.APPROVE and max(held.stake, present.stake) <= most
     short = views.weight(action) <= deps.whole_bytes
-    if not (decision.batch and seen and plain and low and short):
+    lowered = present.level < Level.APPROVE  # such as by a grant: nobody would be asked at all
+    both = held.batch and (present.batch or lowered)
+    if not (both and seen and plain and low and short):
         raise OneByOne
 
 

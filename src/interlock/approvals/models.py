@@ -95,10 +95,12 @@ class Card(Model):
     stake: str
     reversibility: str
     tool: str
+    title: str = Field(default="", description="the tool; METHOD and path where policy has none")
     description: str
     method: str
     destination: str = Field(description="the full URL that is called")
     gist: str = Field(description="the first arguments, cut short; the item has them whole")
+    target: str = Field(default="", description="what it acts on, cut short, where policy says")
     consequence: str = Field(description="one line, from policy: can it be undone, and how")
     agent: str
     session: str
@@ -115,6 +117,10 @@ class Card(Model):
     looking: list[str] = Field(default=[], description="who has it open now")
     stopped: str = Field(default="", description="who stopped the agent; empty: nobody has")
     batch: bool = Field(default=False, description="may be approved together with others")
+    folded: bool = Field(default=False, description="pages fold the stake until a person judged")
+    look_twice: bool = Field(
+        default=False, description="something in it is made to be misread; the item says what"
+    )
     csrf: str = Field(default="", description="in lists, from a session: decides it in a batch")
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from ..core.actions import Action, Review, State, ToolCall
 from ..core.actions import Body as Kind
 from ..core.decisions import Decision
-from ..core.lookalikes import warnings
 from ..core.masking import HIDDEN, Masks, masked
 from ..core.messages import read_message, with_arguments
 from ..core.redaction import (
@@ -22,9 +21,12 @@ from ..core.redaction import (
     visible_line,
     visible_text,
 )
-from ..core.wording import consequence, gist, outcome
+from ..core.wording import aimed_at, consequence, gist, outcome
 from . import models
+from .deceptive import at_a_glance, told_by_card
+from .deceptive import warned as warned
 
+TITLE = 120  #: characters
 _OPEN = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 
 _VERDICTS = {
@@ -66,6 +68,18 @@ def target(call: ToolCall, masks: Masks) -> str:
     return f"/{HIDDEN}" if target is None else target
 
 
+def title(call: ToolCall, decision: Decision | None, masks: Masks) -> str:
+    """Return the tool's name; of what policy does not know, the server's name for it, or its path.
+
+    No more than TITLE characters: the URL is shown whole beside it.
+    """
+    if decision and decision.tool:
+        return visible_line(decision.tool)
+    path = target(call, masks).partition("?")[0]
+    said = masks.text(call.mcp.name) if call.mcp is not None else f"{call.method} {path}"
+    return visible_line(said[:TITLE]) + ("…" if len(said) > TITLE else "")
+
+
 def stake_why(decision: Decision, masks: Masks) -> str:
     """Return what decided the stake: `amount: 900.0`, `blast: external`, or the rule's name."""
     name = decision.facet
@@ -89,10 +103,12 @@ def card(
         stake=decision.stake.word if decision else "critical",
         reversibility=decision.reversibility.word if decision else "irreversible",
         tool=visible_line(decision.tool) if decision else "",
+        title=title(call, decision, masks),
         description=visible_line(decision.description) if decision else "",
         method=visible_line(call.method),
         destination=url(call, upstreams, masks),
         gist=gist(decision, masks),
+        target=aimed_at(decision, masks),
         consequence=consequence(decision) if decision else "",
         agent=visible_line(call.agent.id),
         session=visible_line(call.context.session),
@@ -105,7 +121,9 @@ def card(
         quorum=decision.quorum if decision else 1,
         edited=action.edited,
         outcome=outcome(action),
-        batch=decision.batch if decision else False,
+        batch=bool(decision and decision.batch) and told_by_card(action, masks),
+        folded=bool(decision and decision.folded),
+        look_twice=at_a_glance(action) is True,
     )
 
 
@@ -285,37 +303,3 @@ def weight(action: Action) -> int:
     call = action.call
     said = (call.context.reason, call.context.task, call.target, *sum(call.headers, ()))
     return len(call.body) + sum(map(len, said))
-
-
-def warned(
-    call: ToolCall, decision: Decision | None, task: str, masks: Masks
-) -> list[models.Warning_]:
-    """Return what is deceptive in any text that the agent wrote."""
-    texts = [("URL", call.target), ("agent", call.agent.id), ("session", call.context.session)]
-    texts += [("stated reason", call.context.reason), ("user's task", task)]
-    texts += [(f"header {visible_line(name)}", value) for name, value in call.headers]
-    if decision:
-        texts += [
-            (f"argument {visible_line(name)}", text)
-            for name, value in decision.arguments.items()
-            for text in _texts(value)
-        ]
-    if call.content.kind is Kind.OPAQUE:
-        texts.append(("body", call.body.decode("utf-8", "replace")))
-    found = [
-        models.Warning_(where=where, text=masks.text(each))
-        for where, text in texts
-        for each in warnings(text)
-    ]
-    return list({(each.where, each.text): each for each in found}.values())
-
-
-def _texts(value: Any) -> list[str]:
-    """Every text inside a value, names of members included."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [text for pair in value.items() for part in pair for text in _texts(part)]
-    if isinstance(value, list | tuple):
-        return [text for part in value for text in _texts(part)]
-    return []

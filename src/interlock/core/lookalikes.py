@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from .redaction import Kind, visible, visible_line
+from .redaction import Kind, token, visible, visible_line
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'.][^\W\d_]+)*")
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
@@ -27,9 +27,14 @@ _SHOWN = 40  #: characters of a word that a warning quotes
 _MOST = 8  #: warnings per text
 
 
+def unusual(text: str) -> bool:
+    """Say whether there may be something to warn of: text of plain ASCII has nothing."""
+    return _UNUSUAL.search(text) is not None
+
+
 def warnings(text: str) -> tuple[str, ...]:
     """Return what a reader should know before trusting their eyes; empty for plain text."""
-    if not _UNUSUAL.search(text):
+    if not unusual(text):
         return ()
     found: dict[str, None] = {}
     for warning in _warn(text):
@@ -58,13 +63,18 @@ def _warn_word(word: str) -> Iterator[str]:
     scripts = {script for script in map(_script, word) if script in _ALONE}
     if len(scripts) > 1:
         names = " and ".join(sorted(script.capitalize() for script in scripts))
-        yield f"“{quoted}” mixes {names} letters."
+        yield f"“{_pointed(word[:_SHOWN])}” mixes {names} letters."
     elif scripts - {"LATIN"} and all(letter in _LIKE_ASCII for letter in word if letter.isalpha()):
         name = next(iter(scripts)).capitalize()
         yield f"“{quoted}” is written in {name} letters that look like Latin ones."
     plain = unicodedata.normalize("NFKC", word)
     if plain != word and plain.isascii():
         yield f"“{quoted}” is written in look-alike letters; it is not “{plain[:_SHOWN]}”."
+
+
+def _pointed(word: str) -> str:
+    """Return *word* with the letters that are not what they look like by their number."""
+    return "".join(token(each) if each in _LIKE_ASCII else visible_line(each) for each in word)
 
 
 @functools.lru_cache(maxsize=4096)

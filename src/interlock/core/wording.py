@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from .masking import HIDDEN, NO_MASKS, Masks, masked, without_secrets
 from .redaction import visible_line
 
 _GIST, _GIST_TEXT = 5, 60  #: arguments on a card, characters of each
+_TARGET_TEXT = 40  #: characters of each value that is acted on
 _READ = 2000  #: characters of each that are looked through
 _ENDED = {
     State.APPROVED: "approved, being sent",
@@ -31,6 +33,9 @@ _ENDED = {
 def consequence(decision: Decision) -> str:
     """Return in one line whether the action can be undone, from policy alone."""
     undo = decision.undo
+    if not decision.tool:
+        taken = f"{decision.reversibility.word.replace('_', ' ')} and {decision.stake.word}"
+        return f"Policy does not know this call; it is taken for {taken}."
     how = ""
     if undo and undo.tool:
         how = f" with {undo.tool}" + (f" within {undo.within}" if undo.within else "")
@@ -76,6 +81,24 @@ def gist(decision: Decision | None, masks: Masks) -> str:
         return ""
     shown = in_short(decision, masks, most=_GIST, length=_GIST_TEXT)
     return ", ".join(f"{name}: {text}" for name, text in shown)
+
+
+def aimed_at(decision: Decision | None, masks: Masks) -> str:
+    """Return in short what is acted on, by the arguments that policy names for it."""
+    if decision is None or not decision.target:
+        return ""
+    named = replace(decision, arguments=decision.target)
+    shown = in_short(named, masks, most=2, length=_TARGET_TEXT)
+    return ", ".join(f"{name}: {text}" for name, text in shown)
+
+
+def told_whole(decision: Decision | None) -> bool:
+    """Say whether the `gist` cuts nothing: it has every argument, and each in full."""
+    arguments = decision.arguments if decision else {}
+    return len(arguments) <= _GIST and all(
+        len(name) <= _GIST_TEXT and len(_beginning(value)) <= _GIST_TEXT
+        for name, value in arguments.items()
+    )
 
 
 def in_short(

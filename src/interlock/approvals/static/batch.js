@@ -72,7 +72,7 @@ function open(what) {
 function row(item) {
   const line = element("li");
   const top = element("p");
-  top.append(copy(item, "tool", "b"), " ", element("code", "muted", item.dataset.id.slice(0, 12)));
+  top.append(copy(item, "title", "b"), " ", element("code", "muted", item.dataset.id.slice(0, 12)));
   const dest = element("p", "dest");
   dest.append(copy(item, "method", "b"), " ", copy(item, "destination", "span"));
   line.append(top, dest, copy(item, "gist", "p"), element("p", "verdict"));

@@ -45,7 +45,7 @@ async function refresh() {
   setNow(said.now);
   const waiting = $("#waiting");
   if (waiting && said.card.caller_waiting !== null) {
-    setText(waiting, said.card.caller_waiting ? "caller waiting" : "nobody waiting");
+    setText(waiting, said.card.caller_waiting ? "agent is waiting" : "agent has hung up; it may ask again");
   }
   if (!now.over) {
     present(said.looking);

@@ -11,20 +11,38 @@ const page = $("#main").dataset;
 
 function fill(item, card) {
   if (item.dataset.digest !== card.digest && $("[data-pick]", item).checked) unpick(item);
-  Object.assign(item.dataset, { id: card.id, version: card.version, stake: card.stake, digest: card.digest, csrf: card.csrf });
+  const stake = shownStake(card);
+  Object.assign(item.dataset, { id: card.id, version: card.version, stake: stake && card.stake, ownStake: card.stake, digest: card.digest, csrf: card.csrf });
   item.toggleAttribute("data-stopped", card.stopped !== "");
   $(".pick", item).hidden = card.csrf === "";
   $("a", item).href = `/review/${encodeURIComponent(card.id)}`;
   $(".left", item).dataset.deadline = card.deadline;
   $("time", item).dataset.since = card.created;
   const votes = card.quorum > 1 ? `${card.votes} of ${card.quorum} approved` : "";
-  const waiting = card.caller_waiting ? "caller waiting" : "nobody waiting";
+  const waiting = card.caller_waiting ? "agent is waiting" : "agent has hung up; it may ask again";
   const halted = card.stopped ? `stopped by ${card.stopped}` : "";
   const asked = card.assigned ? `asked: ${card.assigned === page.me ? "you" : card.assigned}` : "";
   const seen = card.looking.length ? `${card.looking.join(", ")} ${card.looking.length === 1 ? "is" : "are"} looking` : "";
-  const said = { ...card, tool: card.tool || "unknown tool", votes, waiting, halted, asked, seen };
+  const twice = card.look_twice ? "Look twice" : "";
+  const people = card.quorum > 1 ? "two people" : "one person";
+  const said = { ...card, stake: stake || people, votes, waiting, halted, asked, seen, twice };
+  $(".stake", item).classList.toggle("neutral", !stake);
   for (const field of $$("[data-f]", item)) repaint(field, said[field.dataset.f]);
   return item;
+}
+
+// What policy made of it stays folded, here too, until the person has judged; see verdict.js.
+function shownStake(card) {
+  return card.folded && !sessionStorage.getItem(`judged ${card.digest}`) ? "" : card.stake;
+}
+
+function unfoldJudged() {
+  for (const item of $$(".card", cards)) {
+    if (item.dataset.stake || !sessionStorage.getItem(`judged ${item.dataset.digest}`)) continue;
+    item.dataset.stake = item.dataset.ownStake;
+    setText($(".stake", item), item.dataset.ownStake);
+    $(".stake", item).classList.remove("neutral");
+  }
 }
 
 // Most of a card stays as it is: only what changed is painted again.
@@ -95,8 +113,8 @@ function showRecent(queue) {
     const item = blankDone.cloneNode(true);
     item.dataset.state = card.state;
     $("a", item).href = `/review/${encodeURIComponent(card.id)}`;
-    paint($(".tool", item), card.tool || "unknown tool");
-    paint($(".dest", item), `${card.method} ${card.destination}`);
+    paint($(".tool", item), card.title);
+    paint($(".dest", item), card.target || `${card.method} ${card.destination}`);
     paint($(".said", item), card.outcome);
     $("time", item).dataset.since = card.changed;
     return item;
@@ -201,6 +219,7 @@ $("#filters").addEventListener("keydown", (event) => {
 $("#more-link").addEventListener("click", more);
 following = new URL($("#more-link").href).searchParams.get("cursor");
 setNow(page.now);
+unfoldJudged();
 startBatch(cards, refresh);
 follow(refresh);
 // who looks and who is asked moves no call, so nothing announces it
