@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ PEOPLE: set[Visitor] = {Kind.APPROVER, Kind.ADMIN}
 READERS: set[Visitor] = {*PEOPLE, Kind.AUDITOR}
 APPROVER: set[Visitor] = {Kind.APPROVER}
 ADMIN: set[Visitor] = {Kind.ADMIN}
+ROOT = Path(__file__).parents[2]
 GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("GET", "/v1/approvals"): READERS,
     ("GET", "/v1/approvals/{id}"): READERS,
@@ -105,6 +107,30 @@ def registered(world: World) -> set[tuple[str, str]]:
 
 async def test_every_route_is_in_the_matrix_and_the_other_way_round(world: World) -> None:
     assert registered(world) == set(GOLDEN)
+
+
+def documented() -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return what docs/identities.md says of every request: by approver, admin, auditor."""
+    text = (ROOT / "docs" / "identities.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| | approver | admin | auditor | requests |\n")
+    rows = [line.strip("| \n").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+    found = [
+        (tuple(request.split(" ")), tuple(said))
+        for _, *said, requests in rows[1:]
+        for request in requests.strip("`").split("` `")
+    ]
+    assert len(found) == len(dict(found))  # each in one row
+    return {(method, path): said for (method, path), said in found}
+
+
+def test_the_documented_roles_are_those_of_the_matrix() -> None:
+    kinds = (Kind.APPROVER, Kind.ADMIN, Kind.AUDITOR)
+    expected = {}
+    for route, who in GOLDEN.items():
+        said = tuple("open" if who == ALL else "yes" if kind in who else "no" for kind in kinds)
+        read = "in the browser" if route[0] == "GET" else "no"
+        expected[route] = said if who else ("in the browser", "no", read)  # no key opens it
+    assert documented() == expected
 
 
 def test_auditors_read_all_that_approvers_read_and_do_nothing() -> None:
