@@ -150,7 +150,7 @@ async def test_an_answer_whose_caller_goes_as_it_comes_is_recorded(
 
     following = asyncio.ensure_future(world.gate.follow(action, 60))
     await asyncio.sleep(0)
-    monkeypatch.setattr(world.gate, "get", slow)
+    monkeypatch.setattr(world.gate._callers, "get", slow)
     await world.says(action)
     await reading.wait()
     following.cancel()

@@ -20,7 +20,7 @@ BOTH = [Notice.HELD, Notice.SETTLED]
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
     world = World(store)
-    store.on_lapsed = world.gate.lapsed
+    store.on_lapsed = world.gate.recorder.lapsed
     yield world
     await world.gate.close(10)
 

@@ -100,7 +100,7 @@ async def test_observers_hear_nothing_of_it(world: World) -> None:
     decoy = await planted(world)
     await world.says(decoy)
     lapsing = await planted(world)
-    world.store.on_lapsed = world.gate.lapsed
+    world.store.on_lapsed = world.gate.recorder.lapsed
     await world.forge(lapsing, deadline=1)
 
     assert (await world.now(lapsing)).state is State.EXPIRED

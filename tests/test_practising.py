@@ -270,7 +270,7 @@ async def test_an_answer_in_the_tools_place_counts_as_neither(world: Practised) 
 
 async def test_one_that_nobody_decides_counts_for_nobody(world: Practised) -> None:
     decoy = await decoy_beside(world)
-    world.store.on_lapsed = world.gate.lapsed
+    world.store.on_lapsed = world.gate.recorder.lapsed
     await world.forge(decoy, deadline=1)
     await world.now(decoy)
     await world.quiet()

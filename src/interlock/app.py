@@ -127,7 +127,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
                 name for name, each in config.upstreams.items() if each.joins == "idempotency-key"
             ),
         )
-        store.on_lapsed = gate.lapsed
+        store.on_lapsed = gate.recorder.lapsed
         hide_secrets(lambda: gate.policy.redact.detectors)
         parts = Parts(
             config=config,

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from .announcing import Announcer
+from .callers import Callers, Submission
 from .core.actions import Action, Review, State, ToolCall
 from .core.clearance import Seals
 from .core.commands import Claim, Command, Forward, Notify, Reply
 from .core.decisions import Decision, Level
 from .core.digest import fingerprint
 from .core.errors import (
-    IllegalTransition,
-    NotFound,
-    StaleVersion,
-    StateUnavailable,
     StoreUnavailable,
     UpstreamLost,
     UpstreamUnreachable,
 )
-from .core.events import Cancelled, Claimed, Decided
+from .core.events import Claimed, Decided
 from .core.facts import NO_FACTS, Grant
 from .core.lifecycle import step
 from .core.rules import PolicySet
@@ -35,9 +31,9 @@ from .granting import GrantAsked, Grants
 from .judge import Judge
 from .ports import (
     Clock,
-    Definition,
     Definitions,
     Ids,
+    NothingListed,
     Notice,
     Notifier,
     Observer,
@@ -54,35 +50,6 @@ from .reviewing import Reviews
 from .sending import Sender, Timing
 from .sweeping import Sweeper
 from .tasks import Tasks
-
-DISPATCH = 0.25  #: seconds between two tries to send what only waits for its caller
-
-
-class NothingListed:
-    """ports.Definitions of an installation without MCP servers."""
-
-    def current(self, server: str, tool: str) -> Definition | None:
-        return None
-
-    def known(self, server: str) -> bool:
-        return False
-
-    async def listed(self, server: str, tools: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
-        """There is nothing to take note of."""
-
-
-PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
-"""States in which a caller still waits for what becomes of its call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """What became of a proposed call: its action, and the answer where it streams already."""
-
-    action: Action
-    relay: Relay | None = None
-    joined: bool = False
-    failure: UpstreamUnreachable | UpstreamLost | None = None  #: of an allowed call's send
 
 
 class _Proposed(NamedTuple):
@@ -128,11 +95,7 @@ class Gate:
         self._announcer = Announcer(notifiers, self._tasks)
         self.recorder = Recorder(store, observers, ids, self._announcer.settled)
         self.judging = Judge(
-            policy=policy,
-            store=store,
-            seals=Seals(seal_key),
-            clock=clock,
-            recorder=self.recorder,
+            policy=policy, store=store, seals=Seals(seal_key), clock=clock, recorder=self.recorder
         )
         self.sender = Sender(
             store=store,
@@ -143,6 +106,14 @@ class Gate:
             clock=clock,
             ids=ids,
             timing=timing,
+            tasks=self._tasks,
+            closing=self._closing,
+        )
+        self._callers = Callers(
+            store=store,
+            recorder=self.recorder,
+            sender=self.sender,
+            clock=clock,
             tasks=self._tasks,
             closing=self._closing,
         )
@@ -189,11 +160,7 @@ class Gate:
     # the agents' side ----------------------------------------------------------------------
 
     async def judge(self, call: ToolCall, own: str = "") -> Decision:
-        """Ask the present policy; *own* is the held action that is judged again, if any.
-
-        Raises:
-            StoreUnavailable: what policy must know of the past cannot be read.
-        """
+        """Ask the present policy. Raises StoreUnavailable where the past cannot be read."""
         return await self.judging.judge(call, own)
 
     def read(self, call: ToolCall) -> Decision:
@@ -219,7 +186,7 @@ class Gate:
                 break
         stored = written.stored
         if stored.outcome is Put.JOIN:
-            return await self.join(stored.id, call)
+            return await self._callers.join(stored.id, call)
         if stored.outcome is not Put.OK:
             raise refusal(stored)
         action = as_stored(written.after, stored)
@@ -281,70 +248,23 @@ class Gate:
                     pass  # claims are written with the decision; replies are the caller's to read
         return Submission(action=action, relay=relay)
 
-    async def join(self, action_id: str, again: ToolCall) -> Submission:
-        """Join a call of the same agent, as *again* asks for it; one that was not sent is tried.
-
-        Raises:
-            StateUnavailable: what became of it cannot be read; it may have been sent already.
-        """
-        try:
-            return await self._joined(action_id, again)
-        except StoreUnavailable as error:
-            raise StateUnavailable from error
-
-    async def _joined(self, action_id: str, again: ToolCall) -> Submission:
-        action = await self.get(action_id)
-        if action is None:
-            raise StoreUnavailable("The call that this one repeats has just gone; send it again.")
-        waits = _stuck(action) or self._stranded(action, again)
-        if waits and not self._closing.is_set():  # it was not sent before: try again
-            action = await self.sender.retry(action, again) or await self.get(action_id) or action
-        return Submission(action=action, joined=True)
-
-    def _stranded(self, action: Action, again: ToolCall) -> bool:
-        """Approved for a connection that is not ours or has gone, and asked for again here."""
-        here, there = action.call.mcp, again.mcp
-        return (
-            action.state is State.APPROVED
-            and here is not None
-            and there is not None
-            and here.session != there.session
-            and not self.sender.serves(action.call)
-            and self.sender.serves(again)
-        )
-
     async def get(self, action_id: str) -> Action | None:
-        return await self.store.get(action_id)
+        return await self._callers.get(action_id)
 
     async def of_agent(self, action_id: str, agent_id: str) -> Action | None:
         """Return a call of that agent. Practice calls are nobody's: no agent hears of one."""
-        action = await self.store.get(action_id)
-        if action is None or action.decoy_of or action.call.agent.id != agent_id:
-            return None
-        return action
+        return await self._callers.of_agent(action_id, agent_id)
+
+    async def join(self, action_id: str, again: ToolCall) -> Submission:
+        """Join a call of the same agent, as *again* asks for it. Raises StateUnavailable."""
+        return await self._callers.join(action_id, again)
 
     async def wait(self, action: Action, seconds: float, again: ToolCall | None = None) -> Action:
         """Return the action once it is settled, or as it stands after *seconds* or at shutdown.
 
         *again*: the call as whoever waits asks for it, on the connection that it has now.
         """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while action.state in PENDING and not _stuck(action) and not self._closing.is_set():
-            left = end - loop.time()
-            if left <= 0:
-                break
-            if action.state is State.APPROVED and _waits_for_us(action):
-                left = min(left, DISPATCH)  # it may count as without its caller for a moment
-                if again is not None and self._stranded(action, again):
-                    await self.sender.retry(action, again)
-                else:
-                    self.sender.dispatch_soon(action)
-            until_deadline = (action.deadline - self._clock.now_ms()) / 1000 + 0.005
-            patience = min(left, max(until_deadline, 0.05))
-            await self.store.changed(action.id, action.version, patience)
-            action = await self.store.get(action.id) or action
-        return action
+        return await self._callers.wait(action, seconds, again)
 
     async def follow(
         self, action: Action, seconds: float, again: ToolCall | None = None
@@ -354,18 +274,15 @@ class Gate:
         Raises:
             StoreUnavailable: what becomes of it cannot be read.
         """
-        with self.sender.taking(action.id) as taken:
-            waiting = self._tasks.spawn(self.wait(action, seconds, again), f"wait-{action.id}")
-            try:
-                either: set[asyncio.Future[Any]] = {waiting, taken}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                if not taken.done():
-                    return Submission(action=await waiting)
-                action = await self.get(action.id) or action
-                taken.result().ended = True  # the caller's from here on: nothing may come between
-                return Submission(action=action, relay=taken.result())
-            finally:
-                waiting.cancel()
+        return await self._callers.follow(action, seconds, again)
+
+    async def cancel(self, action_id: str, agent_id: str) -> Action:
+        """Take a call back: CANCELLED will never be sent.
+
+        Raises:
+            NotFound, IllegalTransition, Lapsed: as `Callers.cancel` says.
+        """
+        return await self._callers.cancel(action_id, agent_id)
 
     def stop(self, action_id: str) -> bool:
         """End a request that this process has at a tool; what became of it is then unknown.
@@ -378,37 +295,13 @@ class Gate:
         """Read an answer to its end for the record: its caller has gone, the tool works on."""
         self.sender.drain_soon(relay)
 
-    async def cancel(self, action_id: str, agent_id: str) -> Action:
-        """Take a call back. Returns once it is fenced: CANCELLED will never be sent.
-
-        Raises:
-            NotFound: no such call of this agent.
-            IllegalTransition, Lapsed: too late; the message says what became of it.
-        """
-        action = await self.of_agent(action_id, agent_id)
-        if action is None:
-            raise NotFound(f"You have no call {action_id}.")
-        if action.state is State.CANCELLED:
-            return action
-        for _ in range(RACES):
-            at = await self.store.now()
-            try:
-                event = Cancelled(at=at, by=agent_id, cause="Cancelled by the caller.")
-                return await self.recorder.apply(action, event)
-            except StaleVersion:  # a vote or a claim was faster: look again
-                action = await self.store.get(action_id) or action
-        raise IllegalTransition("Others are deciding this call at the same time; try again.")
-
     async def state_task(self, agent_id: str, session: str, task: str) -> None:
         """Keep what the user asked for in a session, as the agent's framework says.
 
         Raises:
             StoreUnavailable: it was not kept.
         """
-        policy = self.policy
-        shared = policy.session_scope == "agent"  # all calls of an agent are one session
-        keep_ms = policy.session_memory_ms
-        await self.store.state_task(agent_id, "" if shared else session, task, keep_ms)
+        await self.judging.state_task(agent_id, session, task)
 
     # the people's side ---------------------------------------------------------------------
 
@@ -486,10 +379,6 @@ class Gate:
         """End what has lapsed, pick up what a stopped process left behind, remind people."""
         await self._sweeper.sweep()
 
-    def lapsed(self, action: Action, before: str) -> None:
-        """The store ended an action because its deadline had passed."""
-        self.recorder.lapsed(action, before)
-
     async def close(self, seconds: float) -> int:
         """Start no send any more, finish those under way; return how many did not finish."""
         self._closing.set()
@@ -507,14 +396,3 @@ class Gate:
     def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
             raise StoreUnavailable("Interlock is shutting down; nothing was sent. Try again.")
-
-
-def _waits_for_us(action: Action) -> bool:
-    """Whether only this process may be able to send it, or only now that its caller waits."""
-    orphans = action.decision.orphans if action.decision is not None else ""
-    return action.call.mcp is not None or orphans == "refuse"
-
-
-def _stuck(action: Action) -> bool:
-    """Approved, tried, provably not sent: waiting longer changes nothing, a retry may."""
-    return action.state is State.APPROVED and action.fence > 0 and bool(action.votes)

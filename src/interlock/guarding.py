@@ -106,7 +106,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             seal_key=keys.seal,
             timing=_timing(settings),
         )
-        store.on_lapsed = gate.lapsed
+        store.on_lapsed = gate.recorder.lapsed
         hide_secrets(lambda: gate.policy.redact.detectors)
         parts = Parts(
             config=config,

@@ -55,6 +55,13 @@ class Judge:
         """Return what grants of calls like this one are kept under; empty: there can be none."""
         return prepare(call, self.policy).needs.grant
 
+    async def state_task(self, agent_id: str, session: str, task: str) -> None:
+        """Keep what the user asked for in a session, where and as long as policy looks for it."""
+        policy = self.policy
+        shared = policy.session_scope == "agent"  # all calls of an agent are one session
+        keep_ms = policy.session_memory_ms
+        await self._store.state_task(agent_id, "" if shared else session, task, keep_ms)
+
     def _at(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
 

@@ -284,6 +284,19 @@ class Definitions(Protocol):
         """
 
 
+class NothingListed:
+    """Definitions of an installation without MCP servers."""
+
+    def current(self, server: str, tool: str) -> Definition | None:
+        return None
+
+    def known(self, server: str) -> bool:
+        return False
+
+    async def listed(self, server: str, tools: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+        """There is nothing to take note of."""
+
+
 class Notice(enum.Enum):
     """Why people are told of an action."""
 

@@ -9,10 +9,11 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-from .core.actions import Action, Answer, State, ToolCall, evolve
+from .core.actions import Action, Answer, State, ToolCall
+from .core.connections import ends_with_its_caller, on_connection_of, session_ended
 from .core.decisions import Reversibility
 from .core.errors import (
     IllegalTransition,
@@ -34,7 +35,6 @@ from .core.events import (
 )
 from .core.facts import Effects
 from .core.lifecycle import step
-from .core.messages import ends_with_its_caller
 from .judge import Judge
 from .ports import Clock, Definitions, Exchange, Ids, Put, Store, Stored, Upstream
 from .recording import Recorder, as_stored
@@ -135,7 +135,7 @@ class Sender:
         until = self.lease_end()
         claimed = await self.claim(action)
         if claimed is not None:
-            claimed = _on_connection_of(claimed, again)
+            claimed = on_connection_of(claimed, again)
             self._tasks.spawn(self._carry_out(claimed, until), f"dispatch-{action.id}")
         return claimed
 
@@ -343,7 +343,7 @@ class Sender:
             self._remember(action)
         try:
             exchange = await self._upstream(action, until).send(action.call)
-            if action.votes and _session_ended(action.call, exchange):
+            if action.votes and session_ended(action.call, exchange.status):
                 await exchange.close()
                 raise UpstreamUnreachable(
                     "The server has ended the session of this call; nothing was executed."
@@ -395,19 +395,6 @@ def _note(known: dict[str, T], action_id: str, value: T) -> None:
     known[action_id] = value
 
 
-def _on_connection_of(action: Action, again: ToolCall) -> Action:
-    """Send an MCP call on the connection on which its caller asks again: the old one is gone."""
-    here, there = action.call.mcp, again.mcp
-    if here is None or there is None or here.session == there.session:
-        return action
-    return evolve(action, call=replace(action.call, mcp=replace(here, session=there.session)))
-
-
 def _only_reads(action: Action) -> bool:
     decision = action.decision
     return decision is not None and decision.reversibility is Reversibility.READ_ONLY
-
-
-def _session_ended(call: ToolCall, exchange: Exchange) -> bool:
-    """Say whether an MCP server knows the session of *call* no more (MCP, Session Management)."""
-    return call.mcp is not None and call.mcp.session != "" and exchange.status == 404

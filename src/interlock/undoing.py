@@ -9,6 +9,7 @@ import hashlib
 import logging
 from typing import Protocol
 
+from .callers import Submission
 from .core import wording
 from .core.actions import Action, Reviewer, State, ToolCall
 from .core.errors import Forbidden, IllegalTransition, KeyReused, NotFound
@@ -16,7 +17,6 @@ from .core.lifecycle import approvers_at
 from .core.redaction import visible_line
 from .core.rules import PolicySet
 from .core.undoing import undo_call, undo_of, undoable
-from .gate import Submission
 from .ports import Store
 from .relay import Relay
 

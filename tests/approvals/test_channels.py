@@ -479,6 +479,16 @@ async def test_what_policy_hides_by_now_is_not_approved_in_slack(chat: Chat) -> 
     assert "Lunch at one?" not in message.text
 
 
+async def test_what_todays_policy_asks_more_for_is_not_approved_in_slack(chat: Chat) -> None:
+    action, message = await chat.hold()
+    gate: Any = chat.world.gate
+    careful = replace(gate.policy.levels.approve, dwell_ms=5000)
+    gate.policy = replace(gate.policy, levels=replace(gate.policy.levels, approve=careful))
+    await chat.press(message, APPROVE)
+    assert "not approved in Slack any more" in await chat.whispered()
+    await chat.nothing_happened(action)
+
+
 async def test_a_stopped_agents_call_is_not_approved_and_may_be_rejected(chat: Chat) -> None:
     action, message = await chat.hold()
     stop = Suspension(agent="billing-bot", by="root", reason="It loops.", at=1)

@@ -170,6 +170,51 @@ async def test_policy_asks_for_a_look_before_an_approval(world: World) -> None:
     assert (await world.decide(action, ann)).status == 200
 
 
+async def test_promise_09_todays_policy_says_too_who_decides_and_with_what(world: World) -> None:
+    """A call held before a reload: the item says what counts, and the decision is held to it."""
+    ann, lea = await approver(world), await approver(world, "lea", "ops", "leads")
+    mail = a_call("mail", target="/messages", body=MAIL)
+    action = await world.hold(mail)
+    levels(world, approvers=("leads",))
+    needed = frozenset({"reject", "approve"})
+    spec = replace(world.gate.policy.levels, require_reason=needed)
+    world.gate.policy = replace(world.gate.policy, levels=spec)
+
+    item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)).json()
+    may = item["may"]
+    assert (may["approve"], may["edit"], may["respond"], may["reject"]) == (
+        False,
+        False,
+        False,
+        True,
+    )
+    assert may["why"] == "Only leads may decide this."
+    assert item["decision"]["require_reason"] == ["approve", "edit", "reject", "respond"]
+    assert (await world.decide(action, ann, message="fine")).status == 403
+    assert (await world.decide(action, lea)).status == 422
+    assert world.tool.calls == []
+    assert (await world.decide(action, lea, message="fine")).status == 200
+
+
+async def test_the_item_says_what_todays_policy_adds(world: World) -> None:
+    ann = await approver(world)
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    levels(world, dwell_ms=5000, step_up=True)
+    item = await (await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)).json()
+    assert (item["decision"]["dwell_ms"], item["decision"]["step_up"]) == (5000, True)
+
+
+async def test_whoever_stands_in_is_lent_what_todays_policy_asks_for(world: World) -> None:
+    lea, cat = await approver(world, "lea", "ops", "leads"), await approver(world, "cat", "ops")
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    levels(world, approvers=("leads",))
+    assert (await world.decide(action, cat)).status == 403
+    await absent(world, lea, "cat")
+    assert (await world.decide(action, cat)).status == 200
+    (review,) = (await world.now(action)).reviews
+    assert "for lea" in review.reviewer.groups
+
+
 # asking -------------------------------------------------------------------------------------
 
 

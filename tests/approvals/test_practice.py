@@ -38,7 +38,7 @@ async def rejected(world: World, message: str = "Never to \u202eeve") -> Action:
 async def planted(world: World, of: Action | None = None) -> Action:
     real = of or await rejected(world)
     call = decoy(real, {}, "s-17")
-    return await world.gate.plant(call, await world.gate.judging.judge(call), real.id)
+    return await world.gate.plant(call, await world.gate.judge(call), real.id)
 
 
 async def get(world: World, path: str, key: str) -> dict[str, Any]:

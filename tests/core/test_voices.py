@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.core.actions import Action, Review, Reviewer, State, Verdict
@@ -94,6 +94,7 @@ def as_many_voices_as_needed(quorum: int, votes: Sequence[tuple[Reviewer, Verdic
         assert sum(map(len, parts)) == len(heard(action.votes)), "one voice counted twice"
 
 
+@settings(deadline=None)
 @given(st.integers(2, 3), st.lists(VOTES, max_size=8))
 def test_promise_08_no_history_of_votes_and_absences_counts_a_voice_twice(
     quorum: int, votes: list[tuple[Reviewer, Verdict]]

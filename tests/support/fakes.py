@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from interlock.callers import Submission
 from interlock.core.actions import Action, Review, Reviewer, State, ToolCall, Verdict
 from interlock.core.decisions import Level
 from interlock.core.events import Event
 from interlock.core.rules import PolicySet
-from interlock.gate import Gate, Submission
+from interlock.gate import Gate
 from interlock.policies.load import read_policies
 from interlock.ports import Notice
 from interlock.sending import Timing

@@ -150,12 +150,17 @@ async def _done(deps: ApiDeps, door: SlackDoor, asked: Pressed | Submitted) -> s
         _refused(deps, "rights", asked.user)
         return f"{why} Nothing was decided."
     await deps.desk.greet(person.id, sorted(person.groups))
-    if ticket.verdict == "approve" and not door.talk.may_approve(action):
+    if ticket.verdict == "approve" and not await _simple(deps, door, action):
         await door.talk.redraw(action.id)
         return "This is not approved in Slack any more. Nothing was decided; open the page."
     if isinstance(asked, Pressed) and ticket.verdict == "reject":
         return await _ask(deps, door, asked, ticket, action)
     return await _reviewed(deps, door, asked, ticket, action)
+
+
+async def _simple(deps: ApiDeps, door: SlackDoor, action: Action) -> bool:
+    """Say whether Slack may approve this under policy as it was, and as it is."""
+    return door.talk.may_approve(action, await deps.gate.judge(action.call, action.id))
 
 
 async def _ticket(door: SlackDoor, asked: Pressed | Submitted) -> tickets.Ticket | None:

@@ -11,6 +11,7 @@ import dataclasses
 
 from ..core import voices
 from ..core.actions import Action, Review, Reviewer, State, Verdict
+from ..core.decisions import Decision
 from ..core.desk import Absence, Assignment
 from ..core.errors import (
     Forbidden,
@@ -120,7 +121,8 @@ async def take(
     absences = await deps.desk.stands_in(who.id)
     _check_owner(action, absences)
     if absences:
-        lent = borrowed(action, who.groups, absences, await deps.store.now())
+        present = await _present(deps, action, review)
+        lent = borrowed(action, who.groups, absences, await deps.store.now(), present)
         with_all = dataclasses.replace(who, groups=who.groups | lent)
         review = dataclasses.replace(review, reviewer=with_all)
     if review.verdict not in _CLEARS:
@@ -136,6 +138,13 @@ async def take(
     with contextlib.suppress(StoreUnavailable):
         await _tidy(deps, after, who.id)
     return after
+
+
+async def _present(deps: ApiDeps, action: Action, review: Review) -> Decision | None:
+    """Return what policy says today of what would be cleared; a rejection asks for no more."""
+    if review.verdict is Verdict.REJECT:
+        return None
+    return await deps.gate.judge(review.call or action.call, action.id)
 
 
 def _check_owner(action: Action, absences: tuple[Absence, ...]) -> None:

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..callers import Submission
 from ..core.actions import Action, Review, ToolCall
 from ..core.decisions import Decision
 from ..core.errors import NotFound
 from ..core.facts import Grant
 from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
-from ..gate import Submission
 from ..granting import GrantAsked
 from ..people_ports import Authenticators, Desk, Outbox, PoliciesSeen
 from ..ports import KeyRing, PolicyState, Store

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any
 
 from ..core.actions import Action, ToolCall
-from ..core.decisions import Decision, Level
+from ..core.decisions import Decision
+from ..core.duties import needing_reason
 from ..core.masking import Masks, masked
 from ..core.patterns import HttpMatch
 from ..core.provenance import stated
@@ -55,7 +56,7 @@ def judgement(
         trace=[line(each) for each in decision.trace],
         quorum=decision.quorum,
         approvers=[visible_line(group) for group in decision.approvers],
-        require_reason=_needing_reason(decision),
+        require_reason=sorted(needing_reason(decision) | {"reject"}),
         limits=_limits(decision, decision.limits, ("limit {}:", "cap {} "), line),
         shadow=_limits(decision, decision.shadow, ("rule {} (", "limit {} ("), line),
         would_be=decision.would_be.word if decision.would_be is not None else "",
@@ -70,14 +71,6 @@ def judgement(
         policy=f"{decision.policy.name} v{decision.policy.version}",
         policy_sha256=decision.policy.sha256,
     )
-
-
-def _needing_reason(decision: Decision) -> list[str]:
-    """The verdicts that need words; approving does at the top level (`approve_dual`)."""
-    needed = (decision.require_reason | {"reject", "respond"}) - {"approve_dual"}
-    if decision.level is Level.APPROVE_DUAL and "approve_dual" in decision.require_reason:
-        needed |= {"approve"}
-    return sorted(needed)
 
 
 def _limits(
@@ -162,6 +155,8 @@ def offer(tool: Tool | None, action: Action, masks: Masks, task: str) -> models.
     """Return what may be granted with the next approval; None where nothing may."""
     decision, spec = action.decision, tool.grants if tool else None
     if spec is None or decision is None or not decision.grants or not decision.target:
+        return None
+    if decision.step_up:  # what is signed is one call
         return None
     if not showable(decision.target):
         return None

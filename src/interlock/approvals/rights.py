@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from ..core import voices
 from ..core.actions import Action, State
+from ..core.decisions import Decision
 from ..core.desk import Absence, Suspension
-from ..core.entitled import approvers_at
+from ..core.entitled import groups_needed
 from ..core.identity import Principal
 from ..core.wording import outcome
 from ..reviewing import said_of
@@ -22,24 +23,27 @@ def rights(
     *,
     absences: Iterable[Absence] = (),
     stopped: Suspension | None = None,
+    present: Decision | None = None,
 ) -> models.Rights:
     """Return what a visitor may do at *now* (ms, by the store's clock); *hidden*: policy hides
-    something of the call. *absences*: in which the visitor stands in; *stopped*: the agent is.
+    something of the call. *absences*: in which the visitor stands in; *stopped*: the agent is;
+    *present*: what policy says of the call today, where that was asked.
     """
     stands = tuple(absences)
     why = _refused(action, who, now, stands)
+    today = why or barred(action, who, now, stands, present)
     decision = action.decision
     editable = decision is not None and decision.editable != () and bool(decision.tool)
     voted = who.id in voices.heard(action.votes)
-    sendable = not why and stopped is None
+    sendable = not today and stopped is None
     return models.Rights(
         approve=sendable and not voted,
         edit=sendable and editable,
         reject=not why,
-        respond=not why,
+        respond=not today,
         reveal=hidden and not barred(action, who, now, stands),
         edit_after_reveal=False,
-        why=why or (said_of(stopped) if stopped else heard(action, who.id)),
+        why=today or (said_of(stopped) if stopped else heard(action, who.id)),
     )
 
 
@@ -62,9 +66,18 @@ def _refused(action: Action, who: Principal, now: int, stands: tuple[Absence, ..
     return barred(action, who, now, stands)
 
 
-def barred(action: Action, who: Principal, now: int, absences: Iterable[Absence] = ()) -> str:
-    """Return why the call is not this person's to decide, in whatever state it is; or nothing."""
-    decision, stands = action.decision, tuple(absences)
+def barred(
+    action: Action,
+    who: Principal,
+    now: int,
+    absences: Iterable[Absence] = (),
+    present: Decision | None = None,
+) -> str:
+    """Return why the call is not this person's to decide, in whatever state it is; or nothing.
+
+    *present*: what policy says of it today, where something is let out or said to the agent.
+    """
+    stands = tuple(absences)
     if who.kind.value != "approver":
         return f"{who.kind.value.capitalize()}s do not decide calls; sign in as an approver."
     if owns(action, who.id):
@@ -72,10 +85,10 @@ def barred(action: Action, who: Principal, now: int, absences: Iterable[Absence]
     for each in stands:
         if owns(action, each.person):
             return f"You stand in for {each.person}, who owns this agent: somebody else decides."
-    entitled = approvers_at(decision, action.created, now) if decision else ()
-    lent = borrowed(action, who.groups, stands, now)
-    if entitled and not (who.groups | lent) & frozenset(entitled):
-        return f"Only {', '.join(entitled)} may decide this."
+    groups = who.groups | borrowed(action, who.groups, stands, now, present)
+    for needed in groups_needed(action, present, now):
+        if not groups & frozenset(needed):
+            return f"Only {', '.join(needed)} may decide this."
     return ""
 
 
@@ -85,18 +98,23 @@ def owns(action: Action, person: str) -> bool:
 
 
 def borrowed(
-    action: Action, own: frozenset[str], absences: Iterable[Absence], now: int
+    action: Action,
+    own: frozenset[str],
+    absences: Iterable[Absence],
+    now: int,
+    present: Decision | None = None,
 ) -> frozenset[str]:
     """Return the groups that somebody with their *own* needs to decide *action*, and is lent.
 
     They are those of one absent person, and the name of that person: `for ann`. Nobody is stood
     in for whose voice counts already, in their own vote or in that of somebody else.
     """
-    decision, heard = action.decision, voices.heard(action.votes)
-    entitled = frozenset(approvers_at(decision, action.created, now) if decision else ())
-    if not entitled or own & entitled:
+    needed = [frozenset(each) for each in groups_needed(action, present, now)]
+    if all(own & each for each in needed):
         return frozenset()
-    for each in absences:
-        if each.person not in heard and entitled & frozenset(each.groups):
-            return frozenset({*each.groups, voices.standing_in_for(each.person)})
+    for absence in absences:
+        with_theirs = own | frozenset(absence.groups)
+        spoken = absence.person in voices.heard(action.votes)
+        if not spoken and all(with_theirs & each for each in needed):
+            return frozenset({*absence.groups, voices.standing_in_for(absence.person)})
     return frozenset()

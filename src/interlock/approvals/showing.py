@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from ..core import wording
 from ..core.actions import Action, State, Verdict
+from ..core.decisions import Decision
 from ..core.desk import Absence, Suspension
+from ..core.duties import needing_reason
 from ..core.errors import Forbidden, IllegalTransition, NotFound
+from ..core.lifecycle import stricter
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
 from . import desk_view, granting, judged, models, practice, undo, views
@@ -115,6 +118,7 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
         like=like,
         stands=await deps.desk.stands_in(request[VISITOR].principal.id),
         stopped=await deps.store.stopped(action.call.agent.id),
+        present=await _present(deps, action),
         now=await deps.store.now(),
         whole=not limit or size <= limit,
     )
@@ -122,6 +126,20 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
     item = await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
     item = await practice.on_item(deps, request[VISITOR], item, action)
     return await desk_view.on_item(deps, item, action, request[VISITOR], masks)
+
+
+async def _present(deps: ApiDeps, action: Action) -> Decision | None:
+    held = action.state is State.HELD and action.decision is not None
+    return await deps.gate.judge(action.call, action.id) if held else None
+
+
+def _asked(held: Decision, present: Decision | None) -> Decision:
+    """Return what it is held under, with the duties that the *present* policy adds to it."""
+    if present is None:
+        return held
+    both = stricter(held, present)
+    needing = needing_reason(held) | needing_reason(present)
+    return replace(held, dwell_ms=both.dwell_ms, step_up=both.step_up, require_reason=needing)
 
 
 async def _like(deps: ApiDeps, action: Action) -> Action | None:
@@ -140,6 +158,7 @@ class _Read:
     like: Action | None
     stands: tuple[Absence, ...]  #: in which the visitor stands in
     stopped: Suspension | None
+    present: Decision | None  #: what policy says of it today, while it is held
     now: int
     whole: bool
 
@@ -150,7 +169,16 @@ def _made(
     call, decision, whole = action.call, action.decision, read.whole
     hides = wording.hidden(action, deps.gate.policy.redact.approver)
     who, session = visitor.principal, visitor.session
-    may = rights(action, who, read.now, bool(hides), absences=read.stands, stopped=read.stopped)
+    may = rights(
+        action,
+        who,
+        read.now,
+        bool(hides),
+        absences=read.stands,
+        stopped=read.stopped,
+        present=read.present,
+    )
+    asked = _asked(decision, read.present) if decision else None
     task = judged.task_of(call, decision)
     seen = () if masks else hides
     arguments = views.arguments(decision, masks, seen) if whole else []
@@ -165,7 +193,7 @@ def _made(
         call=views.call_view(call, deps.upstreams, masks, limit=0 if whole else 1),
         arguments=arguments,
         changes=_edits(deps, action, masks) if whole else [],
-        decision=judged.judgement(decision, action, read.now, masks, task[0]) if decision else None,
+        decision=judged.judgement(asked, action, read.now, masks, task[0]) if asked else None,
         context=views.claims(call, task, masks),
         warnings=views.warned(call, decision, task[0], masks),
         votes=views.votes(action, masks),

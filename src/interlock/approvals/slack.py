@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from ..core.actions import Action, Reviewer
+from ..core.decisions import Decision
 from ..core.errors import MalformedCall
 from ..core.tickets import Ticket
 from ..ports import Clock
@@ -32,8 +33,11 @@ class SlackTalk(Protocol):
 
     async def stands_at(self, action_id: str, channel: str, ts: str) -> bool: ...
 
-    def may_approve(self, action: Action) -> bool:
-        """Say whether the message about a call would have an Approve button now."""
+    def may_approve(self, action: Action, present: Decision) -> bool:
+        """Say whether the message about a call would have an Approve button now.
+
+        *present*: what policy says of the call today; the stricter of the two counts.
+        """
 
     async def ask_reason(
         self,

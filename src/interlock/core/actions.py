@@ -27,6 +27,10 @@ class State(enum.Enum):
     RESOLVED = "resolved"  #: a person settled an unknown outcome
 
 
+PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
+"""States in which a caller still waits for what becomes of its call."""
+
+
 class Body(enum.Enum):
     """How the bytes of a body were read."""
 

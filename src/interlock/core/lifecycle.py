@@ -158,7 +158,8 @@ def stricter(held: Decision, now: Decision) -> Decision:
 
     Escalations belong to the approvers that they add to, so later policy widens them as little.
     What either hides stays hidden, the shorter of two reminders counts, and so does the longer
-    look; what only one of them lets people do in a batch is not done in one.
+    look; a reason is needed where either asks for it; what only one of them lets people do in a
+    batch is not done in one.
     """
     chosen = now if now.level > held.level else held
     approving = held if held.approvers or now.level < Level.APPROVE else now
@@ -174,6 +175,7 @@ def stricter(held: Decision, now: Decision) -> Decision:
         step_up=held.step_up or now.step_up,
         folded=held.folded or now.folded,
         batch=held.batch and now.batch,
+        require_reason=held.require_reason | now.require_reason,
     )
 
 

@@ -264,17 +264,6 @@ def with_arguments(message: Message, arguments: Mapping[str, Any]) -> Mapping[st
     return {**message.document, "params": params}
 
 
-def ends_with_its_caller(call: ToolCall) -> bool:
-    """Say whether a client that disconnects has cancelled *call*.
-
-    It has since MCP 2026-07-28, and has not before (transports, Cancellation).
-    """
-    if call.mcp is None:
-        return False
-    said = [value for name, value in call.headers if name.lower() == "mcp-protocol-version"]
-    return len(said) == 1 and said[0] >= MODERN
-
-
 def asked(call: ToolCall) -> dict[str, Any]:
     """Return all that an MCP call asks for: its params, without what is said about the call."""
     params = read_message(call.body).params

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from ..core.actions import Action, Agent
+from ..callers import Submission
+from ..core.actions import PENDING, Action, Agent
 from ..core.errors import (
     InterlockError,
     MalformedCall,
@@ -25,7 +26,7 @@ from ..core.errors import (
     StoreUnavailable,
     UpstreamLost,
 )
-from ..gate import PENDING, Gate, Submission
+from ..gate import Gate
 from ..ports import KeyRing
 from ..relay import Relay
 from . import problems

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..core.actions import Action, State
+from ..core.actions import PENDING, Action, State
 from ..core.errors import (
     CallRefused,
     InterlockError,
@@ -123,7 +123,7 @@ def action_notice(action: Action, statuses: Statuses | None = None, *, base: str
         "status_url": url,
     }
     headers = action_headers(action) + notice.headers
-    if action.state in _PENDING:
+    if action.state in PENDING:
         headers += (("Location", url),)
     return Notice(
         kind=notice.kind,
@@ -138,7 +138,7 @@ def action_notice(action: Action, statuses: Statuses | None = None, *, base: str
 
 def _placed(detail: str, url: str, action: Action) -> str:
     """Put in where the call is followed; what people said is left as they said it."""
-    if action.state not in _PENDING:
+    if action.state not in PENDING:
         return detail
     return detail.replace("{url}", url).replace("{id}", action.id)
 
@@ -293,7 +293,6 @@ def _awaited(statuses: Statuses) -> Notice:
     )
 
 
-_PENDING = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
 _SAYINGS: Mapping[State, Callable[[Action, Statuses], Notice]] = {
     State.DENIED: _denied,
     State.REJECTED: _rejected,

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from ..core.actions import Action, State
-from ..core.decisions import Level
+from ..core.actions import Action, State, evolve
+from ..core.decisions import Decision, Level
+from ..core.lifecycle import stricter
 from ..core.tickets import Ticket, written
 from ..ports import Notice
 from . import slack_blocks as blocks
@@ -238,9 +239,16 @@ class Slack:
         place = await self.place(action_id)
         return place is None or place == Place(channel, ts)
 
-    def may_approve(self, action: Action) -> bool:
-        """Say whether the message about a call would have an Approve button now."""
-        return bool(self._buttons(action, self._told(action, Notice.HELD, ())).approve)
+    def may_approve(self, action: Action, present: Decision) -> bool:
+        """Say whether the message about a call would have an Approve button now.
+
+        *present*: what policy says of the call today; the stricter of the two counts.
+        """
+        if action.decision is None:
+            return False
+        both = evolve(action, decision=stricter(action.decision, present))
+        simple = _simple(both, self._told(both, Notice.HELD, ())) and not present.indeterminate
+        return simple and bool(self._buttons(action, self._told(action, Notice.HELD, ())).approve)
 
     async def ask_reason(
         self,

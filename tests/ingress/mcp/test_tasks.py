@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from interlock.core.actions import Action, Agent, State, ToolCall, Verdict
+from interlock.callers import Submission
+from interlock.core.actions import PENDING, Action, Agent, State, ToolCall, Verdict
 from interlock.core.errors import IllegalTransition, UpstreamLost, UpstreamUnreachable
 from interlock.core.messages import MODERN, Message, message_of
-from interlock.gate import PENDING, Submission
 from interlock.ingress.mcp import answers, results
 from interlock.ingress.mcp import tasks_documents as documents
 from interlock.ingress.mcp.reading import read_call

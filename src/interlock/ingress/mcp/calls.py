@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ...core.actions import Action, State, ToolCall
+from ...callers import Submission
+from ...core.actions import PENDING, Action, State, ToolCall
 from ...core.digest import fingerprint
 from ...core.errors import (
     IllegalTransition,
@@ -24,7 +25,7 @@ from ...core.errors import (
     UpstreamError,
 )
 from ...core.messages import INVALID_PARAMS, TOOLS_CALL, Message, asked
-from ...gate import PENDING, Gate, Submission
+from ...gate import Gate
 from ...ports import Clock, Definition, Definitions
 from ...tasks import Tasks
 from . import answers, own_tools, results, rounds

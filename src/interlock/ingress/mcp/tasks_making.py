@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from ...callers import Submission
 from ...core.actions import Action, State, ToolCall
 from ...core.errors import CallTooLarge, InterlockError, QueueFull, StoreUnavailable
 from ...core.messages import TOOLS_CALL, Message
-from ...gate import Gate, Submission
+from ...gate import Gate
 from ...ports import Ids, TaskNotes
 from ...tasks import Tasks
 from . import tasks_documents as documents

@@ -9,11 +9,12 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
-from ...core.actions import Action, McpTool, ToolCall
+from ...callers import Submission
+from ...core.actions import PENDING, Action, McpTool, ToolCall
 from ...core.errors import QueueFull, StoreUnavailable, Suspended, UpstreamError, UpstreamLost
 from ...core.messages import Message, write_message
 from ...core.mirrors import encode_mirrored
-from ...gate import PENDING, Gate, Submission
+from ...gate import Gate
 from ...relay import Relay
 from . import answers, results
 from .asking import response_of

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
+from ...callers import Submission
 from ...core.actions import Action, ToolCall
 from ...core.errors import StateUnavailable, StoreUnavailable
 from ...core.messages import Message
-from ...gate import Gate, Submission
+from ...gate import Gate
 from ...tasks import Tasks, stopped
 from . import results
 from .results import Asker
