@@ -122,6 +122,7 @@ class PeopleListener:
             practice=parts.practice,
             slack=slack_door(config, derived_keys(config), parts.delivery.channels, clock),
             channel_refused=parts.metrics.channel_refused,
+            agents=configured_agents(config),
         )
         add_api(app, deps)
         add_page(app, deps)
@@ -138,6 +139,15 @@ class PeopleListener:
         people = await listen(runner, config.people.listen, stack)
         base = config.people.url or f"http://{people}"
         return Served(url=base, links=_sign_in_links(config, links, base))
+
+
+def configured_agents(config: Config) -> dict[str, str | None]:
+    """Return agents that *config* names, and who owns them: nobody (empty), or it is not said."""
+    found: dict[str, str | None] = dict.fromkeys(config.mcp.agents)
+    anonymous = config.agents.anonymous
+    if anonymous is not None:
+        found[anonymous.id] = anonymous.owner
+    return found
 
 
 async def listen(

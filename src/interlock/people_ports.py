@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,7 +77,17 @@ class Desk(Protocol):
 
     async def resume(self, agent: str) -> bool: ...
 
-    async def suspended(self) -> tuple[Suspension, ...]: ...
+    async def suspended(self) -> tuple[Suspension, ...]:
+        """Return who is stopped, latest first; some of them where they are very many."""
+
+    async def stopped_count(self) -> int:
+        """Return how many are stopped one by one, and one more where all are."""
+
+    async def stops(self, agents: Iterable[str]) -> tuple[Suspension, ...]:
+        """Return who of *agents* is stopped, and whether all are: every one, however many."""
+
+    async def heard(self, agent: str) -> bool:
+        """Say whether an agent of this name has called lately, or has calls held."""
 
     async def waiting(self, agents: Sequence[str]) -> tuple[int, ...]:
         """Return how many calls of each of *agents* are held."""

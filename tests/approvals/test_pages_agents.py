@@ -121,7 +121,7 @@ async def test_an_owner_stops_their_agent_and_is_not_offered_to_resume_it(
         await stop(world, EVERYBODY)
         await page.reload()
         card = page.locator(".agent", has_text="billing-bot")
-        await expect(card).to_contain_text("You answer for it: somebody else resumes it")
+        await expect(card).to_contain_text("You answer for it, or stand in for who does")
         await expect(page.locator("#all")).to_contain_text("You answer for one of them")
         await expect(page.get_by_role("button", name="Resume")).to_have_count(0)
 

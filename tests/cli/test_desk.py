@@ -145,6 +145,15 @@ async def test_an_agent_that_is_stopped_gets_nothing_approved_until_it_is_resume
     assert (await ann.types("approve", action.id, "--yes")).code == 0
 
 
+async def test_a_misspelt_name_stops_nobody(world: World, ann: Person) -> None:
+    await world.hold()
+    said = await ann.types("agents", "stop", "biling-bot", "-m", "It loops.")
+    assert said.code == 1
+    assert "did you mean billing-bot? Nothing was stopped" in " ".join(said.err.split())
+    said = await ann.types("agents", "stop", "biling-bot", "--unknown", "-m", "It loops.")
+    assert "biling-bot is stopped" in said.out
+
+
 async def test_all_agents_are_stopped_at_once(world: World, ann: Person) -> None:
     said = await ann.types("agents", "stop", "--all", "-m", "An incident.", "--json")
     assert json.loads(said.out)["stopped"]["everybody"] is True

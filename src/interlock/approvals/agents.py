@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection
 
 from aiohttp import web
 
-from ..core.actions import Action
 from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import Forbidden, NotFound
-from ..core.identity import KeyRecord, Kind
+from ..core.identity import Kind
 from ..core.redaction import visible_line, visible_text
 from . import models
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import STOPPING
+from .known_agents import Known, barred, known_agents, not_known, owners_of
 from .models_desk import AgentList, AgentState, AgentView, KeyView, SuspendRequest
 
 audit = logging.getLogger("interlock.audit")
 _PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9@._+-]{1,128}}"
-_CALLS = 200  #: held calls, and recent ones, that are looked through for agents
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is known of one agent."""
-
-    owners: set[str] = field(default_factory=set)
-    keys: list[KeyRecord] = field(default_factory=list)
-    seen: int = 0
-    practice: int = 0  #: practice calls that look like held calls of it
 
 
 async def list_agents(request: web.Request) -> web.Response:
@@ -41,52 +29,53 @@ async def list_agents(request: web.Request) -> web.Response:
 
 
 async def agents(request: web.Request) -> AgentList:
-    """Return agents that have a key, a held or recent call, or are stopped."""
-    deps, session = request.app[DEPS], request[VISITOR].session
-    known = await _known(deps)
-    stops = {each.agent: each for each in await deps.desk.suspended()}
-    for agent in stops.keys() - {EVERYBODY}:
-        known.setdefault(agent, _Known())
+    """Return agents that are known, or stopped; of names that are only stopped, the first 500."""
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    session, kind = visitor.session, visitor.principal.kind
+    known = await known_agents(deps)
+    found = (*await deps.desk.suspended(), *await deps.desk.stops(known))
+    stops = {each.agent: each for each in found}
+    unlisted = await deps.desk.stopped_count() - len(stops)
+    everybody = stops.pop(EVERYBODY, None)
+    for agent in stops:
+        known.setdefault(agent, Known())
     names = sorted(known, key=lambda name: (name not in stops, name))
+    mine = await _names(deps, visitor)
     held = await deps.desk.waiting(names)
     return AgentList(
         items=[
-            _view(name, known[name], count, stops.get(name))
+            _view(name, known[name], count, stops.get(name), _why(known, stops, name, kind, mine))
             for name, count in zip(names, held, strict=True)
         ],
-        everybody=stopped(stops.get(EVERYBODY)),
+        everybody=stopped(everybody),
+        barred=barred(known, everybody, EVERYBODY, kind, mine) if everybody else "",
+        unlisted=max(unlisted, 0),
         csrf=session.token(STOPPING) if session else "",
         now=await deps.store.now(),
     )
 
 
-async def _known(deps: ApiDeps) -> dict[str, _Known]:
-    known: dict[str, _Known] = {}
-    for record in await deps.keys.records():
-        if record.kind is Kind.AGENT:
-            entry = known.setdefault(record.subject, _Known())
-            entry.owners |= {record.owner} - {""}
-            if not record.revoked:
-                entry.keys.append(record)
-    held = await deps.store.held(None, _CALLS)
-    _note(known, held.actions)
-    _note(known, (each for each in await deps.store.recent(_CALLS) if not each.decoy_of))
-    return known
+def _why(
+    known: dict[str, Known],
+    stops: dict[str, Suspension],
+    name: str,
+    kind: Kind,
+    mine: Collection[str],
+) -> str:
+    return barred(known, stops[name], name, kind, mine) if name in stops else ""
 
 
-def _note(known: dict[str, _Known], actions: Iterable[Action]) -> None:
-    for action in actions:
-        agent = action.call.agent
-        entry = known.setdefault(agent.id, _Known())
-        entry.owners |= {agent.owner} - {""}
-        entry.seen = max(entry.seen, action.created)
-        entry.practice += bool(action.decoy_of)
+async def _names(deps: ApiDeps, visitor: Visitor) -> set[str]:
+    """Return whom the visitor speaks for."""
+    who = visitor.principal.id
+    return {who} | {each.person for each in await deps.desk.stands_in(who)}
 
 
-def _view(name: str, known: _Known, held: int, stop: Suspension | None) -> AgentView:
+def _view(name: str, known: Known, held: int, stop: Suspension | None, why: str) -> AgentView:
+    owners = known.owners | set(stop.owners if stop else ())
     return AgentView(
         id=visible_line(name),
-        owner=", ".join(sorted(map(visible_line, known.owners))),
+        owner=", ".join(sorted(map(visible_line, owners))),
         keys=[
             KeyView(id=record.key_id, created=record.created, expires=record.expires)
             for record in known.keys
@@ -94,6 +83,7 @@ def _view(name: str, known: _Known, held: int, stop: Suspension | None) -> Agent
         held=held + known.practice,  # one less than the queue shows would tell
         seen=known.seen,
         stopped=stopped(stop),
+        barred=why,
     )
 
 
@@ -115,10 +105,24 @@ async def suspend(request: web.Request) -> web.Response:
     check_token(request, visitor, STOPPING)
     asked, agent = await read(request, SuspendRequest), request.match_info["id"]
     by = visitor.principal.id
-    await deps.desk.suspend(Suspension(agent=agent, by=by, reason=asked.reason, at=0))
+    known = await known_agents(deps)
+    unknown = await _unknown(deps, known, agent)
+    if unknown and not asked.unknown:
+        raise not_known(known, agent)
+    owners = owners_of(known, agent)
+    await deps.desk.suspend(
+        Suspension(agent=agent, by=by, reason=asked.reason, at=0, owners=owners, unknown=unknown)
+    )
     said = (agent, by, asked.reason)
     audit.warning("agent %s suspended by=%s reason=%s", *map(visible_line, said))
     return answer(await _state(deps, agent))
+
+
+async def _unknown(deps: ApiDeps, known: dict[str, Known], agent: str) -> bool:
+    """Say whether nobody has heard of an agent of this name."""
+    if agent == EVERYBODY or agent in known or await deps.desk.heard(agent):
+        return False
+    return all(each.unknown for each in await deps.desk.stops([agent]) if each.agent == agent)
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -139,23 +143,16 @@ def _whom(agent: str) -> str:
 
 
 async def _check_resuming(deps: ApiDeps, visitor: Visitor, agent: str) -> None:
-    """Raise Forbidden where an approver owns what would go on, or stands in for who does."""
-    who = visitor.principal
-    if who.kind is Kind.ADMIN:
-        return
-    known = await _known(deps)
-    chosen = known.values() if agent == EVERYBODY else [known.get(agent, _Known())]
-    owners = {owner for each in chosen for owner in each.owners}
-    names = {who.id} | {each.person for each in await deps.desk.stands_in(who.id)}
-    if agent in names or owners & names:
-        raise Forbidden(
-            "You own this agent, one of those that would go on, or stand in for who does: somebody"
-            " else resumes it, or an admin."
-        )
+    """Raise Forbidden where somebody owns what would go on, stands in for who does, or may."""
+    known, names = await known_agents(deps), await _names(deps, visitor)
+    stops = {each.agent: each for each in await deps.desk.stops([agent])}
+    why = barred(known, stops.get(agent), agent, visitor.principal.kind, names)
+    if why and agent in stops:
+        raise Forbidden(why)
 
 
 async def _state(deps: ApiDeps, agent: str) -> AgentState:
-    stops = {each.agent: each for each in await deps.desk.suspended()}
+    stops = {each.agent: each for each in await deps.desk.stops([agent])}
     return AgentState(id=agent, stopped=stopped(stops.get(agent)))
 
 

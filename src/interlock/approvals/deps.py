@@ -141,7 +141,8 @@ class ApiDeps:
     `oidc`: the sign-in provider, if any.
     `slack`: how its buttons are heard; `channel_refused` counts, by channel and why, what was
     pressed there in vain. `outbox`: what people have still to be told of, through `channels`.
-    `practice`: how people did with practice calls.
+    `practice`: how people did with practice calls. `agents`: those that configuration names, and
+    who owns them; None: it does not say.
     """
 
     gate: Gate
@@ -170,6 +171,7 @@ class ApiDeps:
     outbox: Outbox | None = None
     channels: Channels = field(default_factory=NoChannels)
     practice: Book | None = None
+    agents: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def secure(self) -> bool:

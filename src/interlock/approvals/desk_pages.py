@@ -108,16 +108,11 @@ def _midnight(name: str, text: str) -> int:
 
 
 async def list_agents(request: web.Request) -> web.Response:
-    deps, who = request.app[DEPS], request[VISITOR].principal.id
-    names = {visible_line(each.person) for each in await deps.desk.stands_in(who)}
-    names.add(visible_line(who))
     listed = await agents.agents(request)
-    own = {each.id for each in listed.items if names & {each.id, *each.owner.split(", ")}}
     return html(
         request,
         "agents.html",
         agents=listed,
-        own=own | {EVERYBODY} if own else own,
         plain={each.id for each in listed.items if _PLAIN.fullmatch(each.id)},
     )
 

@@ -22,7 +22,7 @@ async def on_cards(deps: ApiDeps, cards: list[models.Card]) -> list[models.Card]
     desk = deps.desk
     assigned = dict(zip(held, await desk.assigned(held), strict=True))
     looking = dict(zip(held, await desk.looking(held), strict=True))
-    stopped = _by_agent(await desk.suspended())
+    stopped = _by_agent(await desk.stops(_names(cards)))
     return [_card(card, assigned, looking, stopped) for card in cards]
 
 
@@ -49,6 +49,11 @@ def _by_agent(suspensions: tuple[Suspension, ...]) -> dict[str, Suspension]:
     return {visible_line(each.agent): each for each in suspensions}
 
 
+def _names(cards: list[models.Card]) -> set[str]:
+    """Return their agents; one that can be stopped by itself has a name that is shown as it is."""
+    return {card.agent for card in cards if 0 < len(card.agent) <= 128}
+
+
 async def on_item(
     deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor, masks: Masks
 ) -> models.Item:
@@ -57,7 +62,7 @@ async def on_item(
     *masks*: what is hidden from the visitor, in the words of who asks somebody too.
     """
     desk, who = deps.desk, visitor.principal.id
-    stops = {each.agent: each for each in await desk.suspended()}
+    stops = {each.agent: each for each in await desk.stops([action.call.agent.id])}
     stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
     load = await _load(deps, desk, who)
     told: dict[str, object] = {"stopped": _stopped(stop), "load": load}

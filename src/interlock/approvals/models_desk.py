@@ -53,6 +53,9 @@ class SuspendRequest(Model):
     """Why an agent is stopped: its owner and your colleagues read this."""
 
     reason: Words = Field(min_length=1)
+    unknown: bool = Field(
+        default=False, description="stop the name although no agent is known by it"
+    )
 
 
 class BatchItem(Model):
@@ -154,11 +157,14 @@ class AgentView(Model):
     """An agent that is known by its calls, its keys, or its suspension."""
 
     id: str
-    owner: str = Field(description="who answers for it; several are parted by commas")
+    owner: str = Field(
+        description="who answers for it, or did when it was stopped; several are parted by commas"
+    )
     keys: list[KeyView]
     held: int
     seen: int = Field(description="its latest call that people had to do with; 0: not known")
     stopped: models.Stopped | None
+    barred: str = Field(description="why you may not resume it; empty: you may, or it runs")
 
 
 class AgentList(Model):
@@ -166,6 +172,8 @@ class AgentList(Model):
 
     items: list[AgentView]
     everybody: models.Stopped | None
+    barred: str = Field(description="why you may not resume all together; empty: you may")
+    unlisted: int = Field(description="how many more names are stopped; each can be resumed")
     csrf: Csrf
     now: int
 

@@ -50,6 +50,8 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> 
         say(table(heads, [_row(each, int(listed["now"])) for each in listed["items"]]))
     else:
         note("No agent is known yet. Make a key: `interlock keys create agent NAME`")
+    if listed["unlisted"]:
+        note(f"{listed['unlisted']} more names are stopped; `agents resume NAME` resumes each.")
 
 
 def _by(stopped: Mapping[str, Any]) -> str:
@@ -72,11 +74,13 @@ def _row(agent: Mapping[str, Any], now: int) -> tuple[object, ...]:
 @click.argument("agent", required=False)
 @click.option("--all", "every", is_flag=True, help="Stop all agents.")
 @click.option("--message", "-m", required=True, metavar="REASON", help="Why; its owner reads it.")
+@click.option("--unknown", is_flag=True, help="Stop it although no agent of this name is known.")
 @people_options
 def stop(
     agent: str | None,
     every: bool,
     message: str,
+    unknown: bool,
     url: str | None,
     key_file: Path | None,
     file: Path,
@@ -84,13 +88,16 @@ def stop(
 ) -> None:
     """Stop AGENT: once this has answered, nothing of it is sent any more.
 
+    A name that no agent is known by, such as a misspelt one, is refused without --unknown.
+
     \b
     Examples:
       interlock agents stop billing-bot -m "It pays everything twice."
+      interlock agents stop new-bot --unknown -m "It must not begin before Monday."
       interlock agents stop --all -m "We look into an incident."
     """
     path = f"/v1/agents/{_which(agent, every)}/suspend"
-    body = {"reason": message}
+    body = {"reason": message, "unknown": unknown}
     done = asked(access(url, key_file, file), lambda people: people.post(path, body))
     if as_json:
         say_json(done)
@@ -110,7 +117,9 @@ def resume(
     file: Path,
     as_json: bool,
 ) -> None:
-    """Let AGENT go on. An admin does so, or an approver who does not own it.
+    """Let AGENT go on. Whoever may decide calls does so, or an admin, but never its owner.
+
+    Where nobody knows who owns it, only an admin does.
 
     \b
     Examples:

@@ -64,6 +64,8 @@ class Suspension:
     by: str
     reason: str
     at: int
+    owners: tuple[str, ...] = ()  #: who was known to own it, or one of all, when it was stopped
+    unknown: bool = False  #: nobody had heard of an agent of this name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

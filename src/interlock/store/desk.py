@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from ..core.desk import Absence, Assignment, Colleague, Look, Looking, Suspension
+from ..core.desk import EVERYBODY, Absence, Assignment, Colleague, Look, Looking, Suspension
 from ..core.errors import MalformedCall, QueueFull, StoreUnavailable
 from .absences import Absences
 from .codec import DAMAGED
@@ -24,6 +24,8 @@ from .lua import Script
 LONGEST = 128  #: characters of a person's or an agent's name
 WORDS = 2000  #: characters of a reason or message that are kept
 PRESENT_MS = 25_000  #: how long after the last note somebody still has a call open
+STOPS = 500  #: stopped agents that are told of at once
+OWNERS = 1000  #: of stopped agents that are kept with a stop
 COLLEAGUES = 500  #: people of whom `colleagues` tells, those who were here last
 GREETED = 60.0  #: seconds in which the same person is not noted again by this process
 _REMEMBERED = 10_000
@@ -174,22 +176,51 @@ class RedisDesk:
         """Stop an agent; the store's clock says when. The store itself refuses its sends.
 
         Raises:
-            QueueFull: too many agents are stopped one by one; stop all of them together.
+            QueueFull: too many agents are stopped one by one; stop all of them together, for which
+                there is always room.
         """
         who, said = _name(suspension.agent), suspension.reason[:WORDS]
-        (answer,) = await self._ask("suspend", who, _name(suspension.by), said)
+        owners = _written(sorted(set(suspension.owners))[:OWNERS])
+        unknown = int(suspension.unknown)
+        (answer,) = await self._ask("suspend", who, _name(suspension.by), said, unknown, owners)
         if answer == b"FULL":
             raise QueueFull("Too many agents are stopped one by one; stop all of them: `-`.")
+        if answer == b"MANY":
+            raise QueueFull(
+                "You have stopped 100 names that no agent is known by; resume some of them first,"
+                " or stop all agents: `-`."
+            )
 
     async def resume(self, agent: str) -> bool:
         (ended,) = await self._ask("resume", _name(agent))
         return bool(int(ended))
 
     async def suspended(self) -> tuple[Suspension, ...]:
-        """Return who is stopped, latest first; what cannot be read still stops."""
-        flat = await self._ask("stopped")
+        """Return who is stopped, latest first, at most 500; what cannot be read still stops."""
+        _, flat = await self._ask("stopped", STOPS)
         found = [_suspension(*pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
         return tuple(sorted(found, key=lambda each: (-each.at, each.agent)))
+
+    async def stopped_count(self) -> int:
+        """Return how many are stopped one by one, and one more where all are."""
+        count, _ = await self._ask("stopped", 0)
+        return int(count)
+
+    async def stops(self, agents: Iterable[str]) -> tuple[Suspension, ...]:
+        """Return who of *agents* is stopped, and whether all are: every one, however many."""
+        names = sorted({*agents, EVERYBODY})
+        found: list[Suspension] = []
+        for start in range(0, len(names), STOPS):
+            some = names[start : start + STOPS]
+            values = await self._ask("stops", *some)
+            pairs = zip(some, values, strict=True)
+            found += [_suspension(name.encode(), text) for name, text in pairs if text is not None]
+        return tuple(found)
+
+    async def heard(self, agent: str) -> bool:
+        """Say whether an agent of this name has called in the last hour, or has calls held."""
+        (count,) = await self._ask("heard", _name(agent))
+        return bool(int(count))
 
     async def _ask(self, what: str, *given: str | int | bytes) -> Any:
         return await patiently(lambda: self._script(self._client, self._prefix, what, *given))
@@ -273,10 +304,21 @@ def _texts(value: bytes) -> tuple[str, ...]:
 
 
 def _suspension(agent: bytes, value: bytes) -> Suspension:
-    by, reason, at = "", "", 0
+    name = agent.decode("utf-8", "replace")
     try:
         said = json.loads(value)
         by, reason, at = str(said["by"]), str(said["reason"]), int(said["at"])
+        owners = said.get("owners", [])
+        if type(owners) is not list or any(type(each) is not str for each in owners):
+            raise ValueError("no names of owners")
     except DAMAGED:
         reason = "Its record cannot be read; it counts all the same."
-    return Suspension(agent=agent.decode("utf-8", "replace"), by=by, reason=reason, at=at)
+        return Suspension(agent=name, by="", reason=reason, at=0)
+    return Suspension(
+        agent=name,
+        by=by,
+        reason=reason,
+        at=at,
+        owners=tuple(owners),
+        unknown=said.get("unknown") is True,
+    )

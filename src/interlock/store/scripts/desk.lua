@@ -1,5 +1,6 @@
 -- What people share about reviewing. ARGV = what is asked, then what it needs.
--- {p}:stopped         hash  agent, or `-` for all -> JSON: by, reason, at; put.lua looks here too
+-- {p}:stopped         hash  agent, or `-` for all -> JSON: by, reason, at, owners; put.lua looks here too
+-- {p}:unheard:<person> set  names nobody knew that this person stopped
 -- {p}:look:<id>       hash  person -> first last looked since: ms; since 0: they have closed it
 -- {p}:shown:<id>      hash  person -> digest of what was revealed to them
 -- {p}:ask:<id>        hash  to, by, at, message: who is asked to decide it
@@ -12,6 +13,7 @@
 local LOOKERS, PEOPLE, ROWS = 64, 10000, 10000
 local HERE, SEEN, KEPT = 25000, 30 * DAY, 30 * DAY
 local MARKED = 100 * DAY  -- longer than anybody may be away without saying so again
+local UNHEARD = 100  -- names that nobody knows, of those that one person stopped
 local UNPROVEN = 100  -- of one person's assignments, so many are looked up in each count
 
 local function found(value)
@@ -170,11 +172,72 @@ local function go_away(person, til, said, was, new)
   return 'OK'
 end
 
-local function suspend(agent, by, reason)
-  local k = P .. ':stopped'
-  if redis.call('HLEN', k) >= ROWS and redis.call('HEXISTS', k, agent) == 0 then return 'FULL' end
-  redis.call('HSET', k, agent, cjson.encode({ by = by, reason = reason, at = NOW }))
+local function stop_of(agent)
+  local text = redis.call('HGET', P .. ':stopped', agent)
+  local read, said = pcall(cjson.decode, text or '')
+  return text, read and type(said) == 'table' and said or {}
+end
+
+-- How many names that nobody knew are stopped by this person.
+local function unheard(by)
+  local k, count = key('unheard', by), 0
+  for _, name in ipairs(redis.call('SMEMBERS', k)) do
+    local _, said = stop_of(name)
+    if said.unknown and said.by == by then count = count + 1 else redis.call('SREM', k, name) end
+  end
+  return count
+end
+
+-- All agents can always be stopped, and known ones have room that made-up names do not take.
+local function room(agent, by, unknown)
+  if agent == '-' or stop_of(agent) then return 'OK' end
+  local most = unknown and ROWS or 2 * ROWS
+  if redis.call('HLEN', P .. ':stopped') >= most then return 'FULL' end
+  return unknown and unheard(by) >= UNHEARD and 'MANY' or 'OK'
+end
+
+-- Whoever owned it at an earlier stop that still holds is not forgotten by a second one.
+local function suspend(agent, by, reason, unknown, owners)
+  local fits, _, was = room(agent, by, unknown), stop_of(agent)
+  if fits ~= 'OK' then return fits end
+  local all, seen = {}, {}
+  for _, names in ipairs({ cjson.decode(owners), type(was.owners) == 'table' and was.owners or {} }) do
+    for _, name in ipairs(names) do
+      if not seen[name] then all[#all + 1], seen[name] = name, true end
+    end
+  end
+  local said = { by = by, reason = reason, at = NOW, unknown = unknown or nil }
+  if #all > 0 then said.owners = all end
+  redis.call('HSET', P .. ':stopped', agent, cjson.encode(said))
+  if unknown then redis.call('SADD', key('unheard', by), agent) end
   return 'OK'
+end
+
+local function resume(agent)
+  local _, was = stop_of(agent)
+  if was.unknown and type(was.by) == 'string' then redis.call('SREM', key('unheard', was.by), agent) end
+  return redis.call('HDEL', P .. ':stopped', agent)
+end
+
+-- Some of those that are stopped: all agents together first, then as they come.
+local function stopped(most)
+  local k = P .. ':stopped'
+  if most == 0 then return {} end
+  if redis.call('HLEN', k) <= most then return redis.call('HGETALL', k) end
+  local found, out = redis.call('HSCAN', k, '0', 'COUNT', most)[2], {}
+  local all = redis.call('HGET', k, '-')
+  if all then out = { '-', all } end
+  for i = 1, #found, 2 do
+    if #out >= 2 * most then break end
+    if found[i] ~= '-' then out[#out + 1], out[#out + 2] = found[i], found[i + 1] end
+  end
+  return out
+end
+
+local function heard(agent)
+  local kinds = { 'o', 'u', 'v', 'y', 'q' }
+  for i, kind in ipairs(kinds) do kinds[i] = key(kind, agent) end
+  return redis.call('EXISTS', unpack(kinds))
 end
 
 -- What may be asked for: its name -> what it does with the arguments and answers.
@@ -216,9 +279,11 @@ local ASKED = {
   come_back = function(a) return { come_back(a[2], a[3], a[4]) } end,
   away = function() return { ms(NOW), redis.call('HVALS', P .. ':away'), redis.call('HGETALL', P .. ':away-marks') } end,
   marked = function(a) return { ms(NOW), redis.call('HGET', P .. ':away-marks', a[2]) or '' } end,
-  suspend = function(a) return { suspend(a[2], a[3], a[4]) } end,
-  resume = function(a) return { redis.call('HDEL', P .. ':stopped', a[2]) } end,
-  stopped = function() return redis.call('HGETALL', P .. ':stopped') end,
+  suspend = function(a) return { suspend(a[2], a[3], a[4], a[5] == '1', a[6]) } end,
+  resume = function(a) return { resume(a[2]) } end,
+  stopped = function(a) return { redis.call('HLEN', P .. ':stopped'), stopped(tonumber(a[2])) } end,
+  stops = function(a) return redis.call('HMGET', P .. ':stopped', unpack(a, 2)) end,
+  heard = function(a) return { heard(a[2]) } end,
   waiting = function(a)
     local out = {}
     for i = 2, #a do out[#out + 1] = redis.call('SCARD', key('o', a[i])) end
