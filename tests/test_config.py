@@ -94,7 +94,7 @@ upstreams:
     ) == [
         "interlock.yaml:2:9: write a duration with its unit: 250ms, 4s, 15m, 1h or 7d",
         "interlock.yaml:3:3: unknown key 'helds_per_agent'; did you mean 'held_per_agent'?",
-        "interlock.yaml:4:23: use letters, digits and @ . _ + - (at most 128)",
+        "interlock.yaml:4:23: use letters, digits and @ . _ + -, the first a letter or digit (at most 128)",  # noqa: E501
         "interlock.yaml:7:10: write a URL that begins with http:// or https://",
         "interlock.yaml:8:23: write problem or aws here, not 'awz'; did you mean 'aws'?",
         "interlock.yaml:9:23: 'Connection' belongs to one connection or to Interlock and never "

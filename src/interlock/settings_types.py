@@ -317,7 +317,9 @@ def plain_name(value: str) -> str:
 def reviewed_name(value: str) -> str:
     """Check an id or group of a person: it is shown, recorded and compared."""
     if not _PERSON.fullmatch(value):
-        raise ValueError("use letters, digits and @ . _ + - (at most 128)")
+        raise ValueError(
+            "use letters, digits and @ . _ + -, the first a letter or digit (at most 128)"
+        )
     return value
 
 

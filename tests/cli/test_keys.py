@@ -87,6 +87,14 @@ def test_what_is_wrong_is_said(interlock: Command, arguments: tuple[str, ...], t
     assert told in said.err
 
 
+@pytest.mark.parametrize("name", [".", "..", ".hidden", "a/b", "-"])
+def test_an_agent_has_a_name_that_a_path_can_hold(interlock: Command, name: str) -> None:
+    """Fault caught: browsers and clients read `/agents/..` as another path: nobody can stop it."""
+    said = interlock("keys", "create", "agent", "--", name)
+    assert said.code == 2 and "the first a letter or digit" in said.err
+    assert "There are no keys" in interlock("keys", "list").err
+
+
 PARTS = """
 notify: {slack: {token: {from_env: BOT}, channel: C0123ABCD}}
 upstreams: {bank: {url: 'https://bank.example', credentials: {bearer: {from_env: TOKEN}}}}

@@ -18,6 +18,8 @@ from markupsafe import Markup, escape
 
 STATIC = {
     "app.css": "text/css",
+    "pages.css": "text/css",
+    "places.js": "text/javascript",
     "common.js": "text/javascript",
     "queue.js": "text/javascript",
     "batch.js": "text/javascript",
