@@ -320,12 +320,14 @@ class Gate:
         self._refuse_when_closing()
         return await self._reviews.review(action_id, review, grant)
 
+    def tell(self, action: Action, why: Notice) -> None:
+        """Have people told of *action* in the background."""
+        self._announcer.tell(action, why)
+
     async def escalate(self, action_id: str, by: str, message: str) -> Action:
         """Let those decide now whom policy names next, as *by* (a person's id) asks; tell people.
 
-        Raises:
-            NotFound, IllegalTransition, Lapsed, Forbidden, StaleVersion, StoreUnavailable:
-            nothing has changed.
+        Raises as `review`: nothing has changed then.
         """
         self._refuse_when_closing()
         return await self._reviews.escalate(action_id, by, message)

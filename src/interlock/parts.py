@@ -120,7 +120,7 @@ def notifiers_of(
     config: Config, desk: RedisDesk, policy: Callable[[], PolicySet]
 ) -> tuple[Notifier, ...]:
     """Return what asks and tells people; *policy* answers the one in force."""
-    told = (LogNotifier(config.people_url),) if config.notify.log is not None else ()
+    told = (LogNotifier(config.people_url, desk),) if config.notify.log is not None else ()
     return (Rotation(desk, policy), *told)
 
 

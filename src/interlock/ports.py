@@ -310,6 +310,7 @@ class Notice(enum.Enum):
 class Notifier(Protocol):
     async def notify(self, action: Action, why: Notice) -> None: ...
 
+    ASKED = "asked"  #: somebody is asked to decide it
 
 class Observer(Protocol):
     """A reader of transitions: metrics, log, live page. Must not fail and must not wait."""

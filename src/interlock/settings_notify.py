@@ -39,7 +39,7 @@ from .settings_types import (
     secret,
 )
 
-NoticeName = Literal["held", "sent", "reminder", "escalated", "settled"]
+NoticeName = Literal["held", "sent", "reminder", "escalated", "asked", "settled"]
 MOST_CHANNELS = 20  #: of one kind
 
 
@@ -155,11 +155,11 @@ class ChannelSettings(Node):
     """What every channel has that goes through the outbox."""
 
     notices: tuple[NoticeName, ...] = Field(
-        default=("held", "sent", "reminder", "escalated", "settled"),
+        default=("held", "sent", "reminder", "escalated", "asked", "settled"),
         min_length=1,
         description="What people are told of: a call waits (`held`), was let through at level"
-        " notify (`sent`), still waits (`reminder`), more people may decide (`escalated`), it waits"
-        " no more (`settled`).",
+        " notify (`sent`), still waits (`reminder`), more people may decide (`escalated`), somebody"
+        " is asked to decide it (`asked`), it waits no more (`settled`).",
     )
     arguments: bool = Field(
         default=False,

@@ -531,4 +531,5 @@ async def test_a_practice_call_is_told_of_to_who_decided_it_and_to_nobody_else(c
     assert "You approved it; nothing was sent." in await chat.whispered()
     await chat.quiet()
     assert (await chat.world.now(action)).state is State.CANCELLED and not chat.world.tool.calls
-    assert "A practice call" in message.text and "ann" not in message.text
+    assert "Cancelled, never sent." in message.text
+    assert "ractice" not in message.text and "ann" not in message.text

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from interlock.announcing import Announcer
 from interlock.approvals.deciding import take
 from interlock.approvals.rights import borrowed, rights
 from interlock.core.actions import Action, Review, Reviewer, State, Verdict
@@ -19,6 +20,8 @@ from interlock.core.desk import Absence, Assignment, Suspension
 from interlock.core.errors import IllegalTransition, StoreUnavailable
 from interlock.core.identity import Kind, Principal
 from interlock.core.rules import Attention, LevelSpec
+from interlock.ports import Notice
+from interlock.tasks import Tasks
 
 from .test_access import session
 from .world import World, a_call
@@ -244,6 +247,26 @@ async def test_nobody_is_asked_who_could_not_decide(world: World) -> None:
     await approver(world, "cat", "sales")
     await approver(world, "olga")
     action = await world.hold()
+class Heard:
+    """A notifier that remembers what people were told of."""
+
+    def __init__(self) -> None:
+        self.whys: list[Notice] = []
+
+    async def notify(self, action: Action, why: Notice) -> None:
+        self.whys.append(why)
+
+
+async def test_who_is_asked_is_told_but_who_asks_themselves_is_not(world: World) -> None:
+    ann, _ = await approver(world), await approver(world, "bob")
+    action, heard = await world.hold(), Heard()
+    world.gate._announcer = Announcer([heard], Tasks())
+    for to in ("bob", "ann", ""):
+        assert (await about(world, action, "assign", ann, to=to)).status == 200
+    await asyncio.sleep(0)
+    assert heard.whys == [Notice.ASKED]
+
+
     for to, why in (
         ("nobody", "no approver nobody"),
         ("cat", "in none of them"),

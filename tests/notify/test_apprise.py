@@ -219,7 +219,7 @@ async def test_teams_gets_a_card_with_a_link(hook: Hook, teams: str) -> None:
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     title, body = (each["text"] for each in attachment["content"]["body"] if "text" in each)
     assert title == "bank.pay waits for approval"
-    assert body.endswith(f"[Open it]({URL}/review/a1)")
+    assert body.startswith(f"[Open it]({URL}/review/a1)")
     assert "High stake" in body and "a1" in body
 
 
@@ -248,6 +248,20 @@ async def test_no_text_of_an_agent_is_markup_or_a_mention_in_teams(
 
 
 # others ----------------------------------------------------------------------------------------
+
+
+async def test_the_link_comes_first_and_what_the_agent_wrote_last_and_marked(hook: Hook) -> None:
+    async with to(f"json://127.0.0.1:{hook.port}/x") as channel:
+        said = (said_of(held(), with_arguments=True), named("evil"), said_of(held()))
+        for at, each in enumerate(said):
+            await channel.send(replace(each, key=f"k{at}"))
+    known, unknown, bare = (got["message"].splitlines() for _, got in hook.got)
+    assert known[0] == unknown[0] == f"Open: {URL}/review/a1"
+    mark = "Written by the agent, not verified:"
+    assert known.index("Call: a1") < known.index(mark) < known.index("amount: 900")
+    assert unknown.index("Tool: none that policy knows") < unknown.index(mark)
+    assert any("evil" in each for each in unknown[unknown.index(mark) :])
+    assert mark not in bare and not any("evil" in each for each in unknown[: unknown.index(mark)])
 
 
 async def test_json_gets_the_same_words(hook: Hook) -> None:

@@ -396,7 +396,7 @@ async def test_a_sample_shows_whether_a_channel_works(store: RedisStore) -> None
 @pytest.mark.parametrize("state", State)
 def test_what_waits_no_more_is_outdated(why: Notice, state: State) -> None:
     action = replace(an_action(), state=state)
-    waiting = why in (Notice.HELD, Notice.REMINDER, Notice.ESCALATED)
+    waiting = why in (Notice.HELD, Notice.REMINDER, Notice.ESCALATED, Notice.ASKED)
     expected = {Notice.SENT: False, Notice.SETTLED: state is State.HELD}
     assert outdated(why, action) is expected.get(why, waiting and state is not State.HELD)
 

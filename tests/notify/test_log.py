@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from interlock.core.actions import Action
 from interlock.core.decisions import Decision, Escalation, Level
+from interlock.core.desk import Assignment
 from interlock.notify.log import Notifier, line
 from interlock.ports import Notice
 from interlock.store.redis import RedisStore
@@ -50,6 +52,20 @@ def test_each_line_says_why_and_to_whom(why: Notice, said: str) -> None:
         escalate=(Escalation(after_ms=900_000, to=("cfo",)),),
     )
     assert said in said_of(an_action(), decision, why)
+
+
+async def test_a_line_names_who_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    class Desk:
+        async def assigned(self, action_ids: Sequence[str]) -> tuple[Assignment | None, ...]:
+            return (Assignment(to="bob", by="ann", at=1),)
+
+    caplog.set_level(logging.INFO, "interlock.notify")
+    action = replace(an_action(), decision=a_decision())
+    await Notifier(URL, Desk()).notify(action, Notice.ASKED)
+    await Notifier(URL).notify(action, Notice.ASKED)
+    named, unnamed = (record.getMessage() for record in caplog.records)
+    assert "bank.pay waits, and bob is asked to decide it" in named
+    assert "and somebody is asked" in unnamed
 
 
 @pytest.mark.parametrize("why", Notice)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.core.actions import Action, Agent, McpTool, State
+from interlock.core.actions import Action, Agent, McpTool, Raised, State
 from interlock.core.decisions import Decision, Escalation, Level
 from interlock.core.rules import Redact
 from interlock.notify.telling import LONGEST, Digest, moment, sample, told
@@ -109,6 +109,45 @@ def test_what_only_the_page_can_give_is_said(needs: dict[str, object]) -> None:
 def test_an_escalation_says_who_may_decide_and_when() -> None:
     decision = a_decision(escalate=(Escalation(after_ms=900_000, to=("cfo",)),))
     assert "After 15 min cfo" in told(held(decision), Notice.ESCALATED, URL).lines
+
+
+def test_an_escalation_that_a_person_asked_for_says_who_asks_whom_and_why() -> None:
+    steps = (
+        Escalation(after_ms=76_765, to=("leads",)),
+        Escalation(after_ms=900_000, to=("cfo",)),
+    )
+    raised = (Raised(by="ann", message="the month ends", at=NOON + 76_765),)
+    action = held(a_decision(escalate=steps), raised=raised)
+    said = told(action, Notice.ESCALATED, URL)
+    assert said.raised == "ann asks leads now: the month ends"
+    assert "Ann asks leads now: the month ends" in said.lines
+    assert not told(action, Notice.REMINDER, URL).raised
+    later = replace(action, raised=(replace(raised[0], at=NOON + 5),))  # policy's time has come
+    assert "after 15 min cfo" in told(later, Notice.ESCALATED, URL).raised
+
+
+def test_what_is_said_to_those_who_are_asked_holds_nothing_that_policy_hides() -> None:
+    step = Escalation(after_ms=1000, to=("leads",))
+    decision = a_decision(escalate=(step,), arguments={"to": "DE4711471147"}, redacted=("to",))
+    raised = (Raised(by="ann", message="is DE4711471147 right?\nyes", at=NOON + 1000),)
+    said = told(held(decision, raised=raised), Notice.ESCALATED, URL)
+    assert "DE4711471147" not in repr(said) and "\n" not in said.raised
+
+
+def test_who_is_asked_to_decide_is_told_in_the_title() -> None:
+    said = told(held(), Notice.ASKED, URL, assigned=("bob",))
+    assert said.title == "bank.pay waits, and bob is asked to decide it"
+
+
+def test_of_a_practice_call_nothing_is_told_that_tells_it_from_one_that_was_taken_back() -> None:
+    taken_back = replace(held(), state=State.CANCELLED)
+    practice = replace(
+        taken_back,
+        decoy_of="a0",
+        reviews=(a_review(taken_back, ANN),),
+        cause="A practice call; ann said reject.",
+    )
+    assert told(practice, Notice.SETTLED, URL) == told(taken_back, Notice.SETTLED, URL)
 
 
 def test_votes_and_those_who_are_asked_are_told() -> None:

@@ -19,7 +19,7 @@ from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..granting import GrantAsked
 from ..people_ports import Authenticators, Desk, Outbox, PoliciesSeen
-from ..ports import KeyRing, PolicyState, Store
+from ..ports import KeyRing, Notice, PolicyState, Store
 from ..practising import Book
 from ..relay import Relay
 from .identity import OneTimeLinks, Sessions
@@ -67,6 +67,8 @@ class Gate(Protocol):
     async def resolve(self, action_id: str, by: str, happened: bool, message: str) -> Action: ...
 
     async def escalate(self, action_id: str, by: str, message: str) -> Action: ...
+
+    def tell(self, action: Action, why: Notice) -> None: ...
 
 
 class Definitions(Protocol):

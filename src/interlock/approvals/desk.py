@@ -12,6 +12,7 @@ from ..core.entitled import approvers_at
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line, visible_text
+from ..ports import Notice
 from . import deciding, models, showing
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
@@ -82,6 +83,8 @@ async def assign(request: web.Request) -> web.Response:
         await _check_asked(deps, action, asked.to)
     said = Assignment(to=asked.to, by=visitor.principal.id, at=0, message=asked.message)
     await deps.desk.assign(action.id, said)
+    if asked.to and asked.to != visitor.principal.id:
+        deps.gate.tell(action, Notice.ASKED)
     (now,) = await deps.desk.assigned([action.id])
     return answer(AssignmentView(id=action.id, assigned=_asked(now)))
 

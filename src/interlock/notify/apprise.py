@@ -27,6 +27,7 @@ from .telling import Digest, Told, moment
 NAME = "apprise"
 THREADS = 4  #: at once; a service that hangs takes one of them until its own time-out
 REMEMBERED = 10_000  #: notices and services that are not told again when a notice is sent again
+UNVERIFIED = "Written by the agent, not verified:"
 FEW = 20  #: calls in one message about several
 _LIKE = str.maketrans(
     {
@@ -133,10 +134,10 @@ class _Service:
         """Send one message; blocks. Never raises: Apprise has plugins for a hundred services."""
         apprise: Any = importlib.import_module("apprise")
         form = apprise.NotifyFormat.TEXT
-        body = "\n".join((*lines, f"Open: {link}"))
+        body = "\n".join((f"Open: {link}", *lines))
         if self.markdown:  # as Apprise writes text in Markdown; it would escape the link as well
             escape: Any = importlib.import_module("apprise.conversion").text_to_markdown
-            body = "\n\n".join((*map(escape, lines), f"[Open it]({link})"))
+            body = "\n\n".join((f"[Open it]({link})", *map(escape, lines)))
             form = apprise.NotifyFormat.MARKDOWN
         try:
             return bool(self.api.notify(title=title, body=body, body_format=form, timeout=seconds))
@@ -214,11 +215,13 @@ def subject(said: Told) -> str:
 
 
 def lines_of(said: Told) -> tuple[str, ...]:
-    """Return what a notice says besides its title and its link."""
+    """Return what a notice says besides its title and its link: ours first, then the agent's."""
     ours = said.lines[: len(said.lines) - len(said.arguments)]
-    tool = said.tool if said.known else harmless(said.tool)
-    shown = (f"{harmless(name)}: {harmless(value)}" for name, value in said.arguments)
-    return (subject(said), f"Tool: {tool}", *ours, *shown, f"Call: {said.id}")
+    tool = said.tool if said.known else "none that policy knows"
+    theirs = [] if said.known else [f"Called: {harmless(said.tool)}"]
+    theirs += [f"{harmless(name)}: {harmless(value)}" for name, value in said.arguments]
+    head = (subject(said), f"Tool: {tool}", *ours, f"Call: {said.id}")
+    return (*head, *((UNVERIFIED, *theirs) if theirs else ()))
 
 
 def lines_of_several(digest: Digest) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ log = logging.getLogger("interlock.notify")
 UNSAVED = 10_000  #: notices that are kept here while the store does not answer
 HOUSEKEEPING = 60.0  #: seconds between two looks for what no channel serves
 ABANDONED_MS = 86_400_000
-_WAITS = frozenset({Notice.HELD, Notice.REMINDER, Notice.ESCALATED})
+_WAITS = frozenset({Notice.HELD, Notice.REMINDER, Notice.ESCALATED, Notice.ASKED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

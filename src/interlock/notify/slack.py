@@ -73,6 +73,9 @@ class Place:
     ts: str
 
 
+_AGAIN = frozenset({Notice.REMINDER, Notice.ESCALATED, Notice.ASKED})  # told below the message
+
+
 class Slack:
     """channel.Channel, and what `approvals.channels` answers people with."""
 
@@ -105,7 +108,7 @@ class Slack:
             await self._passing(said, action)
             return
         place = await self._drawn(said.id, said)
-        if said.why in (Notice.REMINDER, Notice.ESCALATED) and action.state is State.HELD:
+        if said.why in _AGAIN and action.state is State.HELD:
             await self._passing(said, action, place)
 
     async def send_digest(self, digest: Digest) -> None:

@@ -26,7 +26,7 @@ from ..core.redaction import (
 )
 from ..core.wording import outcome
 from ..ports import Notice
-from .telling import Digest, Told, moment
+from .telling import Digest, Told, moment, unmarked
 
 Block = dict[str, Any]
 
@@ -142,6 +142,8 @@ def _facts(said: Told) -> list[Block]:
         lines.append(f"May decide: {', '.join(said.groups)}")
     if said.asked:
         lines.append(f"Asked to decide: {', '.join(said.asked)}")
+    if said.raised:
+        lines.append(f"{said.raised[:1].upper()}{said.raised[1:]}")
     if said.deadline:
         lines.append(f"Lapses at {moment(said.deadline)}")
     blocks = [_section("\n".join(lines))]
@@ -225,10 +227,10 @@ def settled(said: Told, action: Action) -> dict[str, Any]:
 def ended(action: Action) -> str:
     """Return what became of a call and by whom: `Rejected by ann.`
 
-    Of a practice call the channel is not told who said what: whoever decided it is.
+    A practice call ends for the channel as if its agent had taken it back: that it was practice is
+    told to whoever decided it.
     """
-    if action.decoy_of:
-        return "A practice call. Nothing was sent."
+    action = unmarked(action)
     people = list(dict.fromkeys(visible_line(each.reviewer.id) for each in action.reviews))
     who = " and ".join(people)
     match action.state:
@@ -262,6 +264,7 @@ _TOLD = {
     Notice.HELD: "A call waits for approval ({stake} stake)",
     Notice.REMINDER: "A call still waits for approval ({stake} stake)",
     Notice.ESCALATED: "A call still waits; more people may decide ({stake} stake)",
+    Notice.ASKED: "Somebody is asked to decide a call ({stake} stake)",
     Notice.SETTLED: "A call waits no more ({stake} stake)",
 }
 

@@ -6,12 +6,12 @@ is markup: a channel escapes it for its own format.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from ..core.actions import Action, State, ToolCall
+from ..core.actions import Action, State, ToolCall, evolve
 from ..core.decisions import Decision, Escalation, Level, PolicyRef, Reversibility, Stake
 from ..core.masking import HIDDEN, Masks, without_secrets
 from ..core.redaction import visible_line
@@ -53,6 +53,7 @@ class Told:
     created: int
     deadline: int  #: 0: none
     state: str
+    raised: str = ""  #: who is asked since when, of an escalation: `ann asks leads now: MESSAGE`
     outcome: str = ""  #: who decided what, once it is decided: `ann: rejected`
     reason: str = ""  #: why it was rejected, without what policy hides of the call
     arguments: tuple[tuple[str, str], ...] = ()  #: name and value, for channels that ask for them
@@ -101,6 +102,10 @@ def told(
     decision, rules = action.decision or _UNJUDGED, redact or Redact()
     paths = (*rules.approver, *rules.logs)
     masking = masks(action, paths)
+    host, raised = (
+        _host(action.call, upstreams or {}),
+        raising(action, why, masking, rules.detectors),
+    )
     shown = _arguments(decision, masking, rules.detectors) if with_arguments else ()
     cut = any(text.endswith(HIDDEN) for each in shown for text in each)
     cut = cut or len(decision.arguments) > MOST or shown != _arguments(decision, masking, ())
@@ -112,14 +117,14 @@ def told(
         id=action.id,
         version=action.version,
         digest=action.digest,
-        title=titled(action, why, what),
-        lines=_lines(action, decision, why, assigned, shown, _host(action.call, upstreams or {})),
+        title=titled(action, why, what, assigned),
+        lines=_lines(action, decision, raised, assigned, shown, host),
         link=link,
         tool=what,
         known=bool(decision.tool),
         description=visible_line(decision.description),
         agent=_short(action.call.agent.id),
-        destination=_host(action.call, upstreams or {}),
+        destination=host,
         level=decision.level.word,
         stake=decision.stake.word,
         reversibility=decision.reversibility.word,
@@ -131,7 +136,8 @@ def told(
         created=action.created,
         deadline=action.deadline if action.state is State.HELD else 0,
         state=action.state.value,
-        outcome=outcome(action),
+        outcome=outcome(unmarked(action)),
+        raised=raised,
         reason=_reason(action, masking, rules.detectors),
         arguments=shown,
         whole=with_arguments and bool(decision.tool) and not masking and not cut,
@@ -150,7 +156,30 @@ def _reason(action: Action, masking: Masks, detectors: Iterable[str]) -> str:
     return visible_line(without_secrets(masking.text(said), detectors)[:REASON])
 
 
-def titled(action: Action, why: Notice, what: str) -> str:
+def unmarked(action: Action) -> Action:
+    """Return *action* as everybody may read it who was told that it waited.
+
+    A practice call is one that its agent took back: that it was practice, and what became of it, is
+    for whoever decided it.
+    """
+    return evolve(action, decoy_of="", reviews=(), cause="") if action.decoy_of else action
+
+
+def raising(action: Action, why: Notice, masking: Masks, detectors: Iterable[str]) -> str:
+    """Return who may decide as well, and since when or at whose request; empty: no escalation."""
+    steps = action.decision.escalate if action.decision else ()
+    if why is not Notice.ESCALATED or not steps:
+        return ""
+    last = action.raised[-1] if action.raised else None
+    early = [each for each in steps if last and each.after_ms == last.at - action.created]
+    if last is None or not early:  # policy's own time has come
+        return "; ".join(map(later, steps))
+    to = ", ".join(visible_line(group) for each in early for group in each.to)
+    said = visible_line(without_secrets(masking.text(last.message), detectors)[:REASON])
+    return f"{_short(last.by)} asks {to} now{': ' if said else ''}{said}"
+
+
+def titled(action: Action, why: Notice, what: str, assigned: Sequence[str] = ()) -> str:
     """Return in one line what is with *action*, and whom it concerns; *what*: see `called`."""
     decision = action.decision or _UNJUDGED
     to = ", ".join(_groups(decision, why))
@@ -164,8 +193,11 @@ def titled(action: Action, why: Notice, what: str) -> str:
             return f"{what} still waits for approval{votes}{to and ' of '}{to}"
         case Notice.ESCALATED:
             return f"{what} still waits, and more people may decide"
+        case Notice.ASKED:
+            who = ", ".join(map(_short, assigned)) or "somebody"
+            return f"{what} waits, and {who} is asked to decide it"
         case Notice.SETTLED:
-            return f"{what} waits no more: {outcome(action) or action.state.value}"
+            return f"{what} waits no more: {outcome(unmarked(action)) or action.state.value}"
 
 
 def called(call: ToolCall, decision: Decision, masks: Masks | None) -> str:
@@ -227,7 +259,7 @@ def sample(url: str, key: str) -> Told:
 def _lines(
     action: Action,
     decision: Decision,
-    why: Notice,
+    raised: str,
     assigned: tuple[str, ...],
     arguments: tuple[tuple[str, str], ...],
     host: str,
@@ -235,8 +267,8 @@ def _lines(
     lines = [visible_line(decision.description)] if decision.description else []
     lines.append(f"Agent {_short(action.call.agent.id)}, to {host}")
     lines.append(f"{decision.stake.word.capitalize()} stake. {consequence(decision)}")
-    if why is Notice.ESCALATED and decision.escalate:
-        lines.append("; ".join(map(later, decision.escalate)).capitalize())
+    if raised:
+        lines.append(f"{raised[:1].upper()}{raised[1:]}")
     if assigned:
         lines.append(f"Asked to decide: {', '.join(map(_short, assigned))}")
     if action.votes and action.state is State.HELD:
