@@ -19,17 +19,18 @@ class Desk(Protocol):
     Raises StoreUnavailable from every method when the store does not answer in time.
     """
 
-    async def look(self, action_id: str, person: str, visible_ms: int) -> Look:
+    async def look(self, action_id: str, digest: str, person: str, visible_ms: int) -> Look:
         """Note that *person* has the call open, in sight for *visible_ms* since the last note.
 
-        More than the time that has passed since then is not believed.
+        More than the time that has passed since then is not believed. *digest*: of the bytes that
+        are looked at; once they are others, a look begins anew.
         """
 
     async def leave(self, action_id: str, person: str) -> None:
         """Note that *person* has closed it."""
 
-    async def looked(self, action_id: str, person: str) -> Look | None:
-        """Return what is known of that person's look, without noting anything."""
+    async def looked(self, action_id: str, digest: str, person: str) -> Look | None:
+        """Return what is known of that person's look at these bytes, without noting anything."""
 
     async def looking(self, action_ids: Sequence[str]) -> tuple[tuple[Looking, ...], ...]:
         """Return who has each of *action_ids* open now."""

@@ -59,7 +59,7 @@ async def long_ago(world: World, action: Action, person: str, ms: int, looked: i
     """Let a look have begun *ms* ago."""
     at = await world.store.now() - ms
     name = f"{world.store._prefix}:look:{action.id}"
-    await world.store.client.hset(name, person, f"{at} {at} {looked} {at}")  # type: ignore[misc]
+    await world.store.client.hset(name, person, f"{at} {at} {looked} {at} {action.digest}")  # type: ignore[misc]
 
 
 # looking ------------------------------------------------------------------------------------
@@ -80,9 +80,9 @@ async def test_colleagues_see_who_has_a_call_open(world: World) -> None:
 async def test_a_terminal_that_shows_a_call_opens_it(world: World, method: str, what: str) -> None:
     ann = await approver(world)
     action = await world.hold()
-    assert await world.deps.desk.looked(action.id, "ann") is None
+    assert await world.deps.desk.looked(action.id, action.digest, "ann") is None
     await world.ask(method, f"/v1/approvals/{action.id}{what}", key=ann)
-    look = await world.deps.desk.looked(action.id, "ann")
+    look = await world.deps.desk.looked(action.id, action.digest, "ann")
     assert look is not None
     assert look.looked_ms == 0
 
@@ -100,13 +100,13 @@ async def test_the_page_says_itself_how_long_it_is_in_sight(world: World) -> Non
     path, ours = f"{world.url}/v1/approvals/{action.id}", {"Origin": world.url}
     async with client:
         item = await (await client.get(path)).json()
-        assert await world.deps.desk.looked(action.id, "ann") is None
+        assert await world.deps.desk.looked(action.id, action.digest, "ann") is None
         wrong = await client.post(f"{path}/look", json={}, headers=ours)
         right = await client.post(
             f"{path}/look", json={}, headers=ours | {"Interlock-CSRF": item["csrf"]}
         )
     assert (wrong.status, right.status) == (403, 200)
-    assert await world.deps.desk.looked(action.id, "ann") is not None
+    assert await world.deps.desk.looked(action.id, action.digest, "ann") is not None
 
 
 async def test_a_decided_call_is_open_nowhere(world: World) -> None:
@@ -137,7 +137,13 @@ async def test_with_a_key_the_time_since_it_was_first_read_counts(world: World) 
     assert 70_000 <= review.looked_ms < 130_000
 
 
-async def test_in_a_session_the_time_in_sight_counts(world: World) -> None:
+@pytest.mark.parametrize(
+    ("told", "looked"), [({}, 4000), ({"visible_ms": 2500}, 6500), ({"visible_ms": 10**7}, 74_000)]
+)
+async def test_in_a_session_the_time_in_sight_counts(
+    world: World, told: dict[str, int], looked: int
+) -> None:
+    """What the page noted, and what it tells at the decision, as far as that is ago."""
     client, _ = await session(world)
     action = await world.hold()
     path = f"{world.url}/v1/approvals/{action.id}"
@@ -147,12 +153,12 @@ async def test_in_a_session_the_time_in_sight_counts(world: World) -> None:
         sent = {"Origin": world.url, "Interlock-CSRF": item["csrf"]}
         answer = await client.post(
             f"{path}/decision",
-            json={"type": "approve", "digest": action.digest},
+            json={"type": "approve", "digest": action.digest} | told,
             headers=sent | {"If-Match": f'"{action.version}"'},
         )
         assert answer.status == 200
     (review,) = (await world.now(action)).reviews
-    assert review.looked_ms == 14_000  # what was noted, and 10 s at most that were not yet
+    assert looked <= review.looked_ms < looked + (60_000 if looked > 70_000 else 1)
 
 
 async def test_whoever_never_opened_a_call_looked_for_no_time(world: World) -> None:
@@ -168,9 +174,29 @@ async def test_policy_asks_for_a_look_before_an_approval(world: World) -> None:
     await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)
     early = await world.decide(action, ann)
     assert early.status == 422
-    assert (await early.json())["type"].endswith("too-soon")
+    said = await early.json()
+    assert (said["type"], said["seconds"]) == ("urn:interlock:problem:too-soon", 60)
     await long_ago(world, action, "ann", 61_000)
     assert (await world.decide(action, ann)).status == 200
+
+
+async def test_promise_05_a_look_at_what_an_edit_replaced_does_not_count(world: World) -> None:
+    ann, bob = await approver(world), await approver(world, "bob")
+    levels(world, dwell_ms=60_000, quorum=2)
+    action = await world.hold(a_call("mail", target="/messages", body=MAIL))
+    for key, name in ((ann, "ann"), (bob, "bob")):
+        await world.ask("GET", f"/v1/approvals/{action.id}", key=key)
+        await long_ago(world, action, name, 61_000)
+    edit = {"type": "edit", "edited_args": {"to": "mallory", "body": "b"}, "message": "m"}
+    assert (await world.decide(action, bob, **edit)).status == 200
+    now = await world.now(action)
+    assert now.state is State.HELD
+
+    answer = await world.decide(now, ann)
+    assert (answer.status, (await answer.json())["type"]) == (422, "urn:interlock:problem:too-soon")
+    await world.ask("GET", f"/v1/approvals/{action.id}", key=ann)
+    await long_ago(world, now, "ann", 61_000)
+    assert (await world.decide(now, ann)).status == 200
 
 
 async def test_promise_09_todays_policy_says_too_who_decides_and_with_what(world: World) -> None:
@@ -221,6 +247,26 @@ async def test_whoever_stands_in_is_lent_what_todays_policy_asks_for(world: Worl
 # asking -------------------------------------------------------------------------------------
 
 
+class Heard:
+    """A notifier that remembers what people were told of."""
+
+    def __init__(self) -> None:
+        self.whys: list[Notice] = []
+
+    async def notify(self, action: Action, why: Notice) -> None:
+        self.whys.append(why)
+
+
+async def test_who_is_asked_is_told_but_who_asks_themselves_is_not(world: World) -> None:
+    ann, _ = await approver(world), await approver(world, "bob")
+    action, heard = await world.hold(), Heard()
+    world.gate._announcer = Announcer([heard], Tasks())
+    for to in ("bob", "ann", ""):
+        assert (await about(world, action, "assign", ann, to=to)).status == 200
+    await asyncio.sleep(0)
+    assert heard.whys == [Notice.ASKED]
+
+
 async def test_a_call_can_be_handed_to_a_colleague(world: World) -> None:
     ann, bob = await approver(world), await approver(world, "bob")
     action = await world.hold()
@@ -247,26 +293,6 @@ async def test_nobody_is_asked_who_could_not_decide(world: World) -> None:
     await approver(world, "cat", "sales")
     await approver(world, "olga")
     action = await world.hold()
-class Heard:
-    """A notifier that remembers what people were told of."""
-
-    def __init__(self) -> None:
-        self.whys: list[Notice] = []
-
-    async def notify(self, action: Action, why: Notice) -> None:
-        self.whys.append(why)
-
-
-async def test_who_is_asked_is_told_but_who_asks_themselves_is_not(world: World) -> None:
-    ann, _ = await approver(world), await approver(world, "bob")
-    action, heard = await world.hold(), Heard()
-    world.gate._announcer = Announcer([heard], Tasks())
-    for to in ("bob", "ann", ""):
-        assert (await about(world, action, "assign", ann, to=to)).status == 200
-    await asyncio.sleep(0)
-    assert heard.whys == [Notice.ASKED]
-
-
     for to, why in (
         ("nobody", "no approver nobody"),
         ("cat", "in none of them"),

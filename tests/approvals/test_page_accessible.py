@@ -85,7 +85,7 @@ async def filled(world: World) -> dict[str, Action]:
     }
     asked = Assignment(to="ann", by="carol", at=0, message="You know them.")
     await desk.assign(found["transfer"].id, asked)
-    await desk.look(found["transfer"].id, "bob", 0)
+    await desk.look(found["transfer"].id, found["transfer"].digest, "bob", 0)
     await desk.suspend(Suspension(agent="mailer", by="carol", reason="It floods us.", at=0))
     return found
 

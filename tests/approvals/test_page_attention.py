@@ -104,6 +104,25 @@ async def test_approve_waits_until_the_call_was_in_sight_for_long_enough(
         await expect(page.locator("#after-text")).to_contain_text("1 of 2 approved")
 
 
+async def test_policy_that_asks_for_a_look_meanwhile_makes_the_page_wait(
+    world: World, browser: Browser
+) -> None:
+    action = await world.hold(a_call(*DELETE))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.keyboard.press("a")
+        await page.locator("#approve-message").fill("Seen.")
+        ask_of_two(world, dwell_ms=3000)
+        send, error = page.locator("[data-send=approve]"), page.locator("#panel-approve .error")
+        await send.click()
+        await expect(error).to_contain_text("s more, with the call in sight")
+        await expect(send).to_be_disabled()
+        await expect(page.locator("#approve-wait")).to_contain_text("in ")
+        await expect(send).to_be_enabled()
+        await send.click()
+        await expect(page.locator("#after-text")).to_contain_text("1 of 2 approved")
+
+
 async def test_time_in_which_the_page_is_not_in_front_does_not_count(
     world: World, browser: Browser
 ) -> None:

@@ -48,7 +48,7 @@ async def still_held(world: World, action: Action) -> bool:
 async def refused(world: World, ann: Somebody, action: Action, step_up: Any, **more: Any) -> str:
     """Try to decide; return why not. Nothing is decided, and nothing sent."""
     status, said = await ann.decides(action, step_up, **more)
-    assert status in (401, 403), said
+    assert status == 403, said
     assert await still_held(world, action)
     return str(said["detail"])
 
@@ -177,7 +177,7 @@ async def test_promise_11_a_signature_counts_once(signing: World) -> None:
         assert now.state is State.HELD  # one of two
         for person in (ann, bob):
             status, said = await person.decides(now, step_up)
-            assert (status, "used already" in said["detail"]) == (401, True)
+            assert (status, "used already" in said["detail"]) == (403, True)
         status, said = await bob.decides(now, await bob.signs(now))
         assert (status, said["state"]) == (200, "approved")
 
@@ -317,7 +317,7 @@ async def test_promise_11_writing_to_the_store_makes_no_authenticator(
     with caplog.at_level(logging.WARNING, "interlock.audit"):
         async with somebody(signing, BOB) as bob:
             assert (await bob.mine())["items"] == []
-            assert (await bob.asked(action))[0] == 401
+            assert (await bob.asked(action))[0] == 403
         assert [each["id"] for each in (await ann.mine())["items"]] == [ann.key.name]
     assert "authenticator not genuine person=bob" in caplog.text
     _, wanted = await ann.asked(action)
@@ -357,7 +357,7 @@ async def test_who_has_no_key_yet_is_told_where_to_add_one(signing: World) -> No
     action = await signing.hold()
     async with somebody(signing, BOB) as bob:
         status, said = await bob.asked(action)
-    assert (status, said["type"]) == (401, "urn:interlock:problem:step-up-needed")
+    assert (status, said["type"]) == (403, "urn:interlock:problem:step-up-needed")
     assert f"{ORIGIN}/me" in said["help"]
 
 

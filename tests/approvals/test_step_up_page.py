@@ -238,3 +238,23 @@ async def test_the_button_on_the_page_signs(here: AtLocalhost, browser: Browser)
         await page.get_by_role("button", name="Approve: send it as shown").click()
         await expect(page.locator("#after-text")).to_contain_text("the tool answered")
     assert [call.digest for call in here.tool.calls] == [action.digest]
+
+
+async def test_policy_that_asks_for_a_signature_meanwhile_gets_it_from_the_page(
+    here: AtLocalhost, browser: Browser
+) -> None:
+    asking, levels = here.gate.policy, here.gate.policy.levels
+    free = dataclasses.replace(levels.approve, step_up=False)
+    here.gate.policy = dataclasses.replace(asking, levels=dataclasses.replace(levels, approve=free))
+    action = await here.hold()
+    async with signed_in(browser, here, ANN) as page, keys_of(page) as keys:
+        await keys.plug_in()
+        await enrol(page, "this laptop")
+        await page.goto(f"{here.url}/review/{action.id}")
+        await expect(page.locator("#approve")).to_be_enabled()
+        here.gate.policy = asking
+        await page.keyboard.press("a")
+        await page.locator("[data-send=approve]").click()
+        await expect(page.locator("#after")).to_be_visible()
+    (review,) = (await here.settled(action)).reviews
+    assert review.step_up

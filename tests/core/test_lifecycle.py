@@ -423,6 +423,17 @@ def test_a_dual_approval_needs_a_reason_where_policy_says_so() -> None:
     assert step(action, says(action, now=strict, message="checked"))[0].votes
 
 
+def test_an_edit_is_a_vote_and_needs_its_reason() -> None:
+    strict = a_decision(Level.APPROVE_DUAL, require_reason=frozenset({"approve_dual"}))
+    action = held(strict)
+    call, verdict = edited(action), Verdict.EDIT
+
+    with pytest.raises(InvalidEdit, match="reason is required to edit"):
+        step(action, says(action, verdict=verdict, now=strict, call=call, message=""))
+    told = says(action, verdict=verdict, now=strict, call=call, message="too much")
+    assert step(action, told)[0].votes
+
+
 def test_an_edit_replaces_the_call_keeps_the_original_and_voids_votes() -> None:
     seen = held(DUAL)
     voted, _ = step(seen, says(seen, ANN, now=DUAL))

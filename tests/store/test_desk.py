@@ -39,6 +39,9 @@ async def away(store: RedisStore, person: str = "ann", to: str = "bob", **more: 
     return Absence(person=person, to=to, **(usual | more))
 
 
+D = "d" * 64  #: the digest of the bytes that are looked at
+
+
 def name_of(store: RedisStore, rest: str) -> str:
     return f"{store._prefix}:{rest}"
 
@@ -47,7 +50,7 @@ def name_of(store: RedisStore, rest: str) -> str:
 
 
 async def test_opening_a_call_is_not_time_in_sight(desk: RedisDesk) -> None:
-    look = await desk.look("a1", "ann", 60_000)
+    look = await desk.look("a1", D, "ann", 60_000)
     assert look.looked_ms == 0
     assert look.noted == look.first
     assert look.others == ()
@@ -56,39 +59,39 @@ async def test_opening_a_call_is_not_time_in_sight(desk: RedisDesk) -> None:
 async def test_more_than_the_time_that_passed_is_not_believed(
     store: RedisStore, desk: RedisDesk
 ) -> None:
-    first = (await desk.look("a1", "ann", 0)).first
+    first = (await desk.look("a1", D, "ann", 0)).first
     await store.client.hset(  # type: ignore[misc]
-        name_of(store, "look:a1"), "ann", f"{first - 5000} {first - 5000} 0 {first - 5000}"
+        name_of(store, "look:a1"), "ann", f"{first - 5000} {first - 5000} 0 {first - 5000} {D}"
     )
-    look = await desk.look("a1", "ann", 3_600_000)
+    look = await desk.look("a1", D, "ann", 3_600_000)
     assert 5000 <= look.looked_ms <= await store.now() - look.first
     await store.client.hset(  # type: ignore[misc]
-        name_of(store, "look:a1"), "ann", f"{first - 9000} {first - 5000} 70 {first - 5000}"
+        name_of(store, "look:a1"), "ann", f"{first - 9000} {first - 5000} 70 {first - 5000} {D}"
     )
-    assert (await desk.look("a1", "ann", 4000)).looked_ms == 4070
+    assert (await desk.look("a1", D, "ann", 4000)).looked_ms == 4070
 
 
 async def test_a_look_goes_on_where_it_was_in_every_process(
     store: RedisStore, desk: RedisDesk
 ) -> None:
-    opened = await desk.look("a1", "ann", 0)
-    found = await desk_on(store).looked("a1", "ann")
+    opened = await desk.look("a1", D, "ann", 0)
+    found = await desk_on(store).looked("a1", D, "ann")
     assert found is not None
     assert (found.first, found.looked_ms) == (opened.first, 0)
-    assert await desk.looked("a1", "bob") is None
-    assert await desk.looked("a2", "ann") is None
+    assert await desk.looked("a1", D, "bob") is None
+    assert await desk.looked("a2", D, "ann") is None
 
 
 async def test_who_has_a_call_open_is_seen_by_others_until_they_close_it(desk: RedisDesk) -> None:
-    await desk.look("a1", "ann", 0)
-    seen = await desk.look("a1", "bob", 0)
+    await desk.look("a1", D, "ann", 0)
+    seen = await desk.look("a1", D, "bob", 0)
     assert [each.person for each in seen.others] == ["ann"]
     (open_now, nobody) = await desk.looking(["a1", "a2"])
     assert ({each.person for each in open_now}, nobody) == ({"ann", "bob"}, ())
     await desk.leave("a1", "ann")
     (open_now,) = await desk.looking(["a1"])
     assert [each.person for each in open_now] == ["bob"]
-    closed = await desk.looked("a1", "ann")
+    closed = await desk.looked("a1", D, "ann")
     assert closed is not None
     assert closed.noted == 0
 
@@ -96,11 +99,11 @@ async def test_who_has_a_call_open_is_seen_by_others_until_they_close_it(desk: R
 async def test_whoever_left_and_comes_back_opens_it_again(
     store: RedisStore, desk: RedisDesk
 ) -> None:
-    now = (await desk.look("a1", "ann", 0)).first
+    now = (await desk.look("a1", D, "ann", 0)).first
     await store.client.hset(  # type: ignore[misc]
-        name_of(store, "look:a1"), "ann", f"{now - 60_000} {now - 50_000} 40 0"
+        name_of(store, "look:a1"), "ann", f"{now - 60_000} {now - 50_000} 40 0 {D}"
     )
-    again = await desk.look("a1", "ann", 50_000)
+    again = await desk.look("a1", D, "ann", 50_000)
     assert again.looked_ms == 40
     assert again.noted >= now
 
@@ -109,10 +112,10 @@ async def test_whoever_was_not_heard_of_for_a_while_has_it_open_no_more(
     store: RedisStore, desk: RedisDesk
 ) -> None:
     now = await store.now()
-    row = f"{now - 90_000} {now - 60_000} 5000 {now - 90_000}"
+    row = f"{now - 90_000} {now - 60_000} 5000 {now - 90_000} {D}"
     await store.client.hset(name_of(store, "look:a1"), "ann", row)  # type: ignore[misc]
     assert await desk.looking(["a1"]) == ((),)
-    look = await desk.look("a1", "ann", 1000)
+    look = await desk.look("a1", D, "ann", 1000)
     assert look.looked_ms == 6000
     ((here,),) = await desk.looking(["a1"])
     assert here.since >= now
@@ -123,26 +126,41 @@ async def test_so_many_people_look_at_one_call_and_the_last_of_them_stay(
 ) -> None:
     now = await store.now()
     name = name_of(store, "look:a1")
-    rows = {f"p{n}": f"{now - 9000 + n} {now - 9000 + n} 7 1" for n in range(64)}
+    rows = {f"p{n}": f"{now - 9000 + n} {now - 9000 + n} 7 1 {D}" for n in range(64)}
     await store.client.hset(name, mapping=rows)  # type: ignore[misc, arg-type]
-    await desk.look("a1", "ann", 0)
+    await desk.look("a1", D, "ann", 0)
     assert await store.client.hlen(name) == 64  # type: ignore[misc]
-    assert await desk.looked("a1", "p0") is None
-    assert await desk.looked("a1", "p1") is not None
+    assert await desk.looked("a1", D, "p0") is None
+    assert await desk.looked("a1", D, "p1") is not None
 
 
 async def test_what_is_no_record_of_a_look_is_none(store: RedisStore, desk: RedisDesk) -> None:
-    rows = {"ann": "x", "bob": "1 2 3", "cat": "9999999999999999999 1 1 é"}
+    rows = {"ann": "x", "bob": "1 2 3", "cat": f"9999999999999999999 1 1 é {D}"}
     await store.client.hset(name_of(store, "look:a1"), mapping=rows)  # type: ignore[misc, arg-type]
-    assert await desk.looked("a1", "ann") is None
+    assert await desk.looked("a1", D, "ann") is None
     assert await desk.looking(["a1"]) == ((),)
-    assert (await desk.look("a1", "bob", 5000)).looked_ms == 0
+    assert (await desk.look("a1", D, "bob", 5000)).looked_ms == 0
+
+
+async def test_a_look_at_other_bytes_begins_anew(store: RedisStore, desk: RedisDesk) -> None:
+    """A colleague edits the call: nobody has looked at what it is now."""
+    now, edited = await store.now(), "e" * 64
+    row = f"{now - 90_000} {now - 5000} 70000 {now - 90_000} {D}"
+    await store.client.hset(name_of(store, "look:a1"), "ann", row)  # type: ignore[misc]
+    assert await desk.looked("a1", edited, "ann") is None
+    ((here,),) = await desk.looking(["a1"])
+    assert here.person == "ann"
+
+    look = await desk.look("a1", edited, "ann", 90_000)
+
+    assert (look.looked_ms, look.first >= now) == (0, True)
+    assert await desk.looked("a1", D, "ann") is None
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129])
 async def test_a_name_has_a_length(desk: RedisDesk, name: str) -> None:
     with pytest.raises(MalformedCall):
-        await desk.look("a1", name, 0)
+        await desk.look("a1", D, name, 0)
     with pytest.raises(MalformedCall):
         await desk.suspend(Suspension(agent=name, by="ann", reason="x", at=0))
 
@@ -171,7 +189,7 @@ class Visits(RuleBasedStateMachine):
     def looks(self, who: str, claimed: int, twice: bool) -> None:
         self.began.setdefault(who, self.run(self.store.now()))
         for _ in range(1 + twice):
-            look = self.run(self.desk.look("a1", who, claimed))
+            look = self.run(self.desk.look("a1", D, who, claimed))
             assert look.first >= self.began[who]
             assert look.looked_ms >= self.believed.get(who, 0)
             self.believed[who] = look.looked_ms
@@ -189,7 +207,7 @@ class Visits(RuleBasedStateMachine):
     @invariant()
     def nobody_is_believed_more_than_the_clock_says(self) -> None:
         for who, began in self.began.items():
-            look = self.run(self.desk.looked("a1", who))
+            look = self.run(self.desk.looked("a1", D, who))
             assert look is not None
             assert look.looked_ms <= self.run(self.store.now()) - began
 
@@ -217,11 +235,11 @@ async def test_two_people_who_look_at_once_do_not_disturb_each_other(
     began, other = await store.now(), desk_on(store)
     for _ in range(10):
         await asyncio.gather(
-            *(each.look("a1", who, 10**9) for each in (desk, other) for who in ("ann", "bob"))
+            *(each.look("a1", D, who, 10**9) for each in (desk, other) for who in ("ann", "bob"))
         )
     passed = await store.now() - began
     for who in ("ann", "bob"):
-        look = await desk.looked("a1", who)
+        look = await desk.looked("a1", D, who)
         assert look is not None
         assert look.looked_ms <= passed
         assert len(look.others) == 1
@@ -255,7 +273,7 @@ async def test_of_two_who_ask_at_once_one_remains(store: RedisStore, desk: Redis
 
 
 async def test_a_settled_call_is_asked_of_nobody_and_open_nowhere(desk: RedisDesk) -> None:
-    await desk.look("a1", "ann", 0)
+    await desk.look("a1", D, "ann", 0)
     await desk.assign("a1", Assignment(to="ann", by="bob", at=0))
     await desk.settled("a1")
     assert await desk.assigned(["a1"]) == (None,)
@@ -485,7 +503,7 @@ async def test_a_suspension_whose_record_is_damaged_still_counts(
 
 
 async def test_all_but_suspensions_goes_by_itself(store: RedisStore, desk: RedisDesk) -> None:
-    await desk.look("a1", "ann", 0)
+    await desk.look("a1", D, "ann", 0)
     await desk.assign("a1", Assignment(to="ann", by="bob", at=0))
     await desk.approved("ann", "a1")
     await desk.greet("ann", ["ops"])
@@ -505,7 +523,7 @@ async def test_a_short_key_is_refused(store: RedisStore) -> None:
 async def test_without_a_store_nothing_is_known() -> None:
     client = connect("unix:///nonexistent/store.sock")
     desk = RedisDesk(client, key=KEY)
-    for ask in (desk.suspended(), desk.stands_in("ann"), desk.look("a1", "ann", 0)):
+    for ask in (desk.suspended(), desk.stands_in("ann"), desk.look("a1", D, "ann", 0)):
         with pytest.raises(StoreUnavailable):
             await ask
     await client.aclose()

@@ -174,7 +174,7 @@ async def _read_with_a_key(request: web.Request, card: models.Card) -> None:
     await deciding.meet(deps, visitor)
     reads = visitor.session is None and visitor.principal.kind is Kind.APPROVER
     if reads and card.state == State.HELD.value:
-        await deps.desk.look(card.id, visitor.principal.id, 0)
+        await deps.desk.look(card.id, card.digest, visitor.principal.id, 0)
 
 
 async def _shown(request: web.Request, shown: models.Item) -> web.Response:

@@ -30,7 +30,6 @@ from .rights import borrowed, heard, owns
 from .step_up import stepped_up
 
 HOUR_MS = 3_600_000
-UNNOTED_MS = 10_000  #: of the time since the last note, so much counts at the decision
 _CLEARS = frozenset({Verdict.APPROVE, Verdict.EDIT})
 
 
@@ -60,18 +59,21 @@ async def standing(deps: ApiDeps, visitor: Visitor) -> Reviewer:
     return dataclasses.replace(reviewer, groups=reviewer.groups.union(*lent))
 
 
-async def looked_ms(deps: ApiDeps, visitor: Visitor, action_id: str) -> int:
-    """Return how long the visitor had the call in sight, ms; 0 where they never opened it.
+async def looked_ms(
+    deps: ApiDeps, visitor: Visitor, action_id: str, digest: str, visible_ms: int
+) -> int:
+    """Return how long the visitor had these bytes in sight, ms; 0 where they never opened them.
 
-    With a session: as far as the page told. With a key: since it was first read.
+    With a session: as far as the page told, with *visible_ms* since it did so last, which is
+    believed as far as that is ago. With a key: since they were first read.
     """
-    look = await deps.desk.looked(action_id, visitor.principal.id)
+    look = await deps.desk.looked(action_id, digest, visitor.principal.id)
     if look is None:
         return 0
     now = await deps.store.now()
     if visitor.session is None:
         return max(0, now - look.first)
-    unnoted = min(max(0, now - look.noted), UNNOTED_MS) if look.noted else 0
+    unnoted = min(max(0, now - look.noted), visible_ms) if look.noted else 0
     return look.looked_ms + unnoted
 
 
@@ -101,7 +103,7 @@ async def review_of(
         message=asked.message,
         reason_code=asked.reason_code,
         call=call,
-        looked_ms=await looked_ms(deps, visitor, action.id),
+        looked_ms=await looked_ms(deps, visitor, action.id, asked.digest, asked.visible_ms),
         step_up=await stepped_up(deps, visitor, action, asked, cleared, version),
     )
 

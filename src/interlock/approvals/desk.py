@@ -55,8 +55,8 @@ async def look(request: web.Request) -> web.Response:
     await deciding.meet(deps, visitor)
     who = visitor.principal.id
     if action.state is not State.HELD:
-        return answer(_look(action, await deps.desk.looked(action.id, who)))
-    seen = await deps.desk.look(action.id, who, asked.visible_ms)
+        return answer(_look(action, await deps.desk.looked(action.id, action.digest, who)))
+    seen = await deps.desk.look(action.id, action.digest, who, asked.visible_ms)
     if asked.leaving:
         await deps.desk.leave(action.id, who)
     return answer(_look(action, seen))

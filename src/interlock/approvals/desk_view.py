@@ -75,7 +75,7 @@ async def on_item(
     if action.state is State.HELD:
         (assigned,) = await desk.assigned([action.id])
         (lookers,) = await desk.looking([action.id])
-        look = await desk.looked(action.id, who)
+        look = await desk.looked(action.id, action.digest, who)
         told["assigned"] = _asked(assigned, masks)
         told["looked_ms"] = look.looked_ms if look else 0
         told["looking"] = [

@@ -59,6 +59,12 @@ class DecisionRequest(Model):
     step_up: StepUp | None = Field(
         default=None, description="where policy asks for it: see `POST .../step-up`"
     )
+    visible_ms: int = Field(
+        default=0,
+        ge=0,
+        le=86_400_000,
+        description="from the page: for how long the call was in sight since it told so last",
+    )
 
 
 class PreviewRequest(Model):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import InterlockError
+from ..core.errors import InterlockError, TooSoon
 
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {
@@ -122,4 +122,6 @@ def problem(error: InterlockError, **more: Any) -> dict[str, Any]:
     }
     if error.help:
         told["help"] = error.help
+    if isinstance(error, TooSoon):
+        told["seconds"] = error.seconds
     return told | more

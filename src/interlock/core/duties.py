@@ -41,9 +41,11 @@ def check_duties(held: Decision, event: Reviewed) -> None:
         return
     left = max(held.dwell_ms, now.dwell_ms) - review.looked_ms
     if left > 0:
+        seconds = -(-left // 1000)
         raise TooSoon(
-            f"Policy asks for a longer look before this is approved: {-(-left // 1000)} s more,"
-            " with the call in sight. It can be rejected at any time."
+            f"Policy asks for a longer look before this is approved: {seconds} s more,"
+            " with the call in sight. It can be rejected at any time.",
+            seconds=seconds,
         )
     if (held.step_up or now.step_up) and not review.step_up:
         raise StepUpNeeded(

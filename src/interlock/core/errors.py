@@ -18,7 +18,7 @@
     x StaleVersion         412  somebody else moved the action first
     x InvalidEdit          422  the edit does not fit the tool, or a reason is missing
     x TooSoon              422  the call was not in sight for as long as policy asks
-    x StepUpNeeded         401  the decision needs a signature of the person's authenticator
+    x StepUpNeeded         403  the decision needs a signature of the person's authenticator
     x TooMany              429  this person has approved as many calls as policy lets them
   - StoreUnavailable       503  fail closed: nothing was sent
     x StateUnavailable     503  what became of a known call cannot be read now
@@ -166,11 +166,15 @@ class TooSoon(ReviewRefused):
 
     status, kind = 422, "too-soon"
 
+    def __init__(self, detail: str = "", *, seconds: int = 0) -> None:
+        self.seconds = seconds  #: how much longer it has to be in sight
+        super().__init__(detail)
+
 
 class StepUpNeeded(ReviewRefused):
     """Policy asks for your security key or passkey to approve this."""
 
-    status, kind = 401, "step-up-needed"
+    status, kind = 403, "step-up-needed"
 
 
 class TooMany(ReviewRefused):

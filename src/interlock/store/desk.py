@@ -46,18 +46,18 @@ class RedisDesk:
 
     # looking -------------------------------------------------------------------------------
 
-    async def look(self, action_id: str, person: str, visible_ms: int) -> Look:
+    async def look(self, action_id: str, digest: str, person: str, visible_ms: int) -> Look:
         """Note a look. The first note, and the first after `leave`, only open the call."""
-        seen = max(0, min(visible_ms, 10**12))
-        now, flat = await self._ask("look", _name(action_id), _name(person), seen)
-        return _looks(flat).look(person, int(now)) or Look(first=int(now), looked_ms=0)
+        seen, of = max(0, min(visible_ms, 10**12)), _name(digest)
+        now, flat = await self._ask("look", _name(action_id), of, _name(person), seen)
+        return _looks(flat).look(person, of, int(now)) or Look(first=int(now), looked_ms=0)
 
     async def leave(self, action_id: str, person: str) -> None:
         await self._ask("leave", _name(action_id), _name(person))
 
-    async def looked(self, action_id: str, person: str) -> Look | None:
+    async def looked(self, action_id: str, digest: str, person: str) -> Look | None:
         now, rows = await self._ask("looks", _name(action_id))
-        return _looks(rows[0]).look(person, int(now))
+        return _looks(rows[0]).look(person, digest, int(now))
 
     async def looking(self, action_ids: Sequence[str]) -> tuple[tuple[Looking, ...], ...]:
         if not action_ids:
@@ -227,10 +227,11 @@ class RedisDesk:
 
 
 class _Looks:
-    """Who looked at one call: person -> first, last, looked, since (ms)."""
+    """Who looked at one call: person -> first, last, looked, since (ms); and at which digest."""
 
-    def __init__(self, rows: dict[str, tuple[int, int, int, int]]) -> None:
+    def __init__(self, rows: dict[str, tuple[int, int, int, int]], of: dict[str, str]) -> None:
         self._rows = rows
+        self._of = of
 
     def open(self, now: int) -> tuple[Looking, ...]:
         """Return who has it open at *now*, whoever came first first."""
@@ -242,9 +243,10 @@ class _Looks:
         ]
         return tuple(sorted(found, key=lambda each: (each.since, each.person)))
 
-    def look(self, person: str, now: int) -> Look | None:
+    def look(self, person: str, digest: str, now: int) -> Look | None:
+        """Return the look at the bytes of *digest*: at others it does not count."""
         row = self._rows.get(person)
-        if row is None:
+        if row is None or self._of[person] != digest:
             return None
         first, last, looked, since = row
         others = tuple(each for each in self.open(now) if each.person != person)
@@ -253,14 +255,16 @@ class _Looks:
 
 
 def _looks(flat: Sequence[bytes]) -> _Looks:
-    rows = {}
+    rows, of = {}, {}
     for who, value in zip(flat[::2], flat[1::2], strict=True):
         try:
-            first, last, looked, since = map(int, value.split(b" "))
-            rows[who.decode()] = (first, last, looked, since)
+            *times, digest = value.decode().split(" ")
+            first, last, looked, since = map(int, times)
+            name = who.decode()
         except ValueError:
             continue  # none of ours: nobody looked
-    return _Looks(rows)
+        rows[name], of[name] = (first, last, looked, since), digest
+    return _Looks(rows, of)
 
 
 def _name(text: str) -> str:

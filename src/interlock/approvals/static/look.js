@@ -4,10 +4,11 @@ import { $, element, paint } from "./common.js";
 import { about, now, path, post, settle } from "./call.js";
 
 const EVERY = 10_000; // ms between notes
-const dwell = Number(about.dwell); // ms that policy asks for before it is approved
+let dwell = Number(about.dwell); // ms that policy asks for before it is approved
 let looked = Number(about.looked); // ms in sight as the server knows them
 let unsent = 0; // ms in sight since the last note
 let since = 0; // when it came into sight; 0: it is not
+let noted = 0; // when the server had noted it at the latest; 0: it has not
 
 const inSight = () => document.visibilityState === "visible" && document.hasFocus();
 
@@ -17,9 +18,18 @@ function count() {
   since = inSight() ? time : 0;
 }
 
-export function waiting() {
+// What the server will believe beside what it knows: no more than has passed since it noted.
+function seen() {
   count();
-  return Math.max(0, dwell - looked - unsent);
+  return noted ? Math.floor(Math.min(unsent, performance.now() - noted)) : 0;
+}
+
+export function waiting() {
+  return Math.max(0, dwell - looked - seen());
+}
+
+function longer(ms) {
+  dwell = looked + seen() + ms;
 }
 
 async function note() {
@@ -32,6 +42,7 @@ async function note() {
     return;
   }
   looked = said.looked_ms;
+  noted = performance.now();
   about.noted = "yes";
   present(said.looking);
   settle();
@@ -41,7 +52,7 @@ function leave() {
   count();
   const body = JSON.stringify({ leaving: true, visible_ms: Math.floor(unsent) });
   const headers = { "Content-Type": "application/json", "Interlock-CSRF": about.csrf };
-  unsent = 0;
+  unsent = noted = 0;
   fetch(`${path}/look`, { method: "POST", headers, body, keepalive: true, credentials: "same-origin" }).catch(() => null);
 }
 
@@ -62,7 +73,7 @@ export function present(others) {
 // `refresh`: who is asked, and who is stopped, moves no call; it is looked for with each note.
 export function startLooking(refresh) {
   if (now.over || about.looks !== "yes") return;
-  now.wait = waiting;
+  Object.assign(now, { wait: waiting, seen, longer });
   count();
   for (const event of ["visibilitychange", "focus", "blur"]) {
     (event === "visibilitychange" ? document : window).addEventListener(event, count);

@@ -1,7 +1,8 @@
 -- What people share about reviewing. ARGV = what is asked, then what it needs.
 -- {p}:stopped         hash  agent, or `-` for all -> JSON: by, reason, at, owners; put.lua looks here too
 -- {p}:unheard:<person> set  names nobody knew that this person stopped
--- {p}:look:<id>       hash  person -> first last looked since: ms; since 0: they have closed it
+-- {p}:look:<id>       hash  person -> first last looked since: ms, and the digest that they looked at;
+--                           since 0: they have closed it
 -- {p}:shown:<id>      hash  person -> digest of what was revealed to them
 -- {p}:ask:<id>        hash  to, by, at, message: who is asked to decide it
 -- {p}:asked:<person>  zset  what they were asked to decide, by when
@@ -17,9 +18,9 @@ local UNHEARD = 100  -- names that nobody knows, of those that one person stoppe
 local UNPROVEN = 100  -- of one person's assignments, so many are looked up in each count
 
 local function found(value)
-  local first, last, looked, since = string.match(value or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  local first, last, looked, since, of = string.match(value or '', '^(%d+) (%d+) (%d+) (%d+) (%S+)$')
   if not first then return nil end
-  return { first = tonumber(first), last = tonumber(last), looked = tonumber(looked), since = tonumber(since) }
+  return { first = tonumber(first), last = tonumber(last), looked = tonumber(looked), since = tonumber(since), of = of }
 end
 
 -- Whoever looked longest ago makes room; what they saw so far is forgotten.
@@ -35,16 +36,17 @@ local function make_room(k)
 end
 
 local function note(k, person, look)
-  redis.call('HSET', k, person, table.concat({ ms(look.first), ms(look.last), ms(look.looked), ms(look.since) }, ' '))
+  redis.call('HSET', k, person, table.concat({ ms(look.first), ms(look.last), ms(look.looked), ms(look.since), look.of }, ' '))
   redis.call('PEXPIRE', k, ms(KEPT))
 end
 
-local function look(id, person, visible)
+-- What was looked at before an edit is not what is looked at now: a new digest begins a new look.
+local function look(id, of, person, visible)
   local k = key('look', id)
   local seen = found(redis.call('HGET', k, person))
-  if not seen then
-    make_room(k)
-    seen = { first = NOW, last = NOW, looked = 0, since = NOW }
+  if not seen then make_room(k) end
+  if not seen or seen.of ~= of then
+    seen = { first = NOW, last = NOW, looked = 0, since = NOW, of = of }
   elseif seen.since == 0 then seen.since = NOW
   else
     local passed = math.max(NOW - seen.last, 0)
@@ -242,7 +244,7 @@ end
 
 -- What may be asked for: its name -> what it does with the arguments and answers.
 local ASKED = {
-  look = function(a) look(a[2], a[3], tonumber(a[4])); return { ms(NOW), redis.call('HGETALL', key('look', a[2])) } end,
+  look = function(a) look(a[2], a[3], a[4], tonumber(a[5])); return { ms(NOW), redis.call('HGETALL', key('look', a[2])) } end,
   leave = function(a) leave(a[2], a[3]); return { 'OK' } end,
   looks = function(a)
     local out = {}
