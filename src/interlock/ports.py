@@ -136,6 +136,9 @@ class Store(Protocol):
 
     async def held(self, cursor: str | None, limit: int) -> Listed: ...
 
+    async def held_of(self, agent: str, cursor: str | None, limit: int) -> Listed:
+        """Return held calls of one agent, in the queue's order; `total` counts those of all."""
+
     async def recent(self, limit: int) -> tuple[Action, ...]: ...
 
     async def unknown(self, limit: int) -> tuple[Action, ...]:

@@ -9,8 +9,10 @@ from typing import Any
 
 from interlock.approvals import listing
 from interlock.core.actions import Action
+from interlock.core.desk import Absence, Assignment
 from interlock.core.identity import Kind
 
+from .test_practice import planted
 from .world import HIDDEN, IBAN, World, a_call, careful, paying
 
 NOTES = 30
@@ -54,10 +56,40 @@ async def test_pages_of_a_filter_leave_nothing_out_and_say_nothing_twice(world: 
     assert len(seen) == len(set(seen)) == NOTES
 
 
+async def test_one_agents_calls_are_found_without_reading_those_of_others(
+    world: World, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(listing, "MOST_READ", 10)
+    hidden = await flooded(world)
+    page = await queue(world, "agent=victim&limit=2")
+    assert [card["id"] for card in page["items"]] == [hidden.id]
+    assert (page["next"], page["total"]) == (None, NOTES + 1)
+    assert (await queue(world, "agent=nobody"))["next"] is None
+
+
+async def test_of_one_agent_practice_calls_are_found_like_others(world: World) -> None:
+    practice = await planted(world)
+    page = await queue(world, f"agent={practice.call.agent.id}")
+    assert practice.id in [card["id"] for card in page["items"]]
+
+
+async def test_what_an_absent_person_was_asked_is_of_who_stands_in(world: World) -> None:
+    action = await world.hold()
+    now = await world.store.now()
+    said = Absence(person="ann", groups=("ops",), to="cat", until=now + 60_000, since=now)
+    await world.deps.desk.go_away(said)
+    await world.deps.desk.assign(action.id, Assignment(to="ann", by="bob", at=0))
+    cat = await world.key(Kind.APPROVER, "cat", ("sales",))
+    dan = await world.key(Kind.APPROVER, "dan", ("ops",))
+    for key, expected in ((cat, [action.id]), (dan, [])):
+        page = await (await world.ask("GET", "/v1/approvals?mine=yes", key=key)).json()
+        assert [card["id"] for card in page["items"]] == expected
+
+
 async def test_a_filter_reads_a_bounded_number_of_records(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr(listing, "MOST_READ", 10)
     await flooded(world)
-    page = await queue(world, "agent=nobody")
+    page = await queue(world, "tool=nothing")
     assert page["items"] == [] and page["next"] is not None
     following = await queue(world, f"agent=nobody&cursor={page['next']}")
     assert following["next"] != page["next"]

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from aiohttp import web
 
@@ -122,9 +123,12 @@ async def _found_for(deps: ApiDeps, who: Principal, asked: Mapping[str, str]) ->
         return matches and (wanted is None or action.state is wanted)
 
     if wanted is State.HELD:
-        found = await listing.first(deps.store, cursor, limit, fits)
+        queue: listing.Read = deps.store.held
+        if "agent" in asked:
+            queue = partial(deps.store.held_of, asked["agent"])
+        found = await listing.first(queue, cursor, limit, fits)
         if "mine" in asked:
-            mine = await narrowing.not_of_others(deps, who, found.actions)
+            mine = await narrowing.not_of_others(deps, who, found.actions, stands)
             found = replace(found, actions=mine)
         return found
     read = deps.store.unknown if wanted is State.UNKNOWN else deps.store.recent

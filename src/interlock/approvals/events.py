@@ -113,7 +113,7 @@ class Feed:
             stop()
 
     async def _look(self) -> None:
-        listed = await listing.first(self._deps.store, None, _LISTED, lambda _: True)
+        listed = await listing.first(self._deps.store.held, None, _LISTED, lambda _: True)
         held = [(action.id, action.version) for action in listed.actions]
         data = models.Tick(held=held, total=listed.total).model_dump_json()
         state = hashlib.sha256(data.encode()).hexdigest()[:16]

@@ -5,12 +5,13 @@ Only what cards show is searched: nobody finds out by searching what policy hide
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.actions import Action
 from ..core.desk import Absence
 from ..core.identity import Principal
 from ..core.redaction import visible_line, visible_text
+from ..core.wording import gist
 from . import views
 from .deps import ApiDeps
 from .rights import rights
@@ -49,21 +50,32 @@ def _mentions(deps: ApiDeps, action: Action, text: str) -> bool:
     wanted = visible_line(text.strip()[:LONGEST]).casefold()
     if not wanted:
         return True
-    masks = masked_for(deps, action)
-    card = views.card(action, None, deps.upstreams, masks)
-    shown = (card.id, card.tool, card.description, card.agent, card.session, card.destination)
-    if any(wanted in each.casefold() for each in (*shown, card.gist)):
-        return True
-    return wanted in visible_text(masks.text(action.call.context.reason)).casefold()
+    return any(wanted in each.casefold() for each in _shown(deps, action))
+
+
+def _shown(deps: ApiDeps, action: Action) -> Iterator[str]:
+    """Yield what a card says, and the agent's reason: what is quick to make comes first."""
+    decision, call, masks = action.decision, action.call, masked_for(deps, action)
+    yield action.id
+    yield from map(visible_line, (call.agent.id, call.context.session))
+    if decision is not None:
+        yield from map(visible_line, (decision.tool, decision.description))
+    yield views.url(call, deps.upstreams, masks)
+    yield gist(decision, masks)
+    yield visible_text(masks.text(call.context.reason))
 
 
 async def not_of_others(
-    deps: ApiDeps, who: Principal, actions: Sequence[Action]
+    deps: ApiDeps, who: Principal, actions: Sequence[Action], stands: Sequence[Absence]
 ) -> tuple[Action, ...]:
-    """Return *actions* without those that somebody else is asked to decide."""
+    """Return *actions* without those that somebody else is asked to decide.
+
+    What somebody for whom they stand in is asked for, is theirs.
+    """
+    theirs = {"", who.id, *(each.person for each in stands)}
     assigned = await deps.desk.assigned([each.id for each in actions])
     return tuple(
         action
         for action, asked in zip(actions, assigned, strict=True)
-        if asked is None or asked.to in ("", who.id)
+        if asked is None or asked.to in theirs
     )

@@ -24,6 +24,7 @@ from .stopped import stopped_key, suspension
 from .watch import BLOCK, Watch
 
 _HERE, _LEFT = b"1", b"0"  #: what is noted of a caller: it waits; it has cancelled by leaving
+_SCANNED, _SCANS = 2000, 10  #: ids looked at together for those of one agent, and how often at most
 _LISTED = "st ver rec call call2 digest created changed deadline lapses fence fp owner_nonce answer"
 
 
@@ -38,6 +39,7 @@ class RedisStore:
         self._tail = connect(url, patience=BLOCK / 1000 + 5)
         self._lane = Lane(url)
         self._put, self._get = Script("put"), Script("get")
+        self._held_of = Script("held_of")
         self._batch = Batch(self._send)
         self._past = Past(self._client, self._prefix, self._ask, self._limits.tasks_per_agent)
         self._searching = Searching(self._client, self._prefix, self._ask, self._read)
@@ -156,22 +158,50 @@ class RedisStore:
         still = tuple(action for action in actions if action.state is State.HELD)
         return Listed(actions=still, next=following, total=int(total))
 
+    async def held_of(self, agent: str, cursor: str | None, limit: int) -> Listed:
+        key, place = f"{self._prefix}:open", cursor
+        found: list[str] = []
+        start = await self._behind(key, cursor)
+        total = await self._ask(lambda: self._client.zcard(key))
+        who, ended = agent.encode("utf-8", "surrogatepass"), False
+        for _ in range(_SCANS):
+            left = limit - len(found)
+            said = (who, start, _SCANNED, left)
+            seen, score, last, ids = cast(list[Any], await self._ask_of(*said))
+            start, place = start + seen, f"{float(score):.0f}-{last.decode()}" if seen else place
+            found += [name.decode() for name in ids]
+            ended = len(ids) < left and seen < _SCANNED
+            if ended or len(found) == limit:
+                break
+        actions = await self._read(_LISTED, found)
+        still = tuple(action for action in actions if action.state is State.HELD)
+        return Listed(actions=still, next=None if ended else place, total=int(total))
+
+    async def _ask_of(self, *said: str | bytes | int) -> list[object]:
+        return cast(
+            list[object],
+            await self._ask(lambda: self._held_of(self._client, self._prefix, *said)),
+        )
+
     async def _page(self, key: str, cursor: str | None, limit: int) -> list[tuple[bytes, float]]:
         """Return what comes after *cursor*: equal scores are in the order of their members."""
+        start = await self._behind(key, cursor)
+        found = await self._ask(
+            lambda: self._client.zrange(key, start, start + limit - 1, withscores=True)
+        )
+        return list(found)
+
+    async def _behind(self, key: str, cursor: str | None) -> int:
+        """Return how many come before what follows *cursor*."""
         if cursor is None:
-            found = await self._ask(lambda: self._client.zrange(key, 0, limit - 1, withscores=True))
-            return list(found)
+            return 0
         score, _, last = cursor.partition("-")
         rank = await self._ask(lambda: self._client.zrank(key, last))
         if rank is None:  # it was decided meanwhile: go on behind where it stood
             before = await self._ask(lambda: self._client.zcount(key, "-inf", f"({score}"))
             ties = await self._ask(lambda: self._client.zrangebyscore(key, score, score))
             rank = int(before) + sum(tie.decode() < last for tie in ties) - 1
-        start = int(rank) + 1
-        found = await self._ask(
-            lambda: self._client.zrange(key, start, start + limit - 1, withscores=True)
-        )
-        return list(found)
+        return int(rank) + 1
 
     async def recent(self, limit: int) -> tuple[Action, ...]:
         ids = await self._ask(
