@@ -1,6 +1,12 @@
 // Deciding: the panels in the dock, what they need, and the one request that decides.
 import { $, $$, ask, setText } from "./common.js";
-import { about, again, now, path, required, settle, typed } from "./call.js";
+import { about, finish, now, path, required, settle } from "./call.js";
+import { showPractice } from "./practice.js";
+
+let also = ""; // what a decision did beside deciding
+
+// `refresh` brings the page up to date after a decision.
+let refresh = () => undefined;
 
 // Send a decision. `extra` is raw JSON members, so that numbers stay as they were typed;
 // `editedDigest` goes with an edit.
@@ -16,10 +22,10 @@ export async function decide(type, given, error) {
     }
     now.sending = false;
     if (is(answer, "too-soon")) now.longer(answer.said.seconds * 1000);
-    return answer.ok ? decided(answer.said) : refused(answer.said, error, type);
+    return answer.ok ? await decided(answer.said) : refused(answer.said, error);
   } catch (wrong) {
     now.sending = false;
-    refused({ detail: wrong.message }, error, type);
+    refused({ detail: wrong.message }, error);
   }
 }
 
@@ -41,25 +47,29 @@ async function stepUp(type, editedDigest) {
   return { step_up: await signDecision(path, { type, digest, editedDigest, version, csrf }) };
 }
 
-function decided(said) {
-  const also = said.replaced_grant ? ". The grant took the place of an earlier one" : "";
-  const voted = `Recorded: ${said.votes} of ${said.quorum} approved.`;
-  again({ text: said.state === "held" ? voted : said.said, also });
+async function decided(said) {
+  about.version = said.version;
+  if (said.state === "held") finish(`Recorded: ${said.votes} of ${said.quorum} approved.`);
+  else {
+    also = said.replaced_grant ? ". The grant took the place of an earlier one" : "";
+    finish(said.said + also);
+  }
+  if (said.practice) showPractice(said.practice);
+  return refresh();
 }
 
-const MEANT = { approve: "approval", edit: "edit", reject: "rejection", respond: "answer" };
-
-function refused(said, error, type) {
+function refused(said, error) {
   const current = said.current;
   if (current && current.state !== "held") {
-    const [who, how] = current.said.split(/: (.*)/s);
-    const first = how ? `${who} was faster: ${how}` : current.said;
-    return again({ text: `${first}. Your ${MEANT[type]} did not count.`, lasts: true, typed: typed() });
+    finish(`${said.detail} ${current.said}`);
+    return refresh(); // what moved on while this was sent has been announced already
   }
   error.textContent = [said.detail, said.help].filter(Boolean).join(" ");
   error.hidden = false;
   settle();
 }
+
+export const besides = () => also;
 
 // panels -------------------------------------------------------------------------------------
 
@@ -122,7 +132,8 @@ function granted(error) {
   return `,"grant":${JSON.stringify(grant)}`;
 }
 
-export function startDeciding() {
+export function startDeciding(afterwards) {
+  refresh = afterwards;
   for (const button of $$("[data-open]")) button.addEventListener("click", () => open(button.dataset.open));
   for (const button of $$("[data-close]")) button.addEventListener("click", close);
   for (const form of $$(".panel")) {
