@@ -46,6 +46,7 @@ from .ports import KeyRing
 from .sending import Timing
 from .servers import holding_of
 from .serving_mcp import served_tasks
+from .settings import Anonymous
 from .settings_tools import ServerSettings
 from .store.keyring import RedisKeyRing
 from .store.redis import RedisStore
@@ -83,7 +84,8 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         ring = RedisKeyRing(
             store.client, pepper=keys.pepper, clock=clock, prefix=config.store.prefix
         )
-        agent = await _agent(guarded, ring)
+        anonymous = config.agents.anonymous
+        agent = await agent_of(guarded.agent, guarded.key, anonymous, ring, guarded.tell)
         definitions, desk = definitions_of(config, store, keys), desk_of(config, store, keys)
         await definitions.refresh()
         loaded = await loading
@@ -156,23 +158,47 @@ def _timing(settings: ServerSettings) -> Timing:
     return Timing(lease_ms=round(settings.timeout * 1500) + 30_000, keep_bytes=settings.max_answer)
 
 
-async def _agent(guarded: Guarded, ring: KeyRing) -> Agent:
-    """Return who the client's agent is. Raises Unauthenticated."""
-    anonymous = guarded.config.agents.anonymous
-    if guarded.key and (guarded.agent or anonymous is not None):
-        said = "`--agent`" if guarded.agent else "`agents.anonymous`"
-        guarded.tell(f"INTERLOCK_KEY is not used: {said} says which agent this is.")
-    if guarded.agent:
-        same = anonymous is not None and anonymous.id == guarded.agent
-        return Agent(id=guarded.agent, owner=anonymous.owner if anonymous and same else "")
-    if anonymous is not None:
-        return Agent(id=anonymous.id, owner=anonymous.owner)
-    if not guarded.key:
+async def agent_of(
+    agent: str, key: str, anonymous: Anonymous | None, ring: KeyRing, tell: Callable[[str], None]
+) -> Agent:
+    """Return who the client's agent is: as `--agent` names it, configuration does, or a key.
+
+    Raises:
+        Unauthenticated: nobody says, or not clearly who owns it.
+    """
+    if key and (agent or anonymous is not None):
+        said = "`--agent`" if agent else "`agents.anonymous`"
+        tell(f"INTERLOCK_KEY is not used: {said} says which agent this is.")
+    named = agent or (anonymous.id if anonymous is not None else "")
+    if named:
+        said = anonymous.owner if anonymous is not None and anonymous.id == named else ""
+        return Agent(id=named, owner=await _owner(named, said, ring))
+    if not key:
         raise Unauthenticated(NO_ONE, help=SAY_WHO)
-    who = await ring.verify(guarded.key)
+    who = await ring.verify(key)
     if who is None or who.kind is not Kind.AGENT:
         raise Unauthenticated("The key in INTERLOCK_KEY is not a valid agent's key.", help=SAY_WHO)
     return Agent(id=who.id, owner=who.owner)
+
+
+async def _owner(agent: str, said: str, ring: KeyRing) -> str:
+    """Return who owns *agent*, as its keys and configuration (*said*) agree; revoked keys last.
+
+    Raises:
+        Unauthenticated: they name several; a call has one owner, and each of them would be barred.
+    """
+    records = [
+        each for each in await ring.records() if each.kind is Kind.AGENT and each.subject == agent
+    ]
+    live = {each.owner for each in records if not each.revoked} - {""}
+    owners = live | {said} - {""} or {each.owner for each in records} - {""}
+    if len(owners) > 1:
+        raise Unauthenticated(
+            f"The keys of {agent} and `agents.anonymous` name several owners:"
+            f" {', '.join(sorted(owners))}.",
+            help="Let them name one: `interlock keys list`, `interlock keys revoke ID`.",
+        )
+    return next(iter(owners), "")
 
 
 class OwnCalls:
