@@ -159,8 +159,11 @@ class Store(Protocol):
     async def like(self, action: Action) -> Action | None:
         """Return the latest other call that people approved with the same tool and upstream.
 
-        One of the same agent where there is one; without its answer.
+        One of the same agent, to the same target, where there is one; without its answer.
         """
+
+    async def keyed(self, keys: Sequence[str]) -> tuple[Action | None, ...]:
+        """Return the call that each idempotency key stands for; without its answer."""
 
     async def ready(self) -> tuple[str, ...]:
         """Ids that were approved and never claimed: a crash may have come between."""
@@ -307,13 +310,13 @@ class Notice(enum.Enum):
     SENT = "sent"  #: of level notify: it was let through
     REMINDER = "reminder"
     ESCALATED = "escalated"  #: more people may decide now
+    ASKED = "asked"  #: somebody is asked to decide it
     SETTLED = "settled"  #: what people were told of waits no more: decided, expired, cancelled
 
 
 class Notifier(Protocol):
     async def notify(self, action: Action, why: Notice) -> None: ...
 
-    ASKED = "asked"  #: somebody is asked to decide it
 
 class Observer(Protocol):
     """A reader of transitions: metrics, log, live page. Must not fail and must not wait."""

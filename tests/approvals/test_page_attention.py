@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -186,8 +187,81 @@ async def test_an_answered_call_is_undone_with_a_button(world: World, browser: B
     answers(world, Answered())
     async with signed_in(browser, world, ANN) as page:
         await opened(page, world)
-        await expect(page.locator("#undo-said")).to_contain_text("sent, the tool answered")
+        await expect(page.locator("#undone")).to_contain_text("Undone by ann")
         await expect(page.get_by_role("button", name="Undo it")).to_have_count(0)
+        await page.locator("#undone a").click()
+        await expect(page.get_by_role("heading", name="bank.refund")).to_be_visible()
+        await page.goto(f"{world.url}/history")
+        await expect(page.locator(".reversed")).to_have_text("was undone by ann")
+
+
+async def test_the_undo_button_comes_with_the_answer_and_the_page_is_not_stale(
+    world: World, browser: Browser
+) -> None:
+    world.gate.policy = bank()
+    answers(world, Answered())
+    action = await world.hold()
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.keyboard.press("a")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Undo it")).to_be_visible()
+        await expect(page.locator(".undo-note")).to_contain_text("payment = p-7 from the answer")
+        await expect(page.locator("#answer")).to_contain_text("The tool answered 201")
+        await expect(page.locator("#after-text")).to_contain_text("sent, the tool answered")
+        for stale in (".title .left", "#waiting", "#approve", "#like"):
+            await expect(page.locator(stale)).to_have_count(0)
+
+
+async def test_who_was_slower_is_told_so_and_keeps_their_words(
+    world: World, browser: Browser
+) -> None:
+    action = await world.hold()
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.keyboard.press("r")
+        await page.locator("#reject-message").fill("Not <b>this</b> account.")
+        await page.route("**/v1/events", lambda route: route.abort())
+        bob = await world.key(Kind.APPROVER, "bob")
+        assert (await world.decide(action, bob)).status == 200
+        await expect(page.locator("#typed blockquote")).to_have_text("Not <b>this</b> account.")
+        await expect(page.locator("#banner")).to_contain_text("bob: ")
+
+
+async def test_nobody_approves_a_long_text_before_it_was_unfolded(
+    world: World, browser: Browser
+) -> None:
+    lines = "\n".join(f"line {number}" for number in range(312))
+    body = json.dumps({"to": "bob", "body": lines}).encode()
+    action = await world.hold(a_call("mail", target="/messages", body=body))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await expect(page.locator("#approve")).to_be_disabled()
+        await expect(page.locator("#why-not")).to_contain_text("Show all of the long text")
+        await page.keyboard.press("a")
+        await expect(page.locator("#panel-approve")).to_be_hidden()
+        await page.locator("#arguments [data-unfold]").click()
+        await expect(page.locator("#approve")).to_be_enabled()
+        await expect(page.locator("[data-fold]")).to_have_count(0)
+
+
+async def test_first_screen_says_in_one_line_what_differs(world: World, browser: Browser) -> None:
+    world.gate.policy = careful()
+    key = await world.key(Kind.APPROVER, "bob")
+    for recipient in ("Ann", "Cleo"):
+        first = await world.hold(paying(recipient))
+        await world.decide(first, key)
+        await world.settled(first)
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, await world.hold(paying("Ann", 901)))
+        await expect(page.locator("#like")).to_contain_text("Like the one bob approved")
+        await expect(page.locator("#like")).to_contain_text("ago, except amount")
+        await expect(page.locator("#like")).not_to_contain_text("First to this")
+        await open_item(page, world, await world.hold(paying("p\u0430rtner")))
+        await expect(page.locator("#like")).to_contain_text("except recipient, memo")
+        await expect(page.locator("#like")).to_contain_text("First to this recipient:")
+        await expect(page.locator("#arguments .twin").first).to_have_text("\u0430")
+        await expect(page.locator(".warnings")).to_contain_text("p<U+0430>rtner")
     assert [call.method for call in world.tool.calls] == ["POST", "POST"]
 
 

@@ -291,7 +291,38 @@ async def test_hidden_values_are_not_shown_by_what_would_undo_them(world: World)
 
     offer = (await item(world, action))["undo"]
 
-    assert [each["visible"] for each in offer["arguments"]] == ["", ""]
+    assert [each["visible"] for each in offer["arguments"]] == ["p-7", ""], "only what is hidden"
+
+
+async def test_what_was_undone_says_by_whom_and_with_which_call(world: World) -> None:
+    action = await paid(world)
+    assert (await item(world, action))["undo"]["undone"] is None
+    _, said = await undo(world, action)
+
+    offer = (await item(world, action))["undo"]
+    assert (offer["csrf"], offer["undone"]["id"], offer["undone"]["by"]) == ("", said["id"], "ann")
+    assert (offer["undone"]["tool"], offer["undone"]["done"]) == ("bank.refund", True)
+    key = await world.key(Kind.APPROVER, "ann")
+    past = await (await world.ask("GET", f"/v1/history?q={action.id}", key=key)).json()
+    assert [each["undone"]["id"] for each in past["items"]] == [said["id"]]
+    again = await world.hold(a_call(body=b'{"amount": 901}'))
+    assert (await item(world, again))["compared"]["undone"]["id"] == said["id"]
+
+
+async def test_the_answer_of_the_tool_is_shown_but_not_where_policy_hides_something(
+    world: World,
+) -> None:
+    action = await paid(world)
+    assert (await item(world, action))["answer"] == {
+        "status": 201,
+        "size": 30,
+        "visible": '{"id": "p-7", "state": "paid"}',
+        "cut": False,
+        "hidden": False,
+    }
+    world.gate.policy = bank("redact: {approver: [args.amount]}\n")
+    told = (await item(world, action))["answer"]
+    assert (told["visible"], told["hidden"]) == ("", True)
 
 
 async def test_that_it_was_undone_is_recorded(

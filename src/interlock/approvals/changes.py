@@ -15,6 +15,7 @@ from ..core.redaction import redact_headers, visible_line, visible_text
 from . import models
 from .views import target, value_text
 
+CONTEXT = 3  #: lines that are shown around those that differ
 Side = tuple[ToolCall, Decision, Masks]
 """A call, what policy read of it, and what is hidden of it."""
 
@@ -66,6 +67,12 @@ def _same(one: Mapping[str, Any], two: Mapping[str, Any], name: str) -> bool:
     return json.dumps(one[name], sort_keys=True) == json.dumps(two[name], sort_keys=True)
 
 
+def same_target(one: Decision, two: Decision) -> bool:
+    """Say whether both act on the same, as policy names it."""
+    first, second = (json.dumps(dict(each.target or {}), sort_keys=True) for each in (one, two))
+    return first == second
+
+
 def compared(before: Side, after: Side) -> list[models.Difference]:
     """Return how a call differs from an earlier one; nothing: it is the same request.
 
@@ -83,7 +90,26 @@ def compared(before: Side, after: Side) -> list[models.Difference]:
             changes.append(told)
     if not changes and _sent(old) != _sent(new):
         changes.append(models.Difference(where="body", before=_bytes(old), after=_bytes(new)))
-    return changes
+    return [in_context(each) for each in changes]
+
+
+def in_context(change: models.Difference) -> models.Difference:
+    """Return *change* with CONTEXT lines around what differs: those that are the same are left."""
+    if change.before is None or change.after is None:
+        return change
+    one, two = change.before.split("\n"), change.after.split("\n")
+    least = min(len(one), len(two))
+    above = next((n for n in range(least) if one[n] != two[n]), least)
+    left = least - above
+    below = next((n for n in range(left) if one[-1 - n] != two[-1 - n]), left)
+    above, below = max(above - CONTEXT, 0), max(below - CONTEXT, 0)
+    told = {
+        "before": "\n".join(one[above : len(one) - below]),
+        "after": "\n".join(two[above : len(two) - below]),
+        "same_above": above,
+        "same_below": below,
+    }
+    return change.model_copy(update=told)
 
 
 def _sent(call: ToolCall) -> object:

@@ -18,8 +18,9 @@ from . import showing
 from .access import Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
-from .models import Card
+from .models import Card, UndoneBy
 from .models_desk import Past, PastCall, Said
+from .undone import undone
 
 _FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -60,14 +61,14 @@ async def look(deps: ApiDeps, asked: Mapping[str, str]) -> Past:
 
 
 async def _calls(deps: ApiDeps, actions: tuple[Action, ...]) -> list[PastCall]:
-    cards = await showing.cards(deps, actions)
+    cards, reversed_ = await showing.cards(deps, actions), await undone(deps, actions)
     return [
-        _call(card, action, showing.masked_for(deps, action))
+        _call(card, action, showing.masked_for(deps, action), reversed_.get(action.id))
         for card, action in zip(cards, actions, strict=True)
     ]
 
 
-def _call(card: Card, action: Action, masks: Masks) -> PastCall:
+def _call(card: Card, action: Action, masks: Masks, undo: UndoneBy | None) -> PastCall:
     said = [
         (each.at, each.reviewer.id, each.verdict.value, each.reviewer.groups)
         for each in action.reviews
@@ -87,6 +88,7 @@ def _call(card: Card, action: Action, masks: Masks) -> PastCall:
         ],
         waited=max(ended - action.created, 0),
         why=_why(action, masks),
+        undone=undo,
     )
 
 

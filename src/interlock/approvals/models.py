@@ -127,7 +127,7 @@ class Card(Model):
     look_twice: bool = Field(
         default=False, description="something in it is made to be misread; the item says what"
     )
-    csrf: str = Field(default="", description="in lists, from a session: decides it in a batch")
+    csrf: str = Field(default="", description="in lists, from an approver's session: decides it with others")
 
 
 class Rest(Model):
@@ -320,6 +320,8 @@ class Difference(Model):
     where: str
     before: str | None
     after: str | None
+    same_above: int = Field(default=0, description="lines left out of both: they are the same")
+    same_below: int = Field(default=0, description="lines left out of both: they are the same")
 
 
 class Compared(Model):
@@ -330,6 +332,10 @@ class Compared(Model):
     by: list[str]
     at: int
     same: bool = Field(description="nothing of the request differs")
+    first_to: str = Field(
+        default="", description="what it acts on, where none of that kind was approved for it"
+    )
+    undone: UndoneBy | None = Field(default=None, description="the approved one was undone")
     changes: list[Difference] = Field(description="`before`: the one that was approved")
 
 
@@ -393,6 +399,27 @@ class Rights(Model):
     why: str
 
 
+class UndoneBy(Model):
+    """The call that undoes another one, as far as it came."""
+
+    id: str
+    tool: str
+    by: str = Field(description="who asked for it")
+    at: int = Field(description="when it came so far")
+    done: bool = Field(description="it was sent and answered; else it waits, or is being sent")
+    said: str
+
+
+class ToolAnswer(Model):
+    """What the tool answered, or the beginning of it."""
+
+    status: int
+    size: int = Field(description="bytes of the body that the tool sent")
+    visible: str = Field(description="empty where it is hidden or was not kept")
+    cut: bool = Field(description="there is more than `visible`")
+    hidden: bool = Field(description="policy hides something of the call, so it is not shown")
+
+
 class UndoArgument(Model):
     """An argument of the call that undoes: where it comes from, and its value where it is shown."""
 
@@ -409,6 +436,7 @@ class UndoOffer(Model):
     until: int
     why: str = Field(description="why it cannot be undone with a button, or not by this person")
     csrf: str = Field(description="the token that undoes this call from a session; else empty")
+    undone: UndoneBy | None = Field(default=None, description="then there is nothing more to undo")
 
 
 class Item(Model):
@@ -439,6 +467,7 @@ class Item(Model):
     practice: Practice | None = Field(default=None, description="only once it is decided")
     load: Load | None = Field(default=None, description="where policy bounds it")
     undo: UndoOffer | None = Field(default=None, description="where the tool has answered")
+    answer: ToolAnswer | None = Field(default=None, description="where the tool has answered")
     whole: bool
     csrf: str = Field(description="the token that decides this call from a session; else empty")
     now: int

@@ -216,6 +216,7 @@ class PastCall(models.Card):
     said: list[Said] = Field(description="in the order in which it was said")
     waited: int = Field(description="ms from its arrival until it waited for people no more")
     why: str = Field(description="the reason that was given, or why it was not sent")
+    undone: models.UndoneBy | None = Field(default=None, description="the call that undid it")
 
 
 class Past(Model):

@@ -16,6 +16,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ..core.lookalikes import twins
+
 STATIC = {
     "app.css": "text/css",
     "pages.css": "text/css",
@@ -31,8 +33,8 @@ STATIC = {
     "look.js": "text/javascript",
     "verdict.js": "text/javascript",
     "handing.js": "text/javascript",
-    "practice.js": "text/javascript",
     "undoing.js": "text/javascript",
+    "unfold.js": "text/javascript",
     "grants.js": "text/javascript",
     "tools.js": "text/javascript",
     "acting.js": "text/javascript",
@@ -55,10 +57,22 @@ def painted(text: str) -> Markup:
     """Return visible text as HTML: tokens in their own elements, everything else escaped."""
     parts, end = [], 0
     for found in _TOKENS.finditer(text):
-        parts += [escape(text[end : found.start()]), _mark(found)]
+        parts += [_plain(text[end : found.start()]), _mark(found)]
         end = found.end()
-    parts.append(escape(text[end:]))
+    parts.append(_plain(text[end:]))
     return Markup("".join(parts))  # noqa: S704, each part is escaped
+
+
+def _plain(text: str) -> Markup:
+    """Return text without tokens as HTML; letters that are not what they look like underlined."""
+    parts, end = [], 0
+    for at in twins(text):
+        parts += [escape(text[end:at]), _TWIN.format(unicodedata.name(text[at], ""), text[at])]
+        end = at + 1
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+_TWIN = Markup('<span class="twin" title="{}">{}</span>')
 
 
 _LF = Markup('<span class="pt nl" title="line feed">↵</span>')

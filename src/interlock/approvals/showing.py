@@ -15,14 +15,16 @@ from ..core.desk import Absence, Suspension
 from ..core.duties import needing_reason
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.lifecycle import stricter
+from ..core.identity import Kind
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import desk_view, granting, judged, models, practice, undo, views
+from . import answers, desk_view, granting, judged, models, practice, undo, views
 from .access import VISITOR, Visitor
-from .changes import compared, differences
+from .changes import compared, differences, same_target
 from .deps import DEPS, ApiDeps, apart
 from .identity import deciding
 from .rights import barred, rights
+from .undone import undone
 
 audit = logging.getLogger("interlock.audit")
 _SESSION_CALLS = 20
@@ -39,14 +41,14 @@ async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> li
 
 
 async def listed(request: web.Request, actions: Sequence[Action]) -> list[models.Card]:
-    """Return *actions* as cards; those that go into a batch with the token that decides them."""
+    """Return *actions* as cards; for approvers' sessions with the token that decides each."""
     deps, session = request.app[DEPS], request[VISITOR].session
     made = await cards(deps, tuple(actions))
-    if session is None:
+    if session is None or session.kind is not Kind.APPROVER:
         return made
     return [
         card.model_copy(update={"csrf": session.token(deciding(card.digest))})
-        if card.batch and card.state == State.HELD.value
+        if card.state == State.HELD.value
         else card
         for card in made
     ]
@@ -111,11 +113,13 @@ async def check_comparing(deps: ApiDeps, visitor: Visitor, action: Action) -> No
 async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:
     deps, size = request.app[DEPS], views.weight(action)
     like = await _like(deps, action)
+    reversed_ = await undone(deps, [action] if like is None else [action, like])
     read = _Read(
         waits=(await deps.store.attended([action.id]))[0],
         history=await deps.store.history(action.id),
         earlier=await cards(deps, await deps.store.session(action, _SESSION_CALLS)),
         like=like,
+        undone=reversed_,
         stands=await deps.desk.stands_in(request[VISITOR].principal.id),
         stopped=await deps.store.stopped(action.call.agent.id),
         present=await _present(deps, action),
@@ -156,6 +160,7 @@ class _Read:
     history: Sequence[Mapping[str, str]]
     earlier: list[models.Card]
     like: Action | None
+    undone: Mapping[str, models.UndoneBy]  #: by the id of what was undone
     stands: tuple[Absence, ...]  #: in which the visitor stands in
     stopped: Suspension | None
     present: Decision | None  #: what policy says of it today, while it is held
@@ -203,8 +208,9 @@ def _made(
         may=may,
         redacted=list(dict.fromkeys(named)),
         grant=granting.offered(deps, action, masks, task[0]),
-        compared=_compared(deps, action, masks, read.like) if whole else None,
-        undo=undo.offer(deps, visitor, action, masks, read.now, read.stands),
+        compared=_compared(deps, action, masks, read) if whole else None,
+        undo=undo.offer(deps, visitor, action, masks, read.now, read.stands, read.undone),
+        answer=answers.shown_answer(action, masks, deps.gate.policy.redact.detectors),
         whole=whole,
         csrf=session.token(deciding(action.digest)) if session else "",
         now=read.now,
@@ -227,10 +233,9 @@ def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Differenc
     return differences(before, (action.call, action.decision, masks))
 
 
-def _compared(
-    deps: ApiDeps, action: Action, masks: Masks, like: Action | None
-) -> models.Compared | None:
-    """Compare with *like*; what policy hides of that one stays hidden when this is revealed."""
+def _compared(deps: ApiDeps, action: Action, masks: Masks, read: _Read) -> models.Compared | None:
+    """Compare with what is like it; what policy hides of that one stays hidden."""
+    like = read.like
     if like is None or like.decision is None or action.decision is None:
         return None
     before = (like.call, like.decision, masked_for(deps, like))
@@ -242,8 +247,17 @@ def _compared(
         by=list(dict.fromkeys(visible_line(each.reviewer.id) for each in approvals)),
         at=max((each.at for each in approvals), default=like.changed),
         same=not changes,
+        first_to=_first_to(action.decision, like.decision, masks),
+        undone=read.undone.get(like.id),
         changes=changes,
     )
+
+
+def _first_to(decision: Decision, before: Decision, masks: Masks) -> str:
+    """Return what *decision* acts on, where it is something else than *before*."""
+    if not decision.target or same_target(decision, before):
+        return ""
+    return wording.aimed_at(decision, masks)
 
 
 async def found(request: web.Request) -> Action:

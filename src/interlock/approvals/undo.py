@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from aiohttp import web
 
 from ..core.actions import Action, Reviewer, State
@@ -9,7 +12,7 @@ from ..core.decisions import Undo
 from ..core.desk import Absence
 from ..core.errors import Forbidden
 from ..core.identity import Kind
-from ..core.masking import Masks
+from ..core.masking import HIDDEN, Masks
 from ..core.redaction import visible_line
 from ..core.undoing import undo_call, undo_of, undoable, until
 from ..undoing import Undoing, outcome
@@ -31,10 +34,12 @@ def offer(
     masks: Masks,
     now: int,
     stands: tuple[Absence, ...] = (),
+    undone: Mapping[str, models.UndoneBy] = MappingProxyType({}),
 ) -> models.UndoOffer | None:
     """Return what undoing *action* would call; None where nothing was done, or policy says no how.
 
-    `why` says what stands against it, for this visitor too. *stands*: for whom they stand in.
+    `why` says what stands against it, for this visitor too. *stands*: for whom they stand in;
+    *undone*: what was undone already, by its id.
     """
     undo = undo_of(action, deps.gate.policy) if action.state is State.ANSWERED else None
     if undo is None or not undo.tool:
@@ -45,26 +50,36 @@ def offer(
         call = undo_call(action, deps.gate.policy, visitor.principal.id)
         why = call if isinstance(call, str) else barred(action, visitor.principal, now, stands)
         values = {} if isinstance(call, str) else dict(deps.gate.read(call).arguments)
+    already = undone.get(action.id)
+    why = f"It was undone: {already.said}." if already else why
     session = visitor.session
     return models.UndoOffer(
         tool=visible_line(undo.tool),
-        arguments=_arguments(undo, {} if masks else values),
+        arguments=_arguments(undo, values, masks),
         until=until(undo, action.changed) if undo.arguments else 0,
         why=visible_line(why),
         csrf=session.token(undoing(action.id)) if session and not why else "",
+        undone=already,
     )
 
 
-def _arguments(undo: Undo, values: dict[str, object]) -> list[models.UndoArgument]:
-    """Return the arguments; without their values where policy hides something of the call."""
+def _arguments(undo: Undo, values: dict[str, object], masks: Masks) -> list[models.UndoArgument]:
+    """Return the arguments; where policy hides something of the call, not what repeats it."""
     return [
         models.UndoArgument(
             name=visible_line(name),
             source=visible_line(source),
-            visible=visible_line(str(values[name]))[:_LONGEST] if name in values else "",
+            visible=_short(values[name], source, masks) if name in values else "",
         )
         for name, source in undo.arguments
     ]
+
+
+def _short(value: object, source: str, masks: Masks) -> str:
+    if masks and source.partition(".")[2].partition(".")[0] in masks:
+        return ""
+    text = masks.text(str(value)[:_LONGEST])
+    return "" if HIDDEN in text else visible_line(text)
 
 
 async def ask(request: web.Request) -> web.Response:

@@ -23,8 +23,19 @@ _LIKE_ASCII = frozenset(
     "οανυρκιΑΒΕΖΗΙΚΜΝΟΡΤΥΧϲϳ"  # Greek
     "օսոհցքյզՕՍՏԼ"  # Armenian
 )
+_MIXED = re.compile(r"[^\W\d_]+")
 _SHOWN = 40  #: characters of a word that a warning quotes
 _MOST = 8  #: warnings per text
+
+
+def twins(text: str) -> Iterator[int]:
+    """Yield where letters are that are drawn like an ASCII one, in words that have both."""
+    if text.isascii():
+        return
+    for word in _MIXED.finditer(text):
+        found = [at for at, letter in enumerate(word.group()) if letter in _LIKE_ASCII]
+        if found and any(letter.isascii() for letter in word.group()):
+            yield from (word.start() + at for at in found)
 
 
 def unusual(text: str) -> bool:

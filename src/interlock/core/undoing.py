@@ -26,6 +26,7 @@ from .rules import PolicySet, Tool
 from .undo_values import ANSWER, NoUndo, Value, dumped, values_of
 
 REMEMBERED_MS = 86_400_000  #: for so long it is known that a call was undone: no button later
+_ASKED = ", asked for by "
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _OF: Mapping[str, Body] = {"json": Body.JSON, "form": Body.FORM}
 
@@ -110,6 +111,11 @@ def _reads_answer(undo: Undo) -> bool:
     return any(text.startswith(f"{ANSWER}.") for _, text in undo.arguments)
 
 
+def asked_by(call: ToolCall) -> str:
+    """Return who asked for *call*, which undoes another one: the reason of `undo_call` says it."""
+    return call.context.reason.partition(_ASKED)[2]
+
+
 # ---- the call --------------------------------------------------------------------------------
 
 
@@ -140,7 +146,7 @@ def _undo_call(action: Action, policy: PolicySet, by: str) -> ToolCall:
     context = Context(
         session=action.call.context.session,
         task=action.call.context.task,
-        reason=f"Undo of {action.id}, asked for by {by}",
+        reason=f"Undo of {action.id}{_ASKED}{by}",
     )
     call = _read(made, action.call, tool.match, context)
     _verify(call, made, tool, policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from ..core.actions import Action, State
@@ -140,13 +141,17 @@ def tool_of(action: Action) -> str:
 def alike(action: Action) -> tuple[str, ...]:
     """Return under which names the latest approved call of its kind is found; none: it has no kind.
 
-    First that of its agent, then that of any: tool and upstream are the same. Hashes, since no
-    text of an agent may become part of a key.
+    First that of its agent to the same target, then that of its agent, then that of any: tool and
+    upstream are the same. Hashes, since no text of an agent may become part of a key.
     """
     tool, upstream = tool_of(action), action.call.upstream
     if not tool:
         return ()
-    kinds = (f"{action.call.agent.id}\0{tool}\0{upstream}", f"\0{tool}\0{upstream}")
+    mine = f"{action.call.agent.id}\0{tool}\0{upstream}"
+    kinds = [mine, f"\0{tool}\0{upstream}"]
+    target = action.decision.target if action.decision else None
+    if target:
+        kinds.insert(0, f"{mine}\0{json.dumps(dict(target), sort_keys=True)}")
     said = (kind.encode("utf-8", "surrogatepass") for kind in kinds)
     return tuple(hashlib.sha256(kind).hexdigest()[:32] for kind in said)
 

@@ -250,6 +250,9 @@ class RedisStore:
     async def like(self, action: Action) -> Action | None:
         return await self._searching.like(action)
 
+    async def keyed(self, keys: Sequence[str]) -> tuple[Action | None, ...]:
+        return await self._searching.keyed(keys)
+
     # the past ------------------------------------------------------------------------------
 
     async def facts(self, needs: Needs) -> Facts:

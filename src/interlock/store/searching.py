@@ -92,7 +92,7 @@ class Searching:
     async def like(self, action: Action) -> Action | None:
         """Return the latest other call that people approved with the same tool and upstream.
 
-        One of the same agent, where there is one.
+        One of the same agent, and among those one to the same target, where there is one.
         """
         names = alike(action)
         if not names:
@@ -102,10 +102,25 @@ class Searching:
         found = await self._read(BRIEF, [each for each in dict.fromkeys(ids) if each != action.id])
         return next((each for each in found if _approved_like(each, action)), None)
 
+    async def keyed(self, keys: Sequence[str]) -> tuple[Action | None, ...]:
+        """Return the call that each idempotency key stands for; without its answer."""
+        if not keys:
+            return ()
+        names = [f"{self._prefix}:i:{key}" for key in keys]
+        rows = await self._ask(lambda: self._client.mget(names))
+        ids = [row.decode().partition(" ")[0] if row else "" for row in rows]
+        known = {each.id: each for each in await self._read(BRIEF, [i for i in ids if i])}
+        found = (known.get(name) for name in ids)
+        # the index is the store's word: the record itself has to name the key
+        return tuple(
+            each if each is not None and each.key == key else None
+            for each, key in zip(found, keys, strict=True)
+        )
+
 
 def _approved_like(found: Action, action: Action) -> bool:
     """Whether people approved it, and it is of that kind indeed: the index is the store's word."""
-    same = alike(found)[1:] == alike(action)[1:]
+    same = alike(found)[-1:] == alike(action)[-1:]
     return same and bool(found.votes) and found.state in _APPROVED and not found.decoy_of
 
 
@@ -138,7 +153,7 @@ def _says(action: Action, wanted: Searched) -> bool:
 def _texts(action: Action, wanted: Searched) -> Iterator[str]:
     """Return what people see of it. Nobody finds out by searching what is hidden."""
     concealed = masks(action, wanted.hidden)
-    said = [tool_of(action), action.call.upstream, action.call.path, action.cause]
+    said = [action.id, tool_of(action), action.call.upstream, action.call.path, action.cause]
     said += [action.call.context.reason, *(each.message for each in action.raised)]
     for review in action.reviews:
         said += [review.message, review.reason_code]

@@ -9,7 +9,10 @@ export const required = new Set(about.reason.split(" "));
 export const now = {
   whole: about.whole === "yes",
   over: about.state !== "held",
+  unfolded: false, // whether nothing long is folded any more; see unfold.js
   sending: false,
+  leaving: false, // the page is being loaded again
+  also: "", // what a decision did beside deciding
   judged: about.folded !== "yes", // whether the machine's verdict is open
   wait: () => 0, // ms that the call has to be in sight before it may be approved; see look.js
   seen: () => 0, // ms that it was in sight since the server was told last
@@ -19,6 +22,7 @@ export const now = {
 // Why it cannot be approved yet, beside what the server says; empty: it can.
 function lacking() {
   if (!now.whole) return "Show everything before you approve";
+  if (!now.unfolded) return "Show all of the long text before you approve";
   if (!now.judged) return "Judge it yourself first, then approve";
   return about.why;
 }
@@ -28,7 +32,7 @@ export function settle() {
   const late = storeNow() >= Number(about.deadline);
   const closed = now.over || late;
   const wait = Math.ceil(now.wait() / 1000);
-  const held = !now.whole || !now.judged || wait > 0;
+  const held = !now.whole || !now.unfolded || !now.judged || wait > 0;
   const approve = $("#approve");
   if (approve) {
     approve.disabled = held || about.approve !== "yes" || closed;
@@ -40,7 +44,7 @@ export function settle() {
   }
   const send = $("#edit-send");
   if (send) {
-    send.disabled = send.dataset.good !== "yes" || closed || now.sending || !now.judged || wait > 0;
+    send.disabled = send.dataset.good !== "yes" || closed || now.sending || !now.unfolded || !now.judged || wait > 0;
     setText($("#edit-wait"), wait > 0 ? `in ${wait} s` : "");
   }
   if (late && !now.over) finish("The time to decide is over; the call will not be sent.");
@@ -60,12 +64,48 @@ export function tell(text) {
 export function finish(text) {
   forgetNobody();
   now.over = true;
-  tell(text);
+  if (text) tell(text);
   $("#after").hidden = false;
-  paint($("#after-text"), text);
-  for (const part of $$("#actions, .panel, #desk-tools, #fold")) part.hidden = true;
+  paint($("#after-text"), text || "Decided");
+  for (const part of $$("#actions, #idle, .panel, #desk-tools, #fold")) part.hidden = true;
   for (const button of $$("#panel-edit button")) button.disabled = true;
   nextCall();
+}
+
+// after a decision ---------------------------------------------------------------------------
+// The page is loaded again, so that all of it is what the server says now; what has to be told is
+// kept on the way: `text`, what a decision did `also`, and what somebody had `typed`.
+
+const SAID = "interlock-decided";
+
+export function again(told) {
+  if (now.leaving) return; // the first word counts: what moves meanwhile is on the page to come
+  now.over = now.leaving = true;
+  sessionStorage.setItem(SAID, JSON.stringify({ id: about.id, ...told }));
+  location.replace(page);
+}
+
+// Tell what was kept; the server's newer word on how it ended takes the place of an older one.
+export function toldBefore() {
+  const kept = JSON.parse(sessionStorage.getItem(SAID) ?? "null");
+  sessionStorage.removeItem(SAID);
+  if (kept?.id !== about.id) return;
+  now.also = kept.also ?? "";
+  const practice = $("#practice");
+  const ended = about.state !== "held" && !kept.lasts ? $("#banner").textContent : kept.text;
+  finish(practice.hidden && ended ? ended + now.also : "");
+  if (kept.typed) {
+    $("#typed").hidden = false;
+    paint($("#typed blockquote"), kept.typed);
+  }
+  if (practice.hidden) return;
+  practice.scrollIntoView({ block: "nearest" });
+  practice.focus({ preventScroll: true });
+}
+
+// What somebody had written when the call was decided by others.
+export function typed() {
+  return $$(".panel textarea, #edit-message").map((each) => each.value.trim()).filter(Boolean).join("\n");
 }
 
 async function nextCall() {

@@ -19,11 +19,33 @@ export function paint(target, text) {
   target.replaceChildren();
   let end = 0;
   for (const found of text.matchAll(TOKENS)) {
-    target.append(text.slice(end, found.index), ...marked(found));
+    target.append(...plain(text.slice(end, found.index)), ...marked(found));
     end = found.index + found[0].length;
   }
-  target.append(text.slice(end));
+  target.append(...plain(text.slice(end)));
   return target;
+}
+
+// Letters that are drawn like an ASCII one, in words that have both: core/lookalikes.py has them too.
+const LIKE_ASCII = new Set(
+  "\u0391\u0392\u0395\u0396\u0397\u0399\u039A\u039C\u039D\u039F\u03A1\u03A4\u03A5\u03A7\u03B1\u03B9\u03BA\u03BD\u03BF\u03C1\u03C5\u03F2\u03F3\u0405\u0406\u0408\u0410\u0412\u0415\u041A\u041C\u041D\u041E\u0420\u0421\u0422\u0423\u0425\u0430\u0435\u043E\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u0475\u04AE\u04BB\u04C0\u04CF\u0501\u050D\u051A\u051B\u051C\u051D\u053C\u054D\u054F\u0555\u0566\u0570\u0575\u0578\u057D\u0581\u0584\u0585",
+);
+
+function plain(text) {
+  const parts = [];
+  let end = 0;
+  if (!/^[\x00-\x7f]*$/.test(text)) {
+    for (const { 0: word, index } of text.matchAll(/\p{L}+/gu)) {
+      if (!/[A-Za-z]/.test(word)) continue;
+      for (let at = 0; at < word.length; at += 1) {
+        if (!LIKE_ASCII.has(word[at])) continue;
+        parts.push(text.slice(end, index + at), element("span", "twin", word[at]));
+        end = index + at + 1;
+      }
+    }
+  }
+  parts.push(text.slice(end));
+  return parts;
 }
 
 function marked(found) {

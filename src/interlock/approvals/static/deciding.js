@@ -1,12 +1,6 @@
 // Deciding: the panels in the dock, what they need, and the one request that decides.
 import { $, $$, ask, setText } from "./common.js";
-import { about, finish, now, path, required, settle } from "./call.js";
-import { showPractice } from "./practice.js";
-
-let also = ""; // what a decision did beside deciding
-
-// `refresh` brings the page up to date after a decision.
-let refresh = () => undefined;
+import { about, again, now, path, required, settle, typed } from "./call.js";
 
 // Send a decision. `extra` is raw JSON members, so that numbers stay as they were typed;
 // `editedDigest` goes with an edit.
@@ -22,10 +16,10 @@ export async function decide(type, given, error) {
     }
     now.sending = false;
     if (is(answer, "too-soon")) now.longer(answer.said.seconds * 1000);
-    return answer.ok ? await decided(answer.said) : refused(answer.said, error);
+    return answer.ok ? decided(answer.said) : refused(answer.said, error, type);
   } catch (wrong) {
     now.sending = false;
-    refused({ detail: wrong.message }, error);
+    refused({ detail: wrong.message }, error, type);
   }
 }
 
@@ -47,29 +41,25 @@ async function stepUp(type, editedDigest) {
   return { step_up: await signDecision(path, { type, digest, editedDigest, version, csrf }) };
 }
 
-async function decided(said) {
-  about.version = said.version;
-  if (said.state === "held") finish(`Recorded: ${said.votes} of ${said.quorum} approved.`);
-  else {
-    also = said.replaced_grant ? ". The grant took the place of an earlier one" : "";
-    finish(said.said + also);
-  }
-  if (said.practice) showPractice(said.practice);
-  return refresh();
+function decided(said) {
+  const also = said.replaced_grant ? ". The grant took the place of an earlier one" : "";
+  const voted = `Recorded: ${said.votes} of ${said.quorum} approved.`;
+  again({ text: said.state === "held" ? voted : said.said, also });
 }
 
-function refused(said, error) {
+const MEANT = { approve: "approval", edit: "edit", reject: "rejection", respond: "answer" };
+
+function refused(said, error, type) {
   const current = said.current;
   if (current && current.state !== "held") {
-    finish(`${said.detail} ${current.said}`);
-    return refresh(); // what moved on while this was sent has been announced already
+    const [who, how] = current.said.split(/: (.*)/s);
+    const first = how ? `${who} was faster: ${how}` : current.said;
+    return again({ text: `${first}. Your ${MEANT[type]} did not count.`, lasts: true, typed: typed() });
   }
   error.textContent = [said.detail, said.help].filter(Boolean).join(" ");
   error.hidden = false;
   settle();
 }
-
-export const besides = () => also;
 
 // panels -------------------------------------------------------------------------------------
 
@@ -132,8 +122,7 @@ function granted(error) {
   return `,"grant":${JSON.stringify(grant)}`;
 }
 
-export function startDeciding(afterwards) {
-  refresh = afterwards;
+export function startDeciding() {
   for (const button of $$("[data-open]")) button.addEventListener("click", () => open(button.dataset.open));
   for (const button of $$("[data-close]")) button.addEventListener("click", close);
   for (const form of $$(".panel")) {

@@ -1,23 +1,30 @@
 // One call: show all of it, keep it current, decide it.
-import { $, $$, ask, element, follow, help, keys, paint, setNow, setText } from "./common.js";
-import { about, finish, forgetNobody, neighbour, now, page, path, settle, tell } from "./call.js";
-import { besides, close, decide, open, startDeciding } from "./deciding.js";
+import { $, $$, ask, element, follow, help, keys, setNow, setText } from "./common.js";
+import { about, again, finish, forgetNobody, neighbour, now, page, path, settle, tell, toldBefore, typed } from "./call.js";
+import { close, decide, open, startDeciding } from "./deciding.js";
 import { startEditing } from "./edit.js";
 import { showAssigned, startHanding } from "./handing.js";
 import { present, startLooking } from "./look.js";
 import { startUndoing } from "./undoing.js";
+import { startUnfolding } from "./unfold.js";
 import { startFolding } from "./verdict.js";
 import { showAll } from "./whole.js";
 
 // staying current ----------------------------------------------------------------------------
 
 function changed(said) {
-  if (said.card.state !== "held") return finish(said.card.outcome);
+  if (said.card.state !== "held") return ended(said.card.outcome);
   if (said.card.digest === about.digest) return voted(said);
   finish("The call was edited by somebody else. ");
   const again = element("a", "", "Look at what it is now");
   again.href = page;
   $("#banner").append(again);
+}
+
+// What somebody is editing stays readable; else the page shows what became of it.
+function ended(outcome) {
+  if (document.body.classList.contains("edits")) return finish(outcome);
+  again({ text: outcome, typed: typed() });
 }
 
 // A colleague's vote does not change what is looked at; the rest of the page stays as it is.
@@ -54,9 +61,7 @@ async function refresh() {
   }
   if (said.card.version === Number(about.version)) return;
   if (!now.over) return changed(said);
-  about.version = said.card.version;
-  paint($("#banner"), said.card.outcome + besides());
-  paint($("#after-text"), said.card.outcome + besides());
+  if (!document.body.classList.contains("edits")) again({ text: said.card.outcome, also: now.also });
 }
 
 // An edit needs what is hidden: the key then leads to the button that reveals it.
@@ -79,8 +84,10 @@ for (const button of $$("[data-show]")) {
 // what was revealed came as the answer to a form: loading the page again hides it
 if (location.pathname !== page) history.replaceState(null, "", page);
 $("#show-all")?.addEventListener("click", () => showAll(changed));
-startDeciding(refresh);
+toldBefore();
+startDeciding();
 if ($("#panel-edit")) startEditing(path, decide);
+startUnfolding();
 startFolding();
 startLooking(refresh);
 startHanding();

@@ -1,5 +1,5 @@
 // Undoing a call that was answered: proposes the call that policy names for it.
-import { $, ask, paint, setText } from "./common.js";
+import { $, ask, setText } from "./common.js";
 import { path } from "./call.js";
 
 async function undo(button) {
@@ -13,8 +13,7 @@ async function undo(button) {
     return;
   }
   if (said.state === "held") return location.assign(`/review/${encodeURIComponent(said.id)}`);
-  paint(line, said.said);
-  button.remove();
+  location.reload(); // the page then says what undid it
 }
 
 export function startUndoing() {
