@@ -12,6 +12,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from interlock.approvals.events import FEED, OF_ONE, STREAMS
 from interlock.approvals.problems import TooManyStreams
+from interlock.core.desk import EVERYBODY, Suspension
 from interlock.core.identity import Kind
 
 from .world import World, a_call
@@ -49,12 +50,24 @@ async def test_a_new_hold_is_told_at_once(world: World) -> None:
     key = await world.key(Kind.APPROVER)
     async with ClientSession() as client, Stream(world, client, key) as stream:
         assert stream.response.content_type == "text/event-stream"
-        assert (await stream.next())[1] == {"held": [], "total": 0}
+        assert (await stream.next())[1] == {"held": [], "total": 0, "halted": None}
         action = await world.hold()
         data: Any = {}
         while not data.get("held"):
             _, data = await stream.next()
-        assert data == {"held": [[action.id, action.version]], "total": 1}
+        assert data == {"held": [[action.id, action.version]], "total": 1, "halted": None}
+
+
+async def test_a_stop_of_all_agents_is_told_to_pages_that_are_open(world: World) -> None:
+    key = await world.key(Kind.APPROVER)
+    async with ClientSession() as client, Stream(world, client, key) as stream:
+        assert (await stream.next())[1]["halted"] is None
+        stop = Suspension(agent=EVERYBODY, by="carol", reason="An incident.", at=0)
+        await world.deps.desk.suspend(stop)
+        halted = (await stream.next())[1]["halted"]
+        assert (halted["by"], halted["reason"]) == ("carol", "An incident.")
+        await world.deps.desk.resume(EVERYBODY)
+        assert (await stream.next())[1]["halted"] is None
 
 
 async def test_a_decision_is_told_too(world: World) -> None:

@@ -102,6 +102,28 @@ async def test_every_page_says_that_all_agents_are_stopped(world: World, browser
         await expect(page.locator(".halted")).to_have_count(0)
 
 
+async def test_a_page_that_is_open_learns_that_all_agents_are_stopped(
+    world: World, browser: Browser
+) -> None:
+    action = await world.hold()
+    async with signed_in(browser, world, ANN) as page:
+        for path in ("/review", f"/review/{action.id}"):
+            await page.goto(f"{world.url}{path}")
+            await page.wait_for_selector("[data-ready]")
+            await expect(page.locator(".halted")).to_have_count(0)
+            await stop(world, EVERYBODY)
+            halted = page.get_by_role("alert").and_(page.locator(".halted"))
+            await expect(halted).to_contain_text(
+                "All agents are stopped: nothing is sent. carol stopped them on"
+            )
+            await expect(halted.locator("q")).to_have_text("It says <b>go on</b><U+202E> & pays.")
+            said = await halted.inner_text()
+            await page.reload()
+            await expect(halted).to_have_text(said)
+            await world.deps.desk.resume(EVERYBODY)
+            await expect(halted).to_have_count(0)
+
+
 async def test_who_is_not_signed_in_is_not_told_who_is_stopped(world: World) -> None:
     await stop(world, EVERYBODY)
     for path in ("/agents", "/review", "/sign-in"):

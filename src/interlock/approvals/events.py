@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ..core.desk import EVERYBODY
 from ..core.errors import InterlockError, StoreUnavailable
 from ..tasks import Tasks, stopped
-from . import listing, models
+from . import agents, listing, models
 from .access import VISITOR, identify
 from .deps import ApiDeps
 from .problems import TooManyStreams
@@ -115,7 +116,8 @@ class Feed:
     async def _look(self) -> None:
         listed = await listing.first(self._deps.store.held, None, _LISTED, lambda _: True)
         held = [(action.id, action.version) for action in listed.actions]
-        data = models.Tick(held=held, total=listed.total).model_dump_json()
+        halted = agents.stopped(await self._deps.store.stopped(EVERYBODY))
+        data = models.Tick(held=held, total=listed.total, halted=halted).model_dump_json()
         state = hashlib.sha256(data.encode()).hexdigest()[:16]
         name = f"{state}.{self._moves}"  # also moves that leave the queue as it is: a send ends
         async with self._fresh:

@@ -516,6 +516,7 @@ class Tick(Model):
 
     held: list[tuple[str, int]]
     total: int
+    halted: Stopped | None = None
 
 
 class Problem(BaseModel):

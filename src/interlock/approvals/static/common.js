@@ -119,12 +119,33 @@ export async function ask(path, { method = "GET", headers = {}, body } = {}) {
 export function follow(changed) {
   const live = $("#live");
   const source = new EventSource("/v1/events");
-  source.addEventListener("queue", (event) => changed(JSON.parse(event.data)));
+  source.addEventListener("queue", (event) => {
+    const tick = JSON.parse(event.data);
+    halt(tick.halted);
+    changed(tick);
+  });
   source.addEventListener("open", () => (live.hidden = true));
   source.addEventListener("error", () => {
     live.textContent = "Not live: trying to reconnect";
     live.hidden = false;
   });
+}
+
+// Say that all agents are stopped as templates/base.html does, and take it away again.
+function halt(halted) {
+  const shown = $(".halted");
+  if (shown?.dataset.at === (halted ? String(halted.at) : undefined)) return;
+  shown?.remove();
+  if (!halted) return;
+  const banner = element("p", "stale halted");
+  banner.setAttribute("role", "alert");
+  banner.dataset.at = halted.at;
+  const when = `${new Date(halted.at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  banner.append(element("b", "", "All agents are stopped: nothing is sent."), " ", paint(element("span", "v"), halted.by));
+  banner.append(` stopped them on ${when}`);
+  if (halted.reason) banner.append(": ", paint(element("q", "v"), halted.reason));
+  banner.append(" ", Object.assign(element("a", "", "Agents"), { href: "/agents" }));
+  $("header.top").after(banner);
 }
 
 // keys ---------------------------------------------------------------------------------------
