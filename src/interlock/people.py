@@ -92,7 +92,7 @@ class PeopleListener:
     async def _serve(self, stack: AsyncExitStack) -> Served:
         parts, clock = self._parts, SystemClock()
         config = parts.config
-        links, key = OneTimeLinks(clock), derived_keys(config).sessions
+        links, key = OneTimeLinks(clock, _local(config)), derived_keys(config).sessions
         sessions = sessions_of(config, parts.store, key, clock)
         door = oidc_of(config, key, clock)
         if door is not None:
@@ -209,8 +209,11 @@ def _written(path: Path, url: str) -> str:
 
 
 def _sign_in_links(config: Config, links: OneTimeLinks, base: str) -> dict[str, str]:
-    return {
-        each.id: f"{base}/sign-in?t="
-        + links.issue(Reviewer(id=each.id, groups=frozenset(each.groups)))
-        for each in config.people.local
-    }
+    return {each.id: f"{base}/sign-in?t={links.issue(each)}" for each in _local(config)}
+
+
+def _local(config: Config) -> tuple[Reviewer, ...]:
+    """Return who may sign in by a link."""
+    return tuple(
+        Reviewer(id=each.id, groups=frozenset(each.groups)) for each in config.people.local
+    )

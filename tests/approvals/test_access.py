@@ -58,6 +58,7 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("POST", "/v1/me/credentials/options"): set(),
     ("POST", "/v1/me/credentials"): set(),
     ("DELETE", "/v1/me/credentials/{id}"): set(),
+    ("POST", "/v1/me/link"): APPROVER,  # their own, with their own key
     ("POST", "/v1/channels/slack"): ALL,  # and then it asks for Slack's signature
     ("GET", "/v1/notifications"): READERS,
     ("POST", "/v1/notifications/test"): PEOPLE,

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 from interlock.approvals import oidc_provider
-from interlock.approvals.oidc import own_path
 from interlock.approvals.oidc_browsers import STARTED_MS, Browsers
+from interlock.approvals.returning import own_path
 from interlock.core.identity import Kind
 
 from . import oidc_provider as fakes

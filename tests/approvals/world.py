@@ -405,7 +405,7 @@ async def a_world(
         store=store,
         keys=keys,
         sessions=Sessions(sign_ins, key=b"c" * 32, clock=clock),
-        links=OneTimeLinks(clock),
+        links=OneTimeLinks(clock, (ANN,)),
         desk=RedisDesk(store.client, key=b"k" * 32, prefix=prefix),
         outbox=RedisOutbox(store.client, prefix),
         channels=Postbox(),

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from interlock.cli.sessions import _key_of
 from interlock.cli.stores import StandingClock, opened
 from interlock.config import load_config
 from interlock.core.identity import Kind
 from interlock.keyfiles import derived_keys
 from interlock.people_ports import SignedIn
 from interlock.signing_in import sign_ins_of
+from tests.approvals.world import ANN, World
 
 from .conftest import Command
+from .test_review import Person, ann, redis, world  # noqa: F401, the fixtures
 
 
 @pytest.fixture
@@ -53,3 +56,24 @@ def test_who_is_signed_in_is_listed_and_signed_out(interlock: Command) -> None:
     assert bob["ends"] > time.time_ns() // 1_000_000
     assert interlock("sessions", "end", "bob").out == "Ended 1 session of bob.\n"
     assert "Nobody" in interlock("sessions", "list").err
+
+
+async def test_a_fresh_link_is_printed_for_whose_key_it_is(world: World, ann: Person) -> None:  # noqa: F811
+    said = await ann.types("sessions", "link", "Ann")
+    assert said.code == 0 and "Signs ann in, once, within 15 minutes" in said.err
+    token = said.out.strip().partition("/sign-in?t=")[2]
+    assert world.deps.links.peek(token) == ANN
+    other = await ann.types("sessions", "link", "bob")
+    assert other.code == 1 and "The key is ann's" in other.err and other.out == ""
+    told = json.loads((await ann.types("sessions", "link", "--json")).out)
+    assert told["url"].endswith(told["path"])
+
+
+def test_a_local_persons_own_key_is_found_in_the_data_directory(folder: Path) -> None:
+    (folder / "interlock.yaml").write_text("people: {local: [{id: ann}, {id: bob}]}\n")
+    file = folder / "interlock.yaml"
+    kept = folder / "interlock-data" / "operator-bob.key"
+    kept.parent.mkdir()
+    kept.write_text("ilk_approver_x")
+    assert _key_of("Bob", file) == kept
+    assert _key_of("ann", file) is None and _key_of(None, file) is None

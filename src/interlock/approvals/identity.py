@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..core.actions import Reviewer
@@ -79,9 +79,14 @@ def ending(person: str) -> str:
 class OneTimeLinks:
     """Sign-in links: looking at one changes nothing, redeeming it uses it up."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, people: Iterable[Reviewer] = ()) -> None:
         self._clock = clock
         self._links: dict[bytes, _Link] = {}
+        self._people = {each.id: each for each in people}
+
+    def local(self, person: str) -> Reviewer | None:
+        """Return the person of this id who may have links, as configured."""
+        return self._people.get(person)
 
     def issue(self, person: Reviewer) -> str:
         """Return the token of a new link for *person*, to be shown once."""

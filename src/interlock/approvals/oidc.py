@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import re
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
@@ -26,13 +25,12 @@ from .oidc_browsers import STARTED_MS, Begun, OidcDoor
 from .oidc_people import Arrived, NotAPerson, arrived
 from .oidc_provider import Provider
 from .problems import CrossSite, NotSignedIn
+from .returning import own_path
 from .sign_in import html, refused, set_cookie
 
 audit = logging.getLogger("interlock.audit")
 log = logging.getLogger("interlock.sign_in")
 
-HOME = "/review"
-_PATH = re.compile(r"/[A-Za-z0-9_.~/-]{0,300}(\?[A-Za-z0-9_.~=&%+-]{0,300})?", re.ASCII)
 _MEANS = {
     "access_denied": "The provider says that you declined, or that you may not use Interlock.",
     "login_required": "The provider wants you to sign in there first.",
@@ -40,14 +38,6 @@ _MEANS = {
     "consent_required": "The provider wants your consent first.",
     "temporarily_unavailable": "The provider cannot sign anybody in at the moment.",
 }
-
-
-def own_path(text: str) -> str:
-    """Return *text* where it is a page of ours, else the queue: nobody is led elsewhere."""
-    if not _PATH.fullmatch(text) or "//" in text or ".." in text:
-        return HOME
-    first = text[1:].partition("?")[0].partition("/")[0]
-    return HOME if first in ("", "oidc", "sign-in", "sign-out", "static", "v1") else text
 
 
 async def start(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from .access import Route, identify
 from .deps import DEPS, ApiDeps
 from .identity import SIGNING_OUT, Session, linked
 from .problems import CrossSite, NotSignedIn
+from .returning import came_for, remember
 
 audit = logging.getLogger("interlock.audit")
 
@@ -34,8 +35,9 @@ def refused(request: web.Request, error: InterlockError) -> web.Response:
     site = request.headers.get("Sec-Fetch-Site")
     if isinstance(error, NotSignedIn) and site in ("cross-site", "same-site"):
         return html(request, "again.html", path=request.path)
-    door = request.app[DEPS].oidc
-    return html(
+    deps = request.app[DEPS]
+    door = deps.oidc
+    response = html(
         request,
         "refused.html",
         status=error.status,
@@ -43,6 +45,9 @@ def refused(request: web.Request, error: InterlockError) -> web.Response:
         provider=door.provider.registered.label if door else "",
         start=f"/oidc/start?{urlencode({'to': request.path_qs})}",
     )
+    if isinstance(error, NotSignedIn):
+        remember(request, response, deps)
+    return response
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -61,7 +66,8 @@ async def signed_in(request: web.Request) -> web.Response:
     person = deps.links.redeem(str(form.get("t", "")))
     if person is None:
         raise _spent()
-    response = web.Response(status=303, headers={"Location": "/review"})
+    response = web.Response(status=303)
+    response.headers["Location"] = came_for(request, response, deps)
     set_cookie(response, deps, await deps.sessions.open(person, by=linked(person)))
     await deps.desk.greet(person.id, sorted(person.groups))
     audit.info("%s signed in by a link", person.id)
@@ -71,7 +77,8 @@ async def signed_in(request: web.Request) -> web.Response:
 def _spent() -> NotSignedIn:
     return NotSignedIn(
         "This sign-in link is unknown, used or too old. Links work once, for 15 minutes.",
-        help="Start `interlock serve` again, or ask whoever runs it, for a new link.",
+        help="Run `interlock sessions link` where `interlock serve` runs, or ask whoever runs it"
+        " for a new link.",
     )
 
 

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import click
 
+from ..config import environment
+from ..core.errors import InterlockError
+from ..core.identity import person_id
 from ..keyfiles import derived_keys
 from ..people_ports import SignedIn
 from ..settings import Config
 from ..signing_in import sign_ins_of
-from .console import note, say, say_json, table
+from .asking import asked, people_options
+from .client import access
+from .console import note, safe, say, say_json, table
 from .options import config_option, configured_partly, json_option
 from .stores import StandingClock, opened
 
@@ -75,6 +80,44 @@ def end(person: str, file: Path) -> None:
     """
     count = asyncio.run(_end(configured_partly(file), person))
     say(f"Ended {count} session{'' if count == 1 else 's'} of {person}.")
+
+
+@sessions.command()
+@click.argument("person", required=False)
+@people_options
+def link(
+    person: str | None, url: str | None, key_file: Path | None, file: Path, as_json: bool
+) -> None:
+    """Print a fresh one-time link that signs PERSON in, from the running Interlock.
+
+    For somebody in `people.local`, with their own key: `interlock serve` keeps one for each in the
+    data directory. Without PERSON: whose key it is. It works once, for 15 minutes.
+
+    \b
+    Example:
+      interlock sessions link ann
+    """
+    key_file = key_file or _key_of(person, file)
+    said = asked(access(url, key_file, file), lambda people: people.post("/v1/me/link", {}))
+    if person is not None and said["id"] != person_id(person):
+        raise InterlockError(
+            f"The key is {safe(said['id'])}'s, and a link is made with one's own key.",
+            help=f"Is {person} in `people.local`? Their key is in the data directory then; else"
+            " give it with --key-file.",
+        )
+    if as_json:
+        say_json(said)
+        return
+    say(safe(said["url"]))
+    note(f"Signs {safe(said['id'])} in, once, within {int(said['seconds']) // 60} minutes.")
+
+
+def _key_of(person: str | None, file: Path) -> Path | None:
+    """Return the file that `interlock serve` keeps a local person's key in, if it is another."""
+    if person is None or environment().get("INTERLOCK_KEY") or not file.exists():
+        return None
+    path = configured_partly(file).data / f"operator-{person_id(person)}.key"
+    return path if path.exists() else None
 
 
 async def _list(config: Config) -> tuple[SignedIn, ...]:
