@@ -16,7 +16,7 @@ from .core.errors import Forbidden, IllegalTransition, KeyReused, NotFound
 from .core.lifecycle import approvers_at
 from .core.redaction import visible_line
 from .core.rules import PolicySet
-from .core.undoing import undo_call, undo_of, undoable
+from .core.undoing import UNDOING, undo_call, undo_of, undoable
 from .ports import Store
 from .relay import Relay
 
@@ -116,7 +116,7 @@ def outcome(undone: Action) -> str:
 
 def key_of(action: Action) -> str:
     """Return what makes a second undo of *action* join the first; no agent can send such a key."""
-    return hashlib.sha256(f"\0undo\0{action.id}".encode()).hexdigest()
+    return UNDOING + hashlib.sha256(f"\0undo\0{action.id}".encode()).hexdigest()
 
 
 def _record(action: Action, undone: Action, person: Reviewer, said: str) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import Action, State, ToolCall
+from interlock.core.desk import Suspension
+from interlock.core.errors import QueueFull
 from interlock.core.identity import Kind
 from interlock.core.rules import PolicySet
 from interlock.policies.load import read_policies
+from interlock.ports import Limits
 
 from .test_access import session
 from .world import World, a_call
@@ -98,6 +101,32 @@ async def undo(world: World, action: Action, who: str = "ann", **key: Any) -> tu
     mine = await world.key(Kind.APPROVER, who, **key)
     answer = await world.ask("POST", f"/v1/approvals/{action.id}/undo", key=mine)
     return answer.status, await answer.json()
+
+
+async def test_an_agent_whose_queue_is_full_does_not_forbid_the_undo(world: World) -> None:
+    world.gate.policy = bank(HOLDS)
+    action = await paid(world)
+    world.store._limits = Limits(held_per_agent=2, kept_per_agent=1)
+    for number in (7, 8):
+        await world.hold(a_call(body=b'{"amount": %d, "recipient": "x"}' % number))
+    with pytest.raises(QueueFull):
+        await world.hold(a_call(body=b'{"amount": 9, "recipient": "x"}'))
+    status, said = await undo(world, action)
+    assert (status, said["state"]) == (200, "held")
+    again = await undo(world, action)
+    assert again[1]["id"] == said["id"]
+    with pytest.raises(QueueFull):
+        await world.hold(a_call(body=b'{"amount": 9, "recipient": "x"}'))
+
+
+async def test_a_stopped_agents_calls_are_not_undone_before_it_is_resumed(world: World) -> None:
+    action = await paid(world)
+    stop = Suspension(agent="billing-bot", by="ann", reason="it loops", at=0)
+    await world.deps.desk.suspend(stop)
+    sent = len(world.tool.calls)
+    status, said = await undo(world, action)
+    assert (status, len(world.tool.calls)) == (403, sent)
+    assert "stopped by a person" in said["detail"]
 
 
 async def item(world: World, action: Action, who: str = "ann") -> Any:

@@ -26,6 +26,7 @@ from .rules import PolicySet, Tool
 from .undo_values import ANSWER, NoUndo, Value, dumped, values_of
 
 REMEMBERED_MS = 86_400_000  #: for so long it is known that a call was undone: no button later
+UNDOING = "undo:"  #: how keys of undoing calls begin; those of agents are hexadecimal hashes
 _ASKED = ", asked for by "
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _OF: Mapping[str, Body] = {"json": Body.JSON, "form": Body.FORM}

@@ -24,6 +24,7 @@ from ..core.events import (
     Resolved,
     Reviewed,
 )
+from ..core.undoing import UNDOING
 from ..ports import Change, Limits
 from .codec import encode_answer, encode_call, encode_event, encode_record
 from .effects import encode_effects
@@ -42,6 +43,7 @@ OPERATION: Mapping[type[Event], str] = {
     Lost: "lose",
     Resolved: "resolve",
 }
+_UNBOUNDED = 2**52  #: bytes
 _REVIEWED = (Level.APPROVE, Level.APPROVE_DUAL)
 _SPOKEN = (State.ANSWERED, State.RESPONDED)
 
@@ -80,7 +82,7 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         after.key,
         int(decision.stake) if decision else 3,
         int(_watched(after)),
-        f"{limits.held_per_agent} {limits.held_in_all} {limits.kept_per_agent}",
+        _room(after, limits),
         limits.join_window_ms,
         _keep(after, limits),
         encode_effects(change.effects) if new or operation == "edit" else "",
@@ -88,6 +90,17 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         after.decoy_of if new else "",
         " ".join(alike(after)) if operation in ("approve", "edit") else "",
     )
+
+
+def _room(action: Action, limits: Limits) -> str:
+    """Return how much of an agent may wait, of all, and how many bytes an agent may have kept.
+
+    What undoes a call takes no room of the agent's, or a flood of its calls would forbid that.
+    """
+    mine, kept = limits.held_per_agent, limits.kept_per_agent
+    if action.key.startswith(UNDOING):  # people ask for it, once for each call
+        mine, kept = limits.held_in_all, _UNBOUNDED
+    return f"{mine} {limits.held_in_all} {kept}"
 
 
 def operation_of(event: Event, after: Action) -> str:
