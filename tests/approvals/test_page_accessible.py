@@ -78,6 +78,7 @@ async def filled(world: World) -> dict[str, Action]:
         "transfer": await world.hold(a_call(task="Pay the rent to Bob GmbH")),
         "dual": await world.hold(a_call("git", "DELETE", "/repos/acme/website", b"")),
         "note": await world.hold(a_call("bank", "PUT", "/v1/notes/1", b'{"text": "a\\u202eb"}')),
+        "plain": await world.hold(a_call("bank", "PUT", "/v1/notes/2", b'{"text": "ab"}')),
         "stopped": await world.hold(
             a_call("mail", target="/messages", body=b'{"to": "b", "body": "c"}', agent="mailer")
         ),
@@ -99,7 +100,7 @@ async def test_every_state_of_the_queue_and_of_a_call_is_accessible(
     async with signed_in(browser, world, ANN, bypass_csp=True, **options) as page:
         await page.wait_for_selector("[data-ready]")
         await check(page, axe, "queue")
-        await page.locator("[data-pick]:visible").click()
+        await page.locator("[data-together] [data-pick]").click()
         await check(page, axe, "queue with a selection")
         await page.get_by_role("button", name="Approve 1 listed").click()
         await check(page, axe, "batch")

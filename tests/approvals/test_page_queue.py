@@ -145,10 +145,10 @@ async def test_listed_calls_are_approved_together_each_with_its_own_verdict(
     rent = await world.hold()
     async with signed_in(browser, world, ANN) as page:
         await page.wait_for_selector("[data-ready]")
-        await expect(page.locator(f"[data-id={rent.id}] .pick")).to_be_hidden()
+        await expect(page.locator(f"[data-id={rent.id}]")).not_to_have_attribute(
+            "data-together", ""
+        )
         await page.keyboard.press("j")
-        await page.keyboard.press("x")
-        await expect(page.locator("#bar")).to_be_hidden()
         for _ in range(3):
             await page.keyboard.press("j")
             await page.keyboard.press("x")
@@ -183,6 +183,29 @@ async def test_what_is_deceptive_says_so_in_the_list_and_is_not_approved_with_ot
         await expect(card.locator(".twice")).to_have_text("Look twice")
         await expect(page.locator(f"[data-id={plain.id}] .twice")).to_be_hidden()
         assert [each["batch"] for each in await listed(page)] == [True, False]
+
+
+async def test_what_is_approved_only_by_itself_is_rejected_with_others(
+    world: World, browser: Browser
+) -> None:
+    hold_notes(world)
+    rent, other = await world.hold(), await note(world, 1)
+    async with signed_in(browser, world, ANN) as page:
+        await page.wait_for_selector("[data-ready]")
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        only = "1 selected; each is approved only by itself"
+        await expect(page.locator("#bar-count")).to_have_text(only)
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        some = "2 selected; 1 is approved only by itself"
+        await expect(page.locator("#bar-count")).to_have_text(some)
+        await expect(page.get_by_role("button", name="Approve 2 listed")).to_be_disabled()
+        await page.get_by_role("button", name="Reject listed").click()
+        await page.get_by_role("dialog").get_by_text("Already done").click()
+        await page.get_by_role("button", name="Reject 2: never send").click()
+        await expect(page.get_by_role("heading", name="2 of 2 rejected")).to_be_visible()
+    assert {(await world.now(each)).state for each in (rent, other)} == {State.REJECTED}
 
 
 async def listed(page: Page) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from ..core.decisions import Decision
 from ..core.desk import Absence, Suspension
 from ..core.duties import needing_reason
 from ..core.errors import Forbidden, IllegalTransition, NotFound
-from ..core.lifecycle import stricter
 from ..core.identity import Kind
+from ..core.lifecycle import stricter
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
 from . import answers, desk_view, granting, judged, models, practice, undo, views

@@ -1,5 +1,5 @@
 // Deciding several calls at once: only those that are listed, each by its own digest, each with a
-// verdict of its own. Policy says which calls may be approved so; the others have no box.
+// verdict of its own. All may be rejected so; policy says which ones may be approved.
 import { $, $$, ask, element, paint, setText } from "./common.js";
 
 const MOST = 50;
@@ -10,7 +10,7 @@ let type = "approve";
 let listed = []; // what the dialog shows, and nothing else is sent
 
 const boxes = () => $$("[data-pick]:checked", cards);
-const stopped = (item) => item.hasAttribute("data-stopped");
+const approvable = (item) => item.hasAttribute("data-together") && !item.hasAttribute("data-stopped");
 
 export function pick(item) {
   const box = item && $("[data-pick]", item);
@@ -40,9 +40,11 @@ export function picked() {
   const bar = $("#bar");
   bar.hidden = count === 0;
   document.body.classList.toggle("picks", count > 0);
-  setText($("#bar-count"), count === MOST ? `${MOST} selected, as many as go at once` : `${count} selected`);
+  const alone = boxes().filter((box) => !approvable(box.closest(".card"))).length;
+  const said = count === MOST ? `${MOST} selected, as many as go at once` : `${count} selected`;
+  setText($("#bar-count"), alone ? `${said}; ${alone === count ? "each is" : `${alone} ${alone === 1 ? "is" : "are each"}`} approved only by itself` : said);
   setText($("[data-batch=approve]"), `Approve ${count} listed`);
-  $("[data-batch=approve]").disabled = boxes().some((box) => stopped(box.closest(".card")));
+  $("[data-batch=approve]").disabled = alone > 0;
 }
 
 function open(what) {

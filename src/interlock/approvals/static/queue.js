@@ -14,6 +14,7 @@ function fill(item, card) {
   const stake = shownStake(card);
   Object.assign(item.dataset, { id: card.id, version: card.version, stake: stake && card.stake, ownStake: card.stake, digest: card.digest, csrf: card.csrf });
   item.toggleAttribute("data-stopped", card.stopped !== "");
+  item.toggleAttribute("data-together", card.batch);
   $(".pick", item).hidden = card.csrf === "";
   $("a", item).href = `/review/${encodeURIComponent(card.id)}`;
   $(".left", item).dataset.deadline = card.deadline;
