@@ -512,7 +512,7 @@ class Undone(Model):
 
 
 class Tick(Model):
-    """The queue as it is now, by id and version."""
+    """The queue as it is now, by id and version. `halted`: who stopped all agents, if anybody."""
 
     held: list[tuple[str, int]]
     total: int
