@@ -127,7 +127,7 @@ class Card(Model):
     look_twice: bool = Field(
         default=False, description="something in it is made to be misread; the item says what"
     )
-    csrf: str = Field(default="", description="in lists, from an approver's session: decides it with others")
+    csrf: str = Field(default="", description="in lists, from an approver's session: decides it")
 
 
 class Rest(Model):
