@@ -5,6 +5,7 @@ from __future__ import annotations
 from interlock.core.actions import State
 from interlock.core.decoys import decoy
 from interlock.core.identity import Kind
+from interlock.core.practice import Practised
 from tests.approvals.world import World
 
 from .test_review import Person, ann, redis, world
@@ -29,3 +30,10 @@ async def test_the_terminal_says_at_once_that_it_was_practice(world: World, ann:
     assert "\x1b" not in said.out
     assert world.tool.calls == []
     assert (await world.now(practice)).state is State.CANCELLED
+
+
+async def test_people_read_how_they_did(world: World, ann: Person) -> None:
+    now = await world.store.now()
+    await world.deps.practice.note("ann", "p1", Practised.CAUGHT, now)
+    said = await ann.types("practice")
+    assert said.code == 0 and "LET THROUGH" in said.out and "ann" in said.out

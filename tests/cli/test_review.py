@@ -108,6 +108,16 @@ async def test_the_queue_lists_what_waits(world: World, ann: Person) -> None:
     assert head.split()[:3] == ["ID", "LEVEL", "STAKE"]
     assert row.split()[:5] == [action.id, "approve", "high", "billing-bot", "bank.transfer"]
     assert "POST https://api.bank.example/v1/accounts/DE-4711/transfers" in row
+    assert "ARGUMENTS" in head and "amount: " in row
+
+
+async def test_a_call_that_was_just_decided_is_found_by_its_short_id(
+    world: World, ann: Person
+) -> None:
+    action = await world.hold()
+    assert (await ann.types("reject", action.id, "-m", "no", "--yes")).code == 0
+    shown = await ann.types("show", action.id[:12])
+    assert shown.code == 0 and "rejected" in shown.out
 
 
 async def test_the_queue_is_there_for_programs(world: World, ann: Person) -> None:
@@ -396,8 +406,10 @@ async def test_the_beginning_of_an_id_stands_for_the_one_call_that_waits(
     said = await ann.types("approve", action.id[:8], "--digest", action.digest[:12], "--yes")
     assert said.code == 0, said.err
     assert (await world.settled(action)).state is State.ANSWERED
-    gone = await ann.types("show", action.id[:8])
-    assert gone.code == 1 and f"There is no call {action.id[:8]}" in gone.err
+    decided = await ann.types("show", action.id[:8])
+    assert decided.code == 0 and "answered" in decided.out
+    gone = await ann.types("show", "x" * 8)
+    assert gone.code == 1 and "There is no call xxxxxxxx" in gone.err
 
 
 async def test_a_beginning_that_several_calls_share_lists_them(world: World, ann: Person) -> None:

@@ -20,6 +20,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SHORTEST = 8  #: characters of an id that may stand for all of it
+_RECENT = {"state": "recent", "limit": "200"}
 _PAGES, _NAMED = 20, 10  #: pages looked through for it; ids listed where several begin so
 _UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -58,7 +59,7 @@ def path_of(call: str) -> str:
 
 
 def looking(call: str, reveal: bool = False) -> Callable[[People], Awaitable[dict[str, Any]]]:
-    """Return what gets everything about *call*: an id, or the beginning of one that waits."""
+    """Return what gets everything about *call*: an id, or its beginning."""
     path = path_of(call)
 
     def look(people: People, path: str) -> Awaitable[dict[str, Any]]:
@@ -76,24 +77,33 @@ def looking(call: str, reveal: bool = False) -> Callable[[People], Awaitable[dic
 
 
 async def _beginning(people: People, call: str, unknown: Refused) -> str:
-    """Return the id of the one call that waits and whose id begins with *call*."""
-    found, query = [], {"limit": "200"}
-    for _ in range(_PAGES):
-        listed = await people.get("/v1/approvals", query)
-        found += [card["id"] for card in listed["items"] if card["id"].startswith(call)]
-        if listed["next"] is None:
-            break
-        query["cursor"] = listed["next"]
-    else:
-        raise InterlockError("Too many calls wait to look through.", help="Give the whole id.")
+    """Return the id of the one call that begins with *call*: that waits, or else a recent one."""
+    found = await _waiting(people, call)
+    if not found:  # perhaps it was decided a moment ago
+        found = _beginning_so(await people.get("/v1/approvals", _RECENT), call)
     if not found:
         raise unknown
     if len(found) > 1:
         ids = ", ".join(map(safe, found[:_NAMED])) + (", ..." if len(found) > _NAMED else "")
         raise InterlockError(
-            f"{len(found)} calls that wait begin with {call}: {ids}.", help="Give more of the id."
+            f"{len(found)} calls begin with {call}: {ids}.", help="Give more of the id."
         )
-    return str(found[0])
+    return found[0]
+
+
+async def _waiting(people: People, call: str) -> list[str]:
+    found, query = [], {"limit": "200"}
+    for _ in range(_PAGES):
+        listed = await people.get("/v1/approvals", query)
+        found += _beginning_so(listed, call)
+        if listed["next"] is None:
+            return found
+        query["cursor"] = listed["next"]
+    raise InterlockError("Too many calls wait to look through.", help="Give the whole id.")
+
+
+def _beginning_so(listed: dict[str, Any], call: str) -> list[str]:
+    return [str(card["id"]) for card in listed["items"] if card["id"].startswith(call)]
 
 
 def span(text: str) -> int | None:

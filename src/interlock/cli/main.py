@@ -43,6 +43,7 @@ COMMANDS = {
     "grants": ("grants", "grants"),
     "tools": ("definitions", "tools"),
     "notifications": ("notifications", "notifications"),
+    "practice": ("practice", "practice"),
 }
 SECTIONS = {
     "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys", "sessions", "authenticators"),
@@ -65,6 +66,7 @@ SECTIONS = {
         "grants",
         "tools",
         "notifications",
+        "practice",
     ),
 }
 

@@ -12,13 +12,15 @@ from .render_desk import changes, compared, desk_sections, undo
 from .render_judged import head, is_folded, judged, level_lines, needs, when
 
 Json = Mapping[str, Any]
+_HEADS = ("AGE", "LEFT", "VOTES", "PEOPLE")
+GIST = 48  #: characters of the first arguments in a row of the queue
 
 
 def queue_table(listed: Json) -> str:
     """Return the table of one page of calls; who has to do with them where somebody has."""
     now, cards = int(listed["now"]), listed["items"]
     rows = [(*_row(card, now), marks(card)) for card in cards]
-    heads = ("ID", "LEVEL", "STAKE", "AGENT", "TOOL", "CALL", "AGE", "LEFT", "VOTES", "PEOPLE")
+    heads = ("ID", "LEVEL", "STAKE", "AGENT", "TOOL", "ARGUMENTS", "CALL", *_HEADS)
     shown = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
     return table(
         heads[:shown], [row[:shown] for row in rows], paint={"LEVEL": painted, "STAKE": painted}
@@ -41,11 +43,17 @@ def _row(card: Json, now: int) -> tuple[object, ...]:
         card["stake"],
         card["agent"],
         card["tool"] or "(unknown)",
+        _cut(card["gist"]),
         f"{card['method']} {card['destination']}",
         since(now - card["created"]),
         since(card["deadline"] - now) if held else card["state"],
         f"{card['votes']}/{card['quorum']}",
     )
+
+
+def _cut(text: str) -> str:
+    """Return the first arguments as far as they fit in a row; `show` has them whole."""
+    return text if len(text) <= GIST else f"{text[: GIST - 1]}…"
 
 
 def item_text(item: Json, *, folded: bool = False) -> str:
