@@ -65,6 +65,22 @@ async def test_only_time_in_sight_is_counted_and_an_approval_keeps_it(
     assert 0 <= (await world.now(action)).reviews[0].looked_ms < 60_000
 
 
+async def test_only_who_can_decide_is_offered_to_be_asked(world: World, browser: Browser) -> None:
+    action = await world.hold()
+    await world.key(Kind.APPROVER, "olga")
+    await world.key(Kind.APPROVER, "mia", ("marketing",))
+    await world.key(Kind.APPROVER, "bob")
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.get_by_role("button", name="Ask somebody").click()
+        dialog = page.get_by_role("dialog", name="Ask somebody to decide")
+        await expect(dialog).to_contain_text("Those of ops can decide it.")
+        await expect(dialog.locator("input[value=bob]")).to_be_enabled()
+        for name, why in (("mia", "not in ops"), ("olga", "owns this agent")):
+            await expect(dialog.locator(f"input[value={name}]")).to_be_disabled()
+            await expect(dialog.locator(f"input[value={name}] + span")).to_contain_text(why)
+
+
 async def test_a_colleague_is_asked_and_finds_it_among_their_own(
     world: World, browser: Browser
 ) -> None:

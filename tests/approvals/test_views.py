@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
+from interlock.approvals.rendering import painted, static
 from interlock.approvals.views import history
 from interlock.core.decisions import Decision, Level, PolicyRef, Reversibility, Undo
+from interlock.core.lookalikes import twins
 from interlock.core.masking import NO_MASKS
 from interlock.core.wording import consequence
 
@@ -63,3 +66,14 @@ def test_the_history_speaks_in_words(event: dict[str, object], said: str) -> Non
     row = {"version": "1", "at": "5", "from": "", "to": "held", "event": json.dumps(event)}
     (moment,) = history([row], NO_MASKS)
     assert moment.what == said
+
+
+def test_page_and_script_know_the_same_look_alike_letters() -> None:
+    script = static("common.js").decode().partition("LIKE_ASCII = new Set(")[2].partition(")")[0]
+    known = {chr(int(code, 16)) for code in re.findall(r"\\u([0-9A-F]{4})", script)}
+    letters = map(chr, range(0x80, 0x600))
+    assert known >= {letter for letter in letters if list(twins(f"a{letter}"))}
+    assert known and all(list(twins(f"a{letter}")) == [1] for letter in known)
+    assert painted("p\u0430y") == (
+        'p<span class="twin" title="CYRILLIC SMALL LETTER A">\u0430</span>y'
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..core.wording import told_whole
 from . import models
 
 _GLANCE = 100_000  #: characters of one call that a card looks through
-_CLOSER = 2_000  #: of those that are not plain ASCII: looking at them takes longer
+_CLOSER = 1_000  #: of those in texts that are not plain Latin: looking at them takes longer
 
 
 def warned(
@@ -41,12 +42,17 @@ def at_a_glance(action: Action) -> bool | None:
             return None
         if not unusual(text):
             continue
-        if warnings(text[:closer]):
+        if _deceives(text[:closer]):
             return True
         closer -= len(text)
         if closer < 0:
             return None
     return False
+
+
+@functools.lru_cache(maxsize=2048)  # the same cards are read again whenever the queue moves
+def _deceives(text: str) -> bool:
+    return bool(warnings(text))
 
 
 def told_by_card(action: Action, masks: Masks) -> bool:

@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from .redaction import Kind, token, visible, visible_line
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'.][^\W\d_]+)*")
-_UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
+# ASCII, and the letters and marks of Latin scripts that are nothing else in disguise
+_USUAL = "".join(
+    character
+    for character in map(chr, range(0xA1, 0x250))
+    if unicodedata.normalize("NFKC", character) == character == visible_line(character)
+)
+_UNUSUAL = re.compile(rf"[^\x20-\x7e\n\t{re.escape(_USUAL)}]")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ALONE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "NKO"})
 # letters of other scripts that most fonts draw exactly like an ASCII letter
@@ -39,7 +45,7 @@ def twins(text: str) -> Iterator[int]:
 
 
 def unusual(text: str) -> bool:
-    """Say whether there may be something to warn of: text of plain ASCII has nothing."""
+    """Say whether there may be something to warn of: plain Latin text has nothing."""
     return _UNUSUAL.search(text) is not None
 
 

@@ -92,8 +92,8 @@ export function toldBefore() {
   if (kept?.id !== about.id) return;
   now.also = kept.also ?? "";
   const practice = $("#practice");
-  const ended = about.state !== "held" && !kept.lasts ? $("#banner").textContent : kept.text;
-  finish(practice.hidden && ended ? ended + now.also : "");
+  const ended = about.state === "held" ? kept.text : $("#banner").textContent;
+  finish(practice.hidden ? faster(ended, kept.overtaken) + now.also : "");
   if (kept.typed) {
     $("#typed").hidden = false;
     paint($("#typed blockquote"), kept.typed);
@@ -101,6 +101,14 @@ export function toldBefore() {
   if (practice.hidden) return;
   practice.scrollIntoView({ block: "nearest" });
   practice.focus({ preventScroll: true });
+}
+
+// Somebody else decided first: say so, and what became of what was `meant`.
+function faster(ended, meant) {
+  if (!meant) return ended;
+  const [who, how] = ended.split(/: (.*)/s);
+  if (who === about.me) return ended;
+  return `${how ? `${who} was faster: ${how}` : ended}. Your ${meant} did not count.`;
 }
 
 // What somebody had written when the call was decided by others.

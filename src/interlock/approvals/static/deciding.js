@@ -52,9 +52,7 @@ const MEANT = { approve: "approval", edit: "edit", reject: "rejection", respond:
 function refused(said, error, type) {
   const current = said.current;
   if (current && current.state !== "held") {
-    const [who, how] = current.said.split(/: (.*)/s);
-    const first = how ? `${who} was faster: ${how}` : current.said;
-    return again({ text: `${first}. Your ${MEANT[type]} did not count.`, lasts: true, typed: typed() });
+    return again({ text: current.said, overtaken: MEANT[type], typed: typed() });
   }
   error.textContent = [said.detail, said.help].filter(Boolean).join(" ");
   error.hidden = false;

@@ -21,7 +21,18 @@ async function people() {
   const list = $("#ask-people");
   if (!ok) return failed($("#ask"), said);
   const others = said.items.filter((each) => each.id !== about.me);
-  list.replaceChildren(...[{ id: about.me, me: true }, ...others].map(choice));
+  const all = [{ id: about.me, me: true }, ...others].map((each) => ({ ...each, why: each.me ? "" : cannot(each) }));
+  list.replaceChildren(...all.sort((one, two) => Boolean(one.why) - Boolean(two.why)).map(choice));
+}
+
+// Why somebody could not decide it, as far as the page knows; the server looks again.
+function cannot(person) {
+  const { groups, owner, voted } = $("#ask").dataset;
+  const needed = JSON.parse(groups);
+  if (person.id === owner) return "owns this agent";
+  if (JSON.parse(voted).includes(person.id)) return "has approved it";
+  if (!needed.length || person.groups.some((group) => needed.includes(group))) return "";
+  return `not in ${needed.join(", ")}`;
 }
 
 function choice(person) {
@@ -30,9 +41,10 @@ function choice(person) {
   radio.type = "radio";
   radio.name = "to";
   radio.value = person.id;
+  radio.disabled = person.why !== "";
   const text = element("span");
   paint(text, person.me ? "me" : person.id);
-  const notes = [];
+  const notes = person.why ? [person.why] : [];
   if (person.assigned) notes.push(`${person.assigned} asked of them`);
   if (person.away) notes.push(person.away.to ? `away, ${person.away.to} stands in` : "away");
   if (notes.length) text.append(paint(element("small", "muted"), ` ${notes.join(", ")}`));
@@ -71,6 +83,9 @@ async function escalate(event) {
   const { ok, said } = await post("escalate", { message: $("#escalate-message").value.trim() });
   if (!ok) return failed($("#escalate"), said);
   $("#escalate").close();
+  const groups = JSON.parse($("#ask").dataset.groups);
+  const more = JSON.parse($("#escalate-open")?.dataset.groups ?? "[]");
+  if (groups.length) $("#ask").dataset.groups = JSON.stringify([...groups, ...more]); // none: anybody
   $("#escalate-open")?.remove();
   setText($("#desk-said"), "They are told now, and may decide it.");
 }
