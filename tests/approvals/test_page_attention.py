@@ -77,6 +77,19 @@ async def test_the_verdict_is_folded_until_the_person_has_one_of_their_own(
         await expect(page.get_by_text("You said: cannot tell.")).to_be_visible()
 
 
+async def test_a_folded_stake_is_folded_in_the_queue_too(world: World, browser: Browser) -> None:
+    ask_of_two(world, folded=True)
+    action = await world.hold(a_call(*DELETE))
+    async with signed_in(browser, world, ANN) as page:
+        badge = page.locator(f"[data-id={action.id}] .stake")
+        await expect(badge).to_have_text("two people")
+        assert "ritical" not in await page.inner_text("#cards")
+        await open_item(page, world, action)
+        await page.get_by_role("button", name="Looks right").click()
+        await page.goto(f"{world.url}/review")
+        await expect(badge).to_have_text("critical")
+
+
 async def test_a_folded_verdict_keeps_nobody_from_rejecting(world: World, browser: Browser) -> None:
     ask_of_two(world, folded=True)
     action = await world.hold(a_call(*DELETE))
@@ -193,6 +206,10 @@ async def test_an_answered_call_is_undone_with_a_button(world: World, browser: B
         await expect(page.get_by_role("heading", name="bank.refund")).to_be_visible()
         await page.goto(f"{world.url}/history")
         await expect(page.locator(".reversed")).to_have_text("was undone by ann")
+        await page.get_by_label("Words").fill("act_00000006")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("link", name="Open the call with this id").click()
+        await expect(page.get_by_role("heading", name="bank.refund")).to_be_visible()
 
 
 async def test_the_undo_button_comes_with_the_answer_and_the_page_is_not_stale(

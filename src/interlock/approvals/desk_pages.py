@@ -45,6 +45,7 @@ _DAY_MS = 86_400_000
 _PLAIN = re.compile(r"(?!(?:-|\.\.?)\Z)[A-Za-z0-9@._+-]{1,128}", re.ASCII)
 """An agent that a path can name; browsers take `.` and `..` for another path."""
 _FIELDS = ("agent", "tool", "state", "by", "q", "since", "until")
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _PAGE = "50"
 
 
@@ -74,11 +75,14 @@ async def past(request: web.Request) -> web.Response:
     asked = history.query(request)
     found = await history.look(request.app[DEPS], {"limit": _PAGE, **_in_ms(asked)})
     fields = {name: asked.get(name, "") for name in _FIELDS}
+    sought = asked.get("q", "")
+    named = await request.app[DEPS].gate.get(sought) if _CALL_ID.fullmatch(sought) else None
     return html(
         request,
         "history.html",
         past=found,
         fields=fields,
+        named=named.id if named else "",
         filtered=any(fields.values()),
         later="cursor" in asked,
         states=STATES,
