@@ -26,7 +26,8 @@ at once, each with `file:line:col` and the nearest known name.
 * **Durations** have a unit: `250ms`, `4s`, `15m`, `1h`, `7d`.
 * **Sizes** are `512KiB`, `8MiB`, or a number of bytes.
 * **Paths** are relative to the file.
-* **Secrets** never stand in the file: write `{from_env: NAME}` or `{from_file: path}`. `serve`, `mcp` and `doctor` read all of them, other commands only those that they use.
+* **Secrets** never stand in the file: write `{from_env: NAME}` or `{from_file: path}`.
+  `serve`, `mcp` and `doctor` read all of them, other commands only those that they use.
   They print as `***`.
 * **Environment**: `INTERLOCK__STORE__URL` overrides `store.url`; two underscores for each level,
   any case, JSON for lists and mappings. Options of the command line override both.
