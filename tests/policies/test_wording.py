@@ -13,6 +13,7 @@ import yaml
 from interlock.core.errors import InvalidDocument
 from interlock.policies.document import PolicyDocument
 from interlock.policies.positions import load_model
+from interlock.policies.wording import _cure
 from tests.policies.building import PAY, problems
 
 RULE = "rules:\n  - {id: r, tools: [pay], when: args.amount > 1, at_least: approve}\n"
@@ -275,3 +276,8 @@ def test_no_wrong_value_anywhere_is_told_in_the_words_of_a_library(wrong: Any) -
                 assert not PYDANTIC.search(said), (at, problem.message)
                 assert problem.line == 1 and problem.column >= 1
     assert told > 20
+
+
+def test_a_number_with_a_comma_is_shown_with_a_point() -> None:
+    assert _cure(["a number"], "119,00") == ": write 119.00"
+    assert _cure(["a text"], "119,00") == ""

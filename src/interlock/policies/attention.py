@@ -86,7 +86,12 @@ def _check_dwell(source: Source, name: str, entry: LevelEntry) -> None:
     dwell = duration(entry.dwell, source, path, 1000, LONGEST_DWELL_MS)
     hold = milliseconds(entry.expire_after) if entry.expire_after else base.hold_ms
     if dwell >= hold:
-        source.refuse(path, "the call has expired by then: ask for a shorter look")
+        after = entry.expire_after or f"{base.hold_ms // 3_600_000}h, where nothing is said,"
+        source.refuse(
+            path,
+            f"dwell asks for {entry.dwell} in sight, and the call expires after {after} before that"
+            " can be: shorten `dwell`, or lengthen `expire_after`",
+        )
 
 
 def _check_rising(source: Source, one: LevelEntry, both: LevelEntry) -> None:

@@ -131,7 +131,7 @@ def _said(details: Any, schema: Schema, place: Path) -> tuple[str, bool]:
         return _of_type([details], _at(schema, place)), False
     if kind in ("literal_error", "enum"):
         return _of_words(details, name), False
-    return _of_value(details, kind, _at(schema, place)), False
+    return _of_value(details, kind, name, _at(schema, place)), False
 
 
 def _known(name: str, schema: Schema, place: Path) -> str:
@@ -191,11 +191,17 @@ def _cure(needed: Sequence[str], given: Any) -> str:
         return ": begin each entry with '- '" if isinstance(given, dict) else ": write [...]"
     if "a whole number" in needed and isinstance(given, float) and given.is_integer():
         return f": write {int(given)}"
+    number = any("number" in word for word in needed)
+    if number and isinstance(given, str) and re.fullmatch(r"-?[0-9]+,[0-9]{1,2}", given):
+        return f": write {given.replace(',', '.')}"
     plain = isinstance(given, str) and re.fullmatch(r"-?[0-9.]+|true|false", given)
     return ": take the quotes away" if plain else ""
 
 
-def _of_value(details: Any, kind: str, schemas: Sequence[Schema]) -> str:
+_SHARES = {("share", "less_than_equal"): " of held calls"}  #: what a bare number would not say
+
+
+def _of_value(details: Any, kind: str, name: str, schemas: Sequence[Schema]) -> str:
     given, bounds = details.get("input"), details.get("ctx", {})
     small, large = f"{_plain(given)} is too small", f"{_plain(given)} is too large"
     found: Mapping[str, Callable[[], str]] = {
@@ -213,7 +219,7 @@ def _of_value(details: Any, kind: str, schemas: Sequence[Schema]) -> str:
         "finite_number": lambda: f"{shown(given)} is no finite number",
     }
     if kind in found:
-        return found[kind]()
+        return found[kind]() + _SHARES.get((name, kind), "")
     message = str(details["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
