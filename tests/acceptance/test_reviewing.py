@@ -247,7 +247,7 @@ def test_what_was_sent_is_undone(desk: Desk, level: str) -> None:
     page = desk.opens("ann", card)
     page.get_by_role("button", name="Undo it").click()
     page.get_by_role("button", name="Yes, ask for notes.retract").click()
-    expect(page.locator("#undo-said")).to_contain_text("the tool answered")
+    expect(page.locator("#undone")).to_contain_text("Undone by ann")
     assert [(call.target, call.json["text"]) for call in desk.tool.calls] == [
         (f"/{LEVELS[level]}", "oops"),
         ("/retract", "oops"),

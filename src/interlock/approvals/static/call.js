@@ -85,6 +85,10 @@ export function again(told) {
   location.replace(page);
 }
 
+// Whoever goes elsewhere is not called back by it.
+addEventListener("beforeunload", () => (now.leaving = true));
+addEventListener("pageshow", () => (now.leaving = false));
+
 // Tell what was kept; the server's newer word on how it ended takes the place of an older one.
 export function toldBefore() {
   const kept = JSON.parse(sessionStorage.getItem(SAID) ?? "null");
