@@ -18,6 +18,7 @@ from ..core.facts import Grant
 from ..core.listings import ToolRecord
 from ..core.rules import PolicySet
 from ..granting import GrantAsked
+from ..learning_ports import Archive, Audits, Confidences
 from ..people_ports import Authenticators, Desk, Outbox, PoliciesSeen
 from ..ports import KeyRing, Notice, PolicyState, Store
 from ..practising import Book
@@ -147,6 +148,8 @@ class ApiDeps:
     pressed there in vain. `outbox`: what people have still to be told of, through `channels`.
     `practice`: how people did with practice calls. `agents`: those that configuration names, and
     who owns them; None: it does not say.
+    `archive`: decided calls; None: nothing keeps them here. `audits`: calls drawn for an audit.
+    `confidences`: what past decisions make of agents' confidence.
     """
 
     gate: Gate
@@ -176,6 +179,9 @@ class ApiDeps:
     channels: Channels = field(default_factory=NoChannels)
     practice: Book | None = None
     agents: Mapping[str, str | None] = field(default_factory=dict)
+    archive: Archive | None = None
+    audits: Audits | None = None
+    confidences: Confidences | None = None
 
     @property
     def secure(self) -> bool:
