@@ -47,6 +47,7 @@ async def noted(world: World, agent: str = "billing-bot") -> None:
     )
     assert submission.relay is not None
     await submission.relay.drain()
+    await world.settled(submission.action)  # its end is on record, by which the agent is known
 
 
 async def crowd(world: World) -> None:

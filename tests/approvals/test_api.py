@@ -200,7 +200,9 @@ async def test_an_edit_is_shown_before_it_is_made(world: World) -> None:
     )
     preview = await answer.json()
     assert preview["acceptable"] is True
-    assert preview["changes"] == [{"where": "amount", "before": "900.0", "after": "90"}]
+    assert preview["changes"] == [
+        {"where": "amount", "before": "900.0", "after": "90", "same_above": 0, "same_below": 0}
+    ]
     assert json.loads(preview["call"]["body"]["text"])["amount"] == 90
     assert (await world.now(action)).version == action.version
 

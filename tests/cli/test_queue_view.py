@@ -265,7 +265,7 @@ async def test_without_events_it_looks_now_and_then(
 ) -> None:
     from interlock.approvals import events
 
-    monkeypatch.setattr(events, "_STREAMS", 0)
+    monkeypatch.setattr(events, "STREAMS", 0)
     async with watching(ann) as view:
         await view.sees("looking every 2 s")
         await world.hold()

@@ -25,6 +25,7 @@ from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.learning import Learner
 from interlock.ingress.mcp.replying import Reply
 from interlock.ingress.mcp.session import Caller, Document, Holding, Server
+from interlock.ingress.mcp.stops import Stops
 from interlock.ingress.mcp.tasks import ServedTasks
 from interlock.policies.load import read_policies
 from interlock.store.redis import RedisStore
@@ -113,6 +114,7 @@ async def through(
         holding=lambda agent: Holding(),
         read_on=gate.read_on,
         refused=lambda kind: None,
+        stops=Stops(store, fresh=0.0, watch=0.05),
         tasks=served,
     )
     listener = AgentsListener(
