@@ -81,7 +81,7 @@ async def test_j_and_k_move_and_the_pointer_stays_with_its_call(world: World, an
         await view.sees(lambda screen: "mail.send" in pointed(screen) and first in screen.shown)
         await view.presses("j", second)
         await world.hold()  # of higher stake: it goes on top
-        await view.sees(lambda screen: "3 waiting" in screen.shown and second in screen.shown)
+        await view.sees(lambda screen: "bank.transfer" in screen.shown and second in screen.shown)
         await view.presses("kk", lambda screen: "bank.transfer" in pointed(screen))
         await view.presses("\x1b[B", first)
         await view.presses("G", second)
