@@ -6,25 +6,38 @@ import hmac
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from .core.actions import ToolCall
 from .core.clearance import Seals
 from .core.decisions import Decision
 from .core.digest import grant_mac
 from .core.evaluate import decide, evaluate, prepare
-from .core.facts import NO_FACTS, Facts, Grant, Needs
+from .core.facts import NO_FACTS, Facts, Grant, Needs, asked_of
+from .core.preparing import Prepared
 from .core.rules import PolicySet
 from .ports import Clock, Store
 from .recording import Recorder
+
+if TYPE_CHECKING:  # what nobody here makes
+    from .learning_ports import Confidences
 
 
 class Judge:
     """Holds the policy in force, which `reload` replaces as a whole."""
 
     def __init__(
-        self, *, policy: PolicySet, store: Store, seals: Seals, clock: Clock, recorder: Recorder
+        self,
+        *,
+        policy: PolicySet,
+        store: Store,
+        seals: Seals,
+        clock: Clock,
+        recorder: Recorder,
+        confidences: Confidences | None = None,
     ) -> None:
         self.policy = policy
+        self._confidences = confidences
         self.seals = seals
         self._store = store
         self._clock = clock
@@ -43,9 +56,30 @@ class Judge:
             asked = perf_counter()
             facts = self._believed(await self._store.facts(needs), needs, call)
             began += perf_counter() - asked  # what the store took is not what policy took
+        calibrated = self._calibrated(prepared)
+        if calibrated is not None:  # whether or not policy heeds it: people are shown it
+            facts = replace(facts, calibrated=calibrated)
         decision = decide(prepared, facts, self._at())
         self._recorder.timed("decision", began)
         return decision
+
+    def _calibrated(self, prepared: Prepared) -> float | None:
+        """Return what past decisions make of the agent's claim; None: none is made, or known."""
+        call, claimed = prepared.call, prepared.call.context.confidence
+        if self._confidences is None or claimed is None or not 0 <= claimed <= 1:
+            return None
+        named = call.mcp.name if call.mcp else ""  # as records name what is in no entry
+        tool = prepared.tool.id if prepared.tool else named
+        return self._confidences.calibrated(call.agent.id, tool, claimed)
+
+    def sways(self, facts: Facts) -> bool:
+        """Whether *facts* may be others, and decide otherwise, when the same call is asked again.
+
+        A calibrated confidence alone does so only where policy heeds it.
+        """
+        signal = self.policy.confidence
+        heeded = signal is not None and signal.use == "calibrated"
+        return asked_of(facts) or (heeded and facts.calibrated is not None)
 
     def read(self, call: ToolCall) -> Decision:
         """Judge *call* as if nothing were known of the past, to see how policy reads it."""

@@ -16,6 +16,7 @@ from interlock.core.evaluate import decide, prepare
 from interlock.core.facts import MILLION, Facts, Session, blank
 from interlock.core.rules import (
     Attention,
+    Audit,
     Caps,
     Confidence,
     Environment,
@@ -216,6 +217,69 @@ def test_less_confidence_is_never_less_oversight(
     shy, bold = (judged(call(_confidence=each, amount=amount), compiled, past) for each in claims)
 
     assert stricter_or_same(shy, bold)
+
+
+CALIBRATED = st.none() | st.floats(0, 1) | st.sampled_from([float("nan"), -1.0, 2.0])
+
+
+@given(tool=TOOLS, settings=SETTINGS, asked=ASKED, past=PASTS, used=USED, calibrated=CALIBRATED)
+def test_a_calibrated_confidence_never_loosens_what_the_claimed_one_gives(
+    tool: Tool, settings: Any, asked: ToolCall, past: Any, used: int, calibrated: float | None
+) -> None:
+    """Fault caught: comparing the calibrated one alone, which a shy agent may be below."""
+    signal = Confidence(raise_below=(0.2, 0.5, 0.8, 1.0))
+    known = {**past, "calibrated": calibrated}
+
+    def by(use: str) -> Decision:
+        settings_ = {**settings, "confidence": replace(signal, use=use)}
+        return judged(asked, policy(tool, **settings_), known, used)
+
+    assert stricter_or_same(by("calibrated"), by("claimed"))
+
+
+@given(
+    tool=TOOLS,
+    settings=SETTINGS,
+    corrected=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
+    asked=ASKED,
+    past=PASTS,
+)
+def test_a_lower_calibrated_confidence_is_never_less_oversight(
+    tool: Tool, settings: Any, corrected: list[float], asked: ToolCall, past: Any
+) -> None:
+    signal = Confidence(raise_below=(0.2, 0.5, 0.8, 1.0), use="calibrated")
+    compiled = policy(tool, **{**settings, "confidence": signal})
+
+    low, high = (judged(asked, compiled, {**past, "calibrated": each}) for each in corrected)
+
+    assert stricter_or_same(low, high)
+
+
+@given(
+    tool=TOOLS,
+    settings=SETTINGS,
+    asked=ASKED,
+    past=PASTS,
+    used=USED,
+    share=st.floats(0, 1),
+    of_tool=st.floats(0, 1),
+)
+def test_a_share_of_audits_decides_nothing_and_is_of_calls_that_go_through_unasked(
+    tool: Tool,
+    settings: Any,
+    asked: ToolCall,
+    past: Any,
+    used: int,
+    share: float,
+    of_tool: float,
+) -> None:
+    """Fault caught: drawing calls that people decide, so that they weigh twice in estimates."""
+    audit = Audit(share=share, tools={tool.id: of_tool})
+    bare = judged(asked, policy(tool, **settings), past, used)
+    drawn = judged(asked, policy(tool, audit=audit, **settings), past, used)
+
+    assert repr(replace(drawn, audit_share=0.0)) == repr(bare)  # NaN is not equal to itself
+    assert drawn.audit_share == (max(share, of_tool) if drawn.level <= Level.NOTIFY else 0.0)
 
 
 @given(

@@ -248,3 +248,70 @@ def test_stake_decides_how_sure_an_agent_must_be() -> None:
 
     assert (low.stake, low.level) == (Stake.LOW, Level.NOTIFY)
     assert (medium.stake, medium.level) == (Stake.MEDIUM, Level.APPROVE_DUAL)
+
+
+HEEDED = Confidence(raise_below=(0.5, 0.5, 0.5, 0.5), use="calibrated")
+
+
+def sure(claimed: Any, calibrated: Any, signal: Confidence = HEEDED) -> Decision:
+    compiled = policy(PAY, confidence=signal)
+    asked = call(_confidence=claimed, amount=10)
+    return judge(compiled, asked, NOON, Facts(calibrated=calibrated))
+
+
+@pytest.mark.parametrize(
+    ("claimed", "calibrated", "level"),
+    [
+        (0.9, 0.5, Level.NOTIFY),
+        (0.9, 0.4, Level.APPROVE),
+        (0.4, 0.9, Level.APPROVE),
+        (None, 0.9, Level.NOTIFY),  # counts as `missing`, which is 0.5
+        (None, 0.4, Level.APPROVE),
+        (0.9, None, Level.NOTIFY),
+        (0.4, None, Level.APPROVE),
+        (0.9, float("nan"), Level.APPROVE),
+        (0.9, 1.01, Level.APPROVE),
+        (0.9, -0.1, Level.APPROVE),
+        (0.9, True, Level.APPROVE),
+        (1.5, 0.9, Level.APPROVE),
+    ],
+)
+def test_of_the_claim_and_what_past_decisions_make_of_it_the_lower_counts(
+    claimed: Any, calibrated: Any, level: Level
+) -> None:
+    """Fault caught: a good past that lets an agent through which says that it is unsure."""
+    decision = sure(claimed, calibrated)
+
+    assert decision.level is level
+    assert decision.signals == (("confidence",) if level is Level.APPROVE else ())
+
+
+def test_the_trace_names_both_numbers() -> None:
+    assert (
+        "confidence 0.9 (past decisions say 0.25) is below 0.5 for low stake: notify -> approve"
+        in sure(0.9, 0.25).trace
+    )
+    assert (
+        "confidence 0.3 (not known how often it is right) is below 0.5 for low stake:"
+        " notify -> approve"
+    ) in sure(0.3, None).trace
+
+
+@pytest.mark.parametrize("calibrated", [None, 0.0, 1.0, float("nan")])
+def test_where_the_claim_counts_nothing_else_does(calibrated: Any) -> None:
+    """Fault caught: correcting a claim where policy never asked for it."""
+    claimed = replace(HEEDED, use="claimed")
+
+    assert (sure(0.6, calibrated, claimed).level, sure(0.4, calibrated, claimed).level) == (
+        Level.NOTIFY,
+        Level.APPROVE,
+    )
+    assert (
+        "confidence 0.4 is below 0.5 for low stake: notify -> approve"
+        in sure(0.4, calibrated, claimed).trace
+    )
+
+
+def test_what_past_decisions_say_is_kept_with_the_decision_whether_or_not_it_counts() -> None:
+    assert sure(0.6, 0.1, replace(HEEDED, use="claimed")).facts.calibrated == 0.1
+    assert judge(policy(PAY), call(amount=10), NOON, Facts(calibrated=0.3)).facts.calibrated == 0.3

@@ -134,5 +134,6 @@ class Decision:
     step_up: bool = False  #: an approval needs a signature of the person's authenticator
     folded: bool = False  #: what the machine made of it is folded until the person has judged
     batch: bool = False  #: may be approved together with others, each listed by id
+    audit_share: float = 0.0  #: how likely it is drawn for an audit afterwards; 0: never
     facts: Facts = NO_FACTS  #: what was known of the past
     effects: Effects = NO_EFFECTS  #: for the store; neither recorded nor sealed

@@ -147,7 +147,7 @@ def _judge_known(
     raised = f"; raised to {LEVELS[floor]}" if floor > cell else ""
     axes = f"{REVERSIBILITIES[judging.reversibility]} x {STAKES[judging.stake]}"
     judging.notes.append(f"matrix {axes}: {LEVELS[cell]}{raised}")
-    heed_confidence(call.context.confidence, policy, judging)
+    heed_confidence(call.context.confidence, facts.calibrated, policy, judging)
     heed_novelty(facts.familiar, policy, judging)
     heed_risk(facts.session, policy, judging)
     if judging.level is Level.DENY and not judging.denials:
@@ -238,6 +238,7 @@ def _decision(prepared: Prepared, facts: Facts, judging: Judging, grants: bool =
         step_up=spec.step_up and held,
         folded=spec.folded and held,
         batch=_batch(policy, spec, judging),
+        audit_share=_audit_share(prepared, level),
         facts=facts,
         effects=effects_of(prepared, judging),
     )
@@ -249,6 +250,15 @@ def _batch(policy: PolicySet, spec: LevelSpec, judging: Judging) -> bool:
     if most is None or judging.level is not Level.APPROVE or judging.stake > most:
         return False
     return spec.quorum == 1 and not (spec.dwell_ms or spec.step_up or spec.folded)
+
+
+def _audit_share(prepared: Prepared, level: Level) -> float:
+    """Return how likely a call that nobody has to decide is drawn for a look afterwards."""
+    if level > Level.NOTIFY:
+        return 0.0
+    # Changing its definition frees a tool from nothing that its entry asks for.
+    tool = prepared.tool or prepared.former
+    return prepared.policy.audit.of(tool.id if tool else "")
 
 
 def _redacted(policy: PolicySet, arguments: Arguments) -> tuple[str, ...]:

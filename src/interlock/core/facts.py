@@ -108,6 +108,9 @@ class Facts:
     task: str | None = None  #: the request stored for the session; None: none is stored
     refused: bool = False  #: a person refused this target a while ago and said to remember it
     grant: Grant | None = None  #: genuine (its MAC was checked), not ended, not used up
+    #: how likely past decisions say such a call with its claimed confidence is right, from 0 to 1;
+    #: not the store's answer: None where the agent claims none, or too little is known
+    calibrated: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,11 @@ class Effects:
 
 NO_FACTS = Facts()
 NO_EFFECTS = Effects()
+
+
+def asked_of(facts: Facts) -> bool:
+    """Whether the store was asked for anything: else *facts* share the mapping of NO_FACTS."""
+    return facts.used is not NO_FACTS.used
 
 
 def blank(needs: Needs) -> Facts:

@@ -259,11 +259,38 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Which share of the calls that nobody has to decide is drawn for a look afterwards.
+
+    `tools`: of tools with a larger share than all, by id.
+    """
+
+    share: float = 0.0
+    tools: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, tool: str) -> float:
+        """Return the share of calls of *tool*; of unknown ones too."""
+        return max(self.share, self.tools.get(tool, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long records of decided calls are kept: all of them, and those that nobody looked at."""
+
+    keep_ms: int = 400 * 86_400_000
+    unreviewed_ms: int = 30 * 86_400_000  #: never longer than `keep_ms`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confidence:
-    """The agent's claim about itself: below `raise_below[stake]` the level rises one step."""
+    """The agent's claim about itself: below `raise_below[stake]` the level rises one step.
+
+    `use`: `claimed`, or `calibrated`: the lower of the claim and what past decisions make of it.
+    """
 
     missing: float = 0.5
     raise_below: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    use: str = "claimed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +332,8 @@ class PolicySet:
     repeat_denied: RepeatDenied | None = None
     redact: Redact = Redact()
     attention: Attention = Attention()
+    audit: Audit = Audit()
+    records: Retention = Retention()
     tracks_session: bool = field(init=False, repr=False, compare=False)
     #: whether anything reads what sessions did, so that calls have to leave it behind
 

@@ -13,19 +13,36 @@ _REFUSED = (
 )
 
 
-def heed_confidence(claimed: float | None, policy: PolicySet, judging: Judging) -> None:
-    """Raise by one step where the agent's confidence is below what the stake asks for."""
+def heed_confidence(
+    claimed: float | None, calibrated: float | None, policy: PolicySet, judging: Judging
+) -> None:
+    """Raise by one step where the agent's confidence is below what the stake asks for.
+
+    *calibrated*: what past decisions make of the claim. It counts where policy says so and it is
+    the lower of the two: an agent that doubts more than it has to stays under its own word.
+    """
     signal = policy.confidence
     if signal is None or judging.level in (Level.ALLOW, Level.DENY):
         return
-    value = signal.missing if claimed is None else claimed
-    # What is no number from 0 to 1 is no claim at all; NaN fails both comparisons.
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        value = 0.0
+    value = _share(signal.missing if claimed is None else claimed)
+    said = f"confidence {value}"
+    if signal.use == "calibrated":
+        if calibrated is None:
+            said += " (not known how often it is right)"
+        else:
+            corrected = _share(calibrated)
+            said += f" (past decisions say {corrected})"
+            value = min(value, corrected)
     threshold = signal.raise_below[judging.stake]
     if value < threshold:
-        said = f"confidence {value} is below {threshold} for {judging.stake.word} stake"
+        said += f" is below {threshold} for {judging.stake.word} stake"
         _raise(judging, 1, "confidence", said)
+
+
+def _share(value: float) -> float:
+    """Return *value*; 0 for what is no number from 0 to 1, which is no claim at all."""
+    # NaN fails both comparisons.
+    return value if type(value) in (int, float) and 0 <= value <= 1 else 0.0
 
 
 def heed_novelty(familiar: bool | None, policy: PolicySet, judging: Judging) -> None:

@@ -20,7 +20,7 @@ from ..core.decisions import (
 from ..core.facts import NO_FACTS, Facts, Grant, Session
 
 SMALL = 4096  #: bytes; what nobody has to look at is kept up to this size
-_ALWAYS = ("notify", "redacted")
+_ALWAYS = ("notify", "redacted", "audit_share")
 _SELDOM = ("limits", "grant", "grants", "remind_ms", "dwell_ms", "step_up", "folded", "batch")
 """Fields of a decision that are recorded where they say something."""
 
@@ -38,6 +38,8 @@ def pack_decision(decision: Decision, *, keep: bool) -> dict[str, Any]:
     }
     # left out where empty, since most decisions have none: old records read the same way
     packed |= {name: getattr(decision, name) for name in _ALWAYS if getattr(decision, name)}
+    if decision.facts.calibrated is not None:
+        packed["calibrated"] = decision.facts.calibrated  # who audits what went through sees it
     if _unremarkable(decision):
         return packed  # nobody looks at these one by one, and there are many
     arguments = json.dumps(dict(decision.arguments))
@@ -68,8 +70,8 @@ def pack_decision(decision: Decision, *, keep: bool) -> dict[str, Any]:
         packed["target"] = target if keep or len(target) <= SMALL else "null"
     if decision.escalate:
         packed["escalate"] = [[one.after_ms, one.to] for one in decision.escalate]
-    if decision.facts != NO_FACTS:
-        packed["facts"] = _facts(decision.facts, keep=keep)
+    if replace(decision.facts, calibrated=None) != NO_FACTS:
+        packed["facts"] = _facts(decision.facts, keep=keep)  # all but `calibrated`
     return packed
 
 
@@ -93,12 +95,15 @@ def _grant(grant: Grant) -> dict[str, Any]:
     return {name: getattr(grant, name) for name in names} | {"target": dict(grant.target)}
 
 
-def _facts_from(packed: Mapping[str, Any]) -> Facts:
+def _facts_from(packed: Mapping[str, Any] | None, calibrated: float | None) -> Facts:
+    if packed is None:
+        return NO_FACTS if calibrated is None else replace(NO_FACTS, calibrated=calibrated)
     said = json.loads(packed["json"])
     session, grant = said.pop("session", None), said.pop("grant", None)
     return Facts(
         session=None if session is None else Session(**session),
         grant=None if grant is None else Grant(**grant),
+        calibrated=calibrated,
         **said,
     )
 
@@ -124,6 +129,7 @@ def read_decision(packed: Mapping[str, Any]) -> Decision:
     """
     rest = dict(packed)
     name, version, sha256 = rest.pop("policy")
+    facts = _facts_from(rest.pop("facts", None), rest.pop("calibrated", None))
     base = Decision(
         level=Level(rest.pop("level")),
         policy=PolicyRef(name=name, version=version, sha256=sha256),
@@ -134,13 +140,15 @@ def read_decision(packed: Mapping[str, Any]) -> Decision:
         facet=rest.pop("facet"),
         notify=tuple(rest.pop("notify", ())),
         redacted=tuple(rest.pop("redacted", ())),
+        audit_share=rest.pop("audit_share", 0.0),
+        facts=facts,
     )
     if not rest:
         return base
     rules, arguments = rest.pop("rules"), rest.pop("arguments")
     needed = frozenset(rest.pop("require_reason"))
     undo, editable, would_be = rest.pop("undo"), rest.pop("editable"), rest.pop("would_be")
-    escalate, facts = rest.pop("escalate", ()), rest.pop("facts", None)
+    escalate = rest.pop("escalate", ())
     target = rest.pop("target", "null")
     plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()
@@ -155,6 +163,5 @@ def read_decision(packed: Mapping[str, Any]) -> Decision:
         would_be=None if would_be is None else Level(would_be),
         target=json.loads(target),
         escalate=tuple(Escalation(after_ms=after, to=tuple(to)) for after, to in escalate),
-        facts=NO_FACTS if facts is None else _facts_from(facts),
         **plain,
     )
