@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .announcing import Announcer
 from .callers import Callers, Submission
@@ -51,6 +51,9 @@ from .sending import Sender, Timing
 from .sweeping import Sweeper
 from .tasks import Tasks
 
+if TYPE_CHECKING:
+    from .learning_ports import Confidences
+
 
 class _Proposed(NamedTuple):
     """A call as it was written: the steps that it took in one write, and what is to be done."""
@@ -82,6 +85,7 @@ class Gate:
         seal_key: bytes,
         timing: Timing | None = None,
         joined_by_key: frozenset[str] = frozenset(),
+        confidences: Confidences | None = None,
     ) -> None:
         self.store = store
         self.policy_state = PolicyState(ref=policy.ref, loaded_at=clock.now_ms())
@@ -95,7 +99,12 @@ class Gate:
         self._announcer = Announcer(notifiers, self._tasks)
         self.recorder = Recorder(store, observers, ids, self._announcer.settled)
         self.judging = Judge(
-            policy=policy, store=store, seals=Seals(seal_key), clock=clock, recorder=self.recorder
+            policy=policy,
+            store=store,
+            seals=Seals(seal_key),
+            clock=clock,
+            recorder=self.recorder,
+            confidences=confidences,
         )
         self.sender = Sender(
             store=store,
