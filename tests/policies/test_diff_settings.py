@@ -49,7 +49,8 @@ limits:
   - {id: per-day, tools: [refund], key: [agent.id], window: 1d, sum: args.amount, max: 500,
      then: approve_dual}
 signals:
-  confidence: {missing: 0.7, raise_below: {low: 0.3, medium: 0.6, high: 0.9, critical: 1.0}}
+  confidence: {missing: 0.7, raise_below: {low: 0.3, medium: 0.6, high: 0.9, critical: 1.0},
+     use: calibrated}
   novelty: {key: [agent.id, tool, target], memory: 30d, raise: 2}
   session_risk: {points: {low: 1, medium: 5}, half_life: 30m, raise_at: [{points: 60, raise: 1}]}
   session: {scope: agent, memory: 12h}
@@ -72,6 +73,8 @@ redact:
   approver: [args.iban]
   logs: [args.body]
   detectors: [iban, card_number]
+audit: {share: 0.05, tools: {mail: 0.2}}
+records: {keep: 400d, keep_unreviewed: 20d}
 """
 
 Differ = Callable[[str, str], tuple[Difference, tuple[Setting, ...]]]
@@ -123,6 +126,7 @@ def changed(before: str, after: str) -> str:
         ("ours: [hotel.example]", "ours: [hotel.example, evil.example]", "mail"),
         ("args.amount <= 150", "args.amount <= 151", "refund"),
         ("low: 0.3", "low: 0.2", "refund"),
+        ("use: calibrated", "use: claimed", "refund"),
         ("points: 60", "points: 80", "refund"),
     ],
 )
@@ -160,6 +164,11 @@ def test_what_a_call_needs_beside_its_arguments_is_told(differ: Differ) -> None:
         ("raise: 2", "raise: 1", "novelty: raise 2 -> 1"),
         ("missing: 0.7", "missing: 0.9", "confidence: missing 0.7 -> 0.9"),
         ("medium: 0.6", "medium: 0.5", "confidence: raise_below medium 0.6 -> 0.5"),
+        ("use: calibrated", "use: claimed", "the calibrated one is heeded no longer"),
+        ("share: 0.05", "share: 0.04", "audit: share 0.05 -> 0.04"),
+        ("{mail: 0.2}", "{mail: 0.1}", "audit: share of mail 0.2 -> 0.1"),
+        (", tools: {mail: 0.2}", "", "audit: share of mail 0.2 -> 0.05"),
+        ("audit: {share: 0.05, ", "audit: {", "audit: share 0.05 -> 0"),
         ("scope: agent", "scope: session", "session scope is agent no longer"),
         ("memory: 12h", "memory: 1h", "session memory 12h -> 1h"),
         ("half_life: 30m", "half_life: 5m", "session_risk: half_life 30m -> 5m"),
@@ -206,6 +215,9 @@ def test_a_looser_setting_is_told_without_any_call(
         ("key: [agent.id, tool", "key: [agent.owner, tool", "novelty: key changed"),
         ("sum: args.amount", "sum: double(args.amount) + 1.0", "limit per-day: sum changed"),
         ("required: [to]", "required: [body]", "tool mail: args_schema changed"),
+        ("keep: 400d", "keep: 90d", "records: keep 400d -> 90d"),
+        ("keep: 400d", "keep: 800d", "records: keep 400d -> 800d"),
+        ("keep_unreviewed: 20d", "keep_unreviewed: 7d", "records: keep_unreviewed 20d"),
         ("expire_after: 4h", "expire_after: 8h", "levels.approve_dual: expire_after 4h -> 8h"),
         ("remind_after: 5m", "remind_after: 9m", "levels.approve: remind_after 5m -> 9m"),
         ("after: 15m", "after: 25m", "levels.approve: escalate managers after 900s ->"),

@@ -188,3 +188,32 @@ approvals: {batch: {up_to: medium}}
         "what policy and the agent say of it is folded until the person has judged",
         "is approved by itself",
     )
+
+
+CORRECTED = RULES.replace("critical: 1.0}", "critical: 1.0}, use: calibrated")
+
+
+def test_what_past_decisions_make_of_a_claim_is_told_and_what_would_have_done(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(HEAD.replace("NAME", "p") + PAY + CORRECTED + "audit: {share: 0.05}\n")
+    book = open_book([file])
+    entry = CallEntry(tool="pay", args={"memo": "m", "amount": 10})
+    asked = make_call(entry, AgentEntry(confidence=0.9), setting({}), book.policy)
+
+    def found(calibrated: float | None) -> Explanation:
+        return explain(book, asked, FactsEntry(calibrated=calibrated), moment("2026-06-01"))
+
+    doubted, unknown = found(0.1), found(None)
+
+    assert doubted.signals == (
+        "confidence: 0.9 (past decisions say 0.1); at low stake 0.2 is asked for: raises",
+    )
+    assert ("facts.calibrated at least 0.2 (it is 0.1)",) in ways(doubted)
+    assert unknown.signals == (
+        "confidence: 0.9 (not known how often it is right); at low stake 0.2 is asked for:"
+        " raises nothing",
+    )
+    assert unknown.people == ("goes through; a share of 0.05 is drawn for a look afterwards",)
+    assert doubted.people == ("1 of all approvers, within 1h",)

@@ -135,6 +135,13 @@ def test_a_cell_that_no_tool_can_reach_is_not_counted(tmp_path: Path) -> None:
             ["batch dropped", "batch: up_to low -> medium"],
         ),
         ("approvals: {batch: {up_to: medium}}", "batch", ["batch: up_to medium -> low"]),
+        ("audit: {share: 0.05}", "audit", ["share 0.05 -> 0.045", "share 0.05 -> 0.055"]),
+        ('audit: {tools: {"p.*": 0.2}}', "audit", ["audit of p.*: p.* 0.2 -> 0.18"]),
+        (
+            "signals: {confidence: {use: calibrated}}",
+            "signal",
+            ["confidence: use calibrated -> claimed"],
+        ),
         (
             "tools: [{id: t, args_schema: {required: [a, b]}}]",
             "required",

@@ -172,4 +172,7 @@ def test_what_cannot_vary_is_told_with_what_can(tmp_path: Path) -> None:
     said = properties(tmp_path, claim)
 
     assert "'session.untrusted' cannot vary; did you mean 'session.untrusted_content'" in said
-    assert "use args.NAME, a facet such as amount, agent.confidence or session.FIELD" in said
+    assert (
+        "use args.NAME, a facet such as amount, agent.confidence, facts.calibrated or session"
+        in said
+    )

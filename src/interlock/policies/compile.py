@@ -11,7 +11,7 @@ from ..core.decisions import Level, Reversibility, Stake
 from ..core.errors import InvalidDocument, Problem
 from ..core.patterns import HttpMatch
 from ..core.rules import Exception_, PolicySet, Rule, Tool
-from . import attention, lint, safeguards, settings, signals
+from . import attention, learning, lint, safeguards, settings, signals
 from .catalogue import Entry, compile_tools
 from .document import ExceptionEntry, RuleEntry
 from .expressions import asks
@@ -97,6 +97,8 @@ class _Compiler:
             repeat_denied=safeguards.repeat_denied(self.sources),
             redact=safeguards.redact(self.sources, self.selection),
             attention=attention.attention(self.sources),
+            audit=learning.audit(self.sources, self.selection),
+            records=learning.retention(self.sources),
         )
         if not any(source.problems for source in self.sources):
             lint.check(self.sources, policy, self.selection)

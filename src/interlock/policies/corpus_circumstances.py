@@ -35,6 +35,7 @@ def circumstances(
         "facts.grant": [True],
         "facts.open_in_session": _caps(policies, "open_per_session"),
         "facts.holds_in_hour": _caps(policies, "per_agent_per_hour"),
+        "facts.calibrated": sorted(_corrected(policies)),
         **_used(versions),
     }
     return {name: values for name, values in found.items() if values}
@@ -85,6 +86,11 @@ def _thresholds(policies: Sequence[PolicySet]) -> set[float]:
     signals = [policy.confidence for policy in policies if policy.confidence]
     bounds = {bound for signal in signals for bound in signal.raise_below}
     return {max(0.0, round(bound - 0.01, 9)) for bound in bounds} | bounds | {0.0, 0.5}
+
+
+def _corrected(policies: Sequence[PolicySet]) -> set[float]:
+    heeds = any(each.confidence and each.confidence.use == "calibrated" for each in policies)
+    return _thresholds(policies) if heeds else set()
 
 
 def _points(policies: Sequence[PolicySet]) -> set[float]:

@@ -10,6 +10,7 @@ from collections.abc import Set
 from ..core.decisions import Reversibility, Stake
 from ..core.facts import MILLION
 from ..core.rules import Confidence, Limit, Novelty, SessionRisk
+from .diff_learning import compare_learning
 from .diff_pair import Pair
 from .diff_people import compare_people
 from .diff_rules import compare_exceptions, compare_rules
@@ -32,6 +33,7 @@ def differences(
     _limits(pair)
     _signals(pair)
     compare_people(pair)
+    compare_learning(pair)
     order = (LOOSER, CHANGED, STRICTER)
     return tuple(sorted(dict.fromkeys(pair.found), key=lambda each: order.index(each.kind)))
 
@@ -118,6 +120,8 @@ def _signals(pair: Pair) -> None:
 def _confidence(pair: Pair, old: Confidence, new: Confidence) -> None:
     path = ("signals", "confidence")
     pair.number("confidence: missing", old.missing, new.missing, LOOSER, *path, "missing")
+    heeds = old.use == "calibrated", new.use == "calibrated"
+    pair.flag("confidence: the calibrated one is heeded", *heeds, STRICTER, *path, "use")
     for stake in Stake:
         below = old.raise_below[stake], new.raise_below[stake]
         here = (*path, "raise_below", stake.word)

@@ -169,6 +169,7 @@ class RaiseBelow(Part):
 class ConfidenceEntry(Part):
     missing: Share = 0.5
     raise_below: RaiseBelow
+    use: Literal["claimed", "calibrated"] = "claimed"
 
 
 class NoveltyEntry(Part):
@@ -245,6 +246,20 @@ class Redactions(Part):
     detectors: tuple[Literal["iban", "card_number", "bearer_token"], ...] = ()
 
 
+class AuditEntry(Part):
+    """Which share of the calls that nobody has to decide is drawn for a look afterwards."""
+
+    share: Share = 0.0
+    tools: dict[str, Share] = {}
+
+
+class RecordsEntry(Part):
+    """How long records of decided calls are kept, for figures, exports and calibration."""
+
+    keep: Duration | None = None
+    keep_unreviewed: Duration | None = None
+
+
 class UnknownToolEntry(Part):
     stake: StakeWord = "critical"
     reversibility: ReversibilityWord = "irreversible"
@@ -292,6 +307,8 @@ class PolicyDocument(Part):
     approvals: Approvals = Approvals()
     edit: Edit = Edit()
     redact: Redactions = Redactions()
+    audit: AuditEntry = AuditEntry()
+    records: RecordsEntry = RecordsEntry()
     defaults: Defaults = Defaults()
 
 

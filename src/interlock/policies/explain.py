@@ -73,7 +73,7 @@ class Explanation:
     conditions: tuple[ConditionLine, ...]
     limits: tuple[LimitLine, ...]
     signals: tuple[str, ...]
-    people: tuple[str, ...]  #: who decides, and how they have to look; empty: nobody is asked
+    people: tuple[str, ...]  #: who decides or audits, and how they look; empty: nobody is asked
     lower: tuple[Way, ...]  #: each would be enough
 
 
@@ -114,7 +114,7 @@ def explain(book: Book, call: ToolCall, given: FactsEntry, at: datetime) -> Expl
         conditions=tuple(_conditions(book, prepared, decision, seen)) if judged else (),
         limits=tuple(_limits(prepared, facts, decision, seen)) if judged else (),
         signals=tuple(_signals(policy, call, facts, decision)) if known else (),
-        people=tuple(_people(policy, decision)),
+        people=(*_people(policy, decision), *_audited(decision)),
         lower=ways(case, decision),
     )
 
@@ -215,6 +215,11 @@ def _people(policy: PolicySet, decision: Decision) -> Iterator[str]:
         yield "may be approved in a batch" if decision.batch else "is approved by itself"
 
 
+def _audited(decision: Decision) -> Iterator[str]:
+    if decision.audit_share:
+        yield f"goes through; a share of {decision.audit_share:g} is drawn for a look afterwards"
+
+
 def _signals(policy: PolicySet, call: ToolCall, facts: Facts, decision: Decision) -> Iterator[str]:
     fired = set(decision.signals)
 
@@ -226,6 +231,10 @@ def _signals(policy: PolicySet, call: ToolCall, facts: Facts, decision: Decision
         said = f"not said, counts as {policy.confidence.missing:g}"
         least = policy.confidence.raise_below[decision.stake]
         value = said if claimed is None else f"{claimed:g}"
+        if policy.confidence.use == "calibrated":
+            known_ = "not known how often it is right"
+            found = facts.calibrated
+            value += f" ({known_ if found is None else f'past decisions say {found:g}'})"
         stake = decision.stake.word
         yield line("confidence", f"{value}; at {stake} stake {least:g} is asked for")
     if policy.novelty is not None:

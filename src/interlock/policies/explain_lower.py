@@ -207,12 +207,25 @@ def _history(case: Case, decision: Decision) -> Iterator[_Change]:
         yield _past("familiar", "a call like this one made before", familiar=True)
     if given.refused:
         yield _past("refused", "no refusal of such a call remembered", refused=False)
+    yield from _corrected(case, decision)
     if given.grant is False and decision.grants:
         yield _past("grant", "a person's grant for this target", grant=True)
     for field, text, clean in _CLEAN:
         if getattr(session, field):
             yield _session(field, text, clean)
     yield from _risk(case, session)
+
+
+def _corrected(case: Case, decision: Decision) -> Iterator[_Change]:
+    signal, now = case.policy.confidence, case.given.calibrated
+    if signal is None or now is None or signal.use != "calibrated":
+        return
+    if "confidence" not in decision.signals:
+        return
+    for least in sorted(set(signal.raise_below[: decision.stake + 1])):
+        if least > now:
+            text = f"facts.calibrated at least {least:g} (it is {now:g})"
+            yield _past("calibrated", text, calibrated=least)
 
 
 _CLEAN = (

@@ -13,6 +13,7 @@ from ..core.rules import Indeterminate, PolicySet, Rule, Tool
 from .attention import check_batch
 from .expression_syntax import Logic, Loop, Node, Unary, parse, walk
 from .expressions import compile_node, depends
+from .learning import check_records, check_shares
 from .lint_domains import Domains, answer, domains, impossible
 from .problems import Source
 from .selection import Path, Selection
@@ -37,6 +38,8 @@ def check(sources: Sequence[Source], policy: PolicySet, selection: Selection) ->
     for source in sources:
         _check_constants(source)
         _check_domains(source, policy, selection)
+        check_shares(source)
+        check_records(source)
     if any(source.problems for source in sources):
         return
     rules = list(_written(sources, policy, selection))

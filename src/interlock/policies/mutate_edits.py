@@ -15,7 +15,7 @@ from typing import Any
 from ..core.decisions import Level, Reversibility, Stake
 from .catalogue import DEFAULT_TABLES
 from .mutate_maker import REMOVED, Maker, Mutant, Path
-from .mutate_people import people
+from .mutate_people import audits, people
 from .positions import Document
 from .settings import PRESETS, preset
 
@@ -39,6 +39,7 @@ def mutants(document: Document) -> Iterator[Mutant]:
     yield from maker.signals()
     yield from maker.defaults()
     yield from people(maker)
+    yield from audits(maker)
 
 
 def mutated(data: Any, mutant: Mutant) -> Any:
@@ -261,6 +262,14 @@ class _Maker(Maker):
             "confidence",
             "add a case whose agent says no confidence",
         )
+        if self.at(("signals", "confidence", "use")) == "calibrated":
+            yield self.change(
+                "signal",
+                ("signals", "confidence", "use"),
+                "claimed",
+                "confidence: use calibrated -> claimed",
+                "add a case with facts.calibrated below the threshold and agent.confidence above",
+            )
         steps = (signals.get("session_risk") or {}).get("raise_at") or ()
         for index, step in enumerate(steps):
             here: Path = ("signals", "session_risk", "raise_at", index)

@@ -1,4 +1,4 @@
-"""Mutants of how people are asked: caps, remembered refusals, grants, how many and how long."""
+"""Mutants of how people are asked: caps, remembered refusals, grants, how long; audits."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ def people(maker: Maker) -> Iterator[Mutant]:
     yield from _refusals(maker)
     yield from _grants(maker)
     yield from _batch(maker)
+
+
+def audits(maker: Maker) -> Iterator[Mutant]:
+    """Yield the mutants of `audit`: what falls is seen where a case expects a share."""
+    share = maker.at(("audit", "share"))
+    near = f"expect audit: {share} in a case that goes through unasked"
+    yield from maker.numbers("audit", ("audit", "share"), "audit", near)
+    tools = maker.at(("audit", "tools"))
+    for pattern in tools if isinstance(tools, dict) else ():
+        path: Path = ("audit", "tools", pattern)
+        near = f"expect audit: {maker.at(path)} in a case of {pattern} that goes through unasked"
+        yield from maker.numbers("audit", path, f"audit of {pattern}", near)
 
 
 def _levels(maker: Maker) -> Iterator[Mutant]:

@@ -23,6 +23,8 @@ PolicyDocument
   approvals: What approving takes: reasons, caps against floods, remembered refusals, grants.
   edit: What people may change in a held call.
   redact: What approvers and logs do not see.
+  audit: Which share of the calls that nobody has to decide is looked at afterwards.
+  records: How long records of decided calls are kept, for figures, exports and calibration.
   defaults: What happens where nothing is said, or nothing is known. It only becomes stricter.
 Metadata
   name: Short name of the policy; it goes into every decision.
@@ -120,6 +122,7 @@ Signals
 ConfidenceEntry
   missing: What a call without a claim counts as.
   raise_below: By stake: a confidence below this raises by one level.
+  use: `claimed`: what the agent says. `calibrated`: the lower of that and what past decisions make of it.
 RaiseBelow
   low: Threshold at low stake.
   medium: Threshold at medium stake.
@@ -204,6 +207,12 @@ Defaults
   indeterminate: What doubt does; it cannot be loosened.
   store_unavailable: Without the store nothing passes.
   exception_floor: The lowest level that an exception may lower to.
+AuditEntry
+  share: Of all calls that go through unasked, unknown ones too: 0.05 is one in twenty.
+  tools: Larger shares of some tools, or patterns of their names: `"payments.*": 0.2`. The largest that applies counts.
+RecordsEntry
+  keep: How long any record is kept: `400d`.
+  keep_unreviewed: How long those are kept that no person decided or audited: `30d`.
 UnknownToolEntry
   stake: The stake of unknown calls.
   reversibility: How unknown calls are taken to be.
@@ -274,6 +283,7 @@ FactsEntry
   grant: Whether a person granted calls to this target.
   open_in_session: How many calls of the session wait.
   holds_in_hour: How many calls of the agent were held within the hour.
+  calibrated: What past decisions make of the agent's confidence, 0 to 1.
   session: What the session has done so far.
 SessionEntry
   id: Name of the session.
@@ -312,6 +322,7 @@ Expect
   step_up: Whether an approval needs a signature of the person's authenticator.
   folded: Whether what the machine made of it is folded until the person has judged.
   batch: Whether it may be approved together with others.
+  audit: Which share of such calls is looked at afterwards; 0 where people decide.
   windows: By limit that counts the call, the time that it looks back.
 Property
   name: The claim, as a sentence.

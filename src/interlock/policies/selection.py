@@ -38,6 +38,14 @@ class Selection:
             selected |= found
         return frozenset(selected & self.entries.keys())
 
+    def keyed(self, source: Source, path: Path, text: str) -> frozenset[str]:
+        """Return the tools that the pattern *text* names, where it is the key at *path*."""
+        found = self._matching(text)
+        if not found and text != "*":
+            hint = suggestion(text, self.written)
+            source.refuse(path, f"{text!r} names no tool{hint}", at_key=True)
+        return found & self.entries.keys()
+
     def _matching(self, text: str) -> frozenset[str]:
         if text not in self._found:
             pattern = Pattern(text)

@@ -48,6 +48,8 @@ def confidence(sources: Sequence[Source]) -> Confidence | None:
     return Confidence(
         missing=min(each.missing for each in written),
         raise_below=(low, medium, high, critical),
+        # The lower of two numbers counts then, so that it never loosens.
+        use="calibrated" if any(each.use == "calibrated" for each in written) else "claimed",
     )
 
 

@@ -80,6 +80,7 @@ class FactsEntry(Part):
     ] = False
     open_in_session: Whole = 0
     holds_in_hour: Whole = 0
+    calibrated: Share | None = None  #: what past decisions make of the agent's confidence
     session: SessionEntry = SessionEntry()
 
 
@@ -117,6 +118,7 @@ class Expect(Part):
     step_up: bool | None = None
     folded: bool | None = None
     batch: bool | None = None
+    audit: Share | None = None  #: how likely it is drawn for an audit
     windows: dict[str, Duration] | None = None  #: of limits that count the call, by id
 
 

@@ -130,6 +130,8 @@ def _of_policy(name: str, decision: Decision, policy: PolicySet, wanted: Any) ->
         return decision.hold_ms if decision.level in HELD else None
     if name == "dwell":
         return decision.dwell_ms or None
+    if name == "audit":
+        return decision.audit_share
     return _got(decision, name, wanted)
 
 

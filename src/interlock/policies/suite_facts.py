@@ -92,6 +92,7 @@ def facts_of(prepared: Prepared, given: FactsEntry) -> Facts:
         else None,
         refused=given.refused and bool(needs.target),
         grant=_grant(prepared, given.grant),
+        calibrated=given.calibrated,
     )
 
 

@@ -24,6 +24,7 @@ SAMPLES = 60
 _NUMBERS = (0, 1, 2.5, 49.99, 50, 50.01, 100, 499, 500, 501, 9999.5, 10_000, 10_001, 1_000_000)
 _TEXTS = ("a", "ann@example.com", "eve@evil.example", "0.0.0.0/0", "founder-1", "x" * 40)
 _CONFIDENCES = (0.0, 0.29, 0.3, 0.5, 0.6, 0.75, 0.9, 0.99, 1.0)
+_CONFIDENT = ("agent.confidence", "facts.calibrated")
 _COUNTS = (0, 1, 2, 5, 10, 20, 40, 50, 100, 1000)
 _SESSION: Mapping[str, tuple[Any, ...]] = {
     "untrusted_content": (False, True),
@@ -32,7 +33,7 @@ _SESSION: Mapping[str, tuple[Any, ...]] = {
     "writes": _COUNTS,
     "calls": _COUNTS,
 }
-_WAYS = "use args.NAME, a facet such as amount, agent.confidence or session.FIELD"
+_WAYS = "use args.NAME, a facet such as amount, agent.confidence, facts.calibrated or session.FIELD"
 
 
 def check_property(
@@ -88,7 +89,8 @@ def _shown(claim: Property, tool: Tool, item: Item) -> object:
     call, agent, facts = item
     if root == "args":
         return _at(call.args, name)
-    value = getattr(agent if root == "agent" else facts.session, name, None)
+    holders = {"agent": agent, "facts": facts}
+    value = getattr(holders.get(root, facts.session), name, None)
     return {True: "true", False: "false"}.get(value, value) if type(value) is bool else value
 
 
@@ -113,6 +115,8 @@ def _rows(claim: Property, tool: Tool, policy: PolicySet) -> Iterator[list[Item]
     values = _values(root, name, tool, policy) if root else ()
     agents = [AgentEntry(confidence=value) for value in values] if root == "agent" else []
     pasts = [_in_session(facts, name, value) for value in values] if root == "session" else []
+    if root == "facts":
+        pasts = [facts.model_copy(update={name: value}) for value in values]
     # Where little can differ most samples are equal, once what varies is left out.
     seen: set[str] = set()
     for call, agent in sample(tool):
@@ -125,7 +129,7 @@ def _rows(claim: Property, tool: Tool, policy: PolicySet) -> Iterator[list[Item]
             yield [(_with_argument(call, name, value), agent, facts) for value in values]
         elif root == "agent":
             yield [(call, each, facts) for each in agents]
-        elif root == "session":
+        elif pasts:
             yield [(call, agent, each) for each in pasts]
         else:
             yield [(call, agent, facts)]
@@ -147,15 +151,15 @@ def _varied(claim: Property, tool: Tool) -> tuple[str, str]:
         if facet.name == written and facet.value is not None:
             written = facet.shown
     root, _, name = written.partition(".")
-    known = (root == "args" and name) or written == "agent.confidence"
+    known = (root == "args" and name) or written in _CONFIDENT
     if known or (root == "session" and name in _SESSION):
         return root, name
-    hint = suggestion(written, ("agent.confidence", *(f"session.{each}" for each in _SESSION)))
+    hint = suggestion(written, (*_CONFIDENT, *(f"session.{each}" for each in _SESSION)))
     raise BadCall(f"{claim.for_.vary!r} cannot vary{hint}: {_WAYS}")
 
 
 def _values(root: str, name: str, tool: Tool, policy: PolicySet) -> tuple[Any, ...]:
-    if root == "agent":
+    if root in ("agent", "facts"):
         signal = policy.confidence
         return _around(_CONFIDENCES, signal.raise_below if signal else (), 0.01, 1.0)
     if root == "session":

@@ -198,7 +198,8 @@ def _cure(needed: Sequence[str], given: Any) -> str:
     return ": take the quotes away" if plain else ""
 
 
-_SHARES = {("share", "less_than_equal"): " of held calls"}  #: what a bare number would not say
+_SHARES = {0.2: " of held calls", 1: " of the calls that go through"}
+"""By the bound of a `share`: what a bare number would not say."""
 
 
 def _of_value(details: Any, kind: str, name: str, schemas: Sequence[Schema]) -> str:
@@ -219,7 +220,7 @@ def _of_value(details: Any, kind: str, name: str, schemas: Sequence[Schema]) -> 
         "finite_number": lambda: f"{shown(given)} is no finite number",
     }
     if kind in found:
-        return found[kind]() + _SHARES.get((name, kind), "")
+        return found[kind]() + (_SHARES.get(bounds.get("le"), "") if name == "share" else "")
     message = str(details["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
