@@ -7,7 +7,7 @@ reads much into little.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from .binomial import at_least
@@ -183,4 +183,5 @@ class Analytics:
     reliability: Reliability
     auditing: Auditing
     days: tuple[Day, ...]
-    left_out: Mapping[str, int] = MappingProxyType({})  #: rows of rules, tools, agents, reviewers
+    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Rows of rules, tools, agents, reviewers."""
