@@ -195,6 +195,8 @@ class Action:
     same_since: int = 0  #: version from which on nothing but votes and escalations came
     seal: str = ""  #: MAC of what policy and people said; see `digest.seal_record`
     decoy_of: str = ""  #: a practice call: the rejected one that it is like; it is never sent
+    drawn: bool = False  #: drawn for an audit afterwards; nothing that its agent reads tells it
+    told: bytes = field(default=b"", repr=False)  #: sealed record of what was said of it afterwards
 
     @property
     def edited(self) -> bool:
@@ -224,6 +226,7 @@ def evolve(action: Action, **changes: Any) -> Action:
     new.fingerprint, new.key = action.fingerprint, action.key
     new.raised, new.same_since = action.raised, action.same_since
     new.digest, new.seal, new.decoy_of = action.digest, action.seal, action.decoy_of
+    new.drawn, new.told = action.drawn, action.told
     for name, value in changes.items():
         setattr(new, name, value)
     new.__class__ = Action

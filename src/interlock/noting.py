@@ -1,0 +1,431 @@
+"""Records of decided calls: made of an action, masked, and sealed for the store's feed.
+
+A record carries a MAC with a key that is not in the store, so that nobody who can only write
+there teaches anything. People are pseudonyms in it: the same person, the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from .core.actions import Action, Review, State, ToolCall
+from .core.decisions import Decision, Level
+from .core.evaluate import prepare
+from .core.facts import NO_FACTS, Facts, Grant, Session
+from .core.lifecycle import FINAL
+from .core.records import Audited, DecidedCall, Reported, Said, pack, unpack
+from .core.rules import PolicySet
+from .noting_calls import Cleaner, entry_of, fitting
+from .ports import Definitions
+
+_PLAIN, _DEFLATED = b"1", b"2"
+_MAC = 32  #: bytes
+_WORTH_IT = 2048  #: bytes; less is not worth the time that deflating takes
+LARGEST = 16 * 1024 * 1024  #: bytes of a record, inflated
+LARGEST_SCHEMA = 64 * 1024  #: bytes of JSON; larger ones are not kept
+_WORDS, _TASK = 4000, 16_384  #: characters of texts that are kept
+_SCHEMAS = 4096  #: whose hashes are remembered
+_SETTLED_BY = re.compile(r"(It (?:took effect|did not take effect), says )(.+?)(: )", re.DOTALL)
+Pseudonym = Callable[[str], str]
+
+
+def to_note(action: Action) -> bool:
+    """Whether a record is made of *action* as it stands: practice calls teach nothing."""
+    return (action.state in FINAL or action.state is State.UNKNOWN) and not action.decoy_of
+
+
+# sealed entries -----------------------------------------------------------------------------
+
+
+def encode(record: DecidedCall, key: bytes) -> bytes:
+    """Return *record* as an entry of the feed: kind, MAC (HMAC-SHA256), JSON or deflated JSON."""
+    data = _json(pack(record))
+    kind = _PLAIN
+    if len(data) > _WORTH_IT:
+        kind, data = _DEFLATED, zlib.compress(data, 1)
+    return b"".join((kind, hmac.digest(key, kind + data, "sha256"), data))
+
+
+def decode(entry: bytes, key: bytes) -> DecidedCall:
+    """Return the record of an entry.
+
+    Raises:
+        ValueError: it is forged or damaged: nobody with *key* wrote it.
+    """
+    kind, mac, data = entry[:1], entry[1 : 1 + _MAC], entry[1 + _MAC :]
+    if not hmac.compare_digest(hmac.digest(key, kind + data, "sha256"), mac):
+        raise ValueError("not an entry that we wrote")
+    try:
+        if kind == _DEFLATED:
+            data = zlib.decompressobj().decompress(data, LARGEST)
+        return unpack(json.loads(data))
+    except (zlib.error, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a record of this version: {error!r}") from error
+
+
+def _json(packed: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(packed)
+    except PydanticSerializationError:  # half of a surrogate pair: no reader would take it
+        text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+# making them --------------------------------------------------------------------------------
+
+
+def record_of(
+    action: Action,
+    policy: PolicySet,
+    pseudonym: Pseudonym,
+    schema: str = "",
+    told: DecidedCall | None = None,
+) -> DecidedCall:
+    """Return the record of *action* as it stands. Pure.
+
+    *policy*: what it hides is masked. *schema*: hash of the arguments' schema. *told*: an earlier
+    record, whose audit and reports the new one has too.
+    """
+    decision, request = action.decision, action.original or action.call
+    values, sources = _arguments(request, action, policy)
+    hidden = decision.redacted if decision is not None else ()
+    cleaner = Cleaner(request, values, sources, policy.redact, hidden)
+    final = _final(action, policy)
+    final_cleaner = cleaner if final is None else final.cleaner
+
+    def clean(text: str, most: int = _WORDS) -> str:
+        shown = _anonymous(final_cleaner.text(cleaner.text(text)), action, pseudonym)
+        return shown if len(shown) <= most else shown[:most]
+
+    context, size = request.context, len(request.body)
+    entry = entry_of(request, cleaner)
+    shown = fitting(cleaner.arguments(values), size, cleaner)
+    said = {} if decision is None else _decided(action, decision, final_cleaner, clean, pseudonym)
+    made = DecidedCall(
+        id=action.id,
+        version=action.version,
+        state=action.state.value,
+        created=action.created,
+        ended=max(action.changed, action.created),
+        agent=request.agent.id,
+        owner=request.agent.owner,
+        upstream=request.upstream,
+        tool=_tool(action),
+        schema=schema,
+        request=entry,
+        final=None if final is None else final.entry,
+        arguments=shown,
+        final_arguments={} if final is None else final.arguments,
+        edited=() if final is None else changed(values, final.values),
+        size=size,
+        session=context.session,
+        reason=clean(context.reason),
+        task=clean(context.task, _TASK),
+        confidence=context.confidence,
+        reviews=tuple(_said(each, clean, pseudonym) for each in action.reviews),
+        cause=clean(action.cause),
+        status=_status(action),
+        level=Level.DENY.word if decision is None else decision.level.word,
+        drawn=action.drawn,
+        **said,
+    )
+    masked = cleaner.masked or final_cleaner.masked
+    made = replace(made, masked=True) if masked else made
+    return made if told is None else telling(made, told)
+
+
+def telling(record: DecidedCall, told: DecidedCall) -> DecidedCall:
+    """Return *record* with the audit and the reports of *told*, an earlier one of this call."""
+    return replace(record, told=told.told, audit=told.audit, reports=told.reports)
+
+
+def with_audit(record: DecidedCall, audit: Audited) -> DecidedCall:
+    return replace(record, told=record.told + 1, audit=audit)
+
+
+def with_report(record: DecidedCall, report: Reported) -> DecidedCall:
+    return replace(record, told=record.told + 1, reports=(*record.reports, report))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Final:
+    """What a person made of a call."""
+
+    values: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    entry: Mapping[str, Any]
+    cleaner: Cleaner
+
+
+def _final(action: Action, policy: PolicySet) -> _Final | None:
+    call, decision = action.call, action.decision
+    if action.original is None or decision is None:
+        return None
+    values = decision.arguments
+    cleaner = Cleaner(call, values, decision.sources, policy.redact, decision.redacted)
+    arguments = fitting(cleaner.arguments(values), len(call.body), cleaner)
+    return _Final(
+        values=values, arguments=arguments, entry=entry_of(call, cleaner), cleaner=cleaner
+    )
+
+
+def _arguments(
+    request: ToolCall, action: Action, policy: PolicySet
+) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Return the arguments of what the agent asked for; where they are not at hand, read again."""
+    decision = action.decision
+    if decision is not None and decision.arguments and action.original is None:
+        return decision.arguments, decision.sources
+    if request.body or request.query or decision is None or decision.sources:
+        read = prepare(request, policy).arguments
+        return read.values, read.sources
+    return decision.arguments, decision.sources
+
+
+def _decided(
+    action: Action,
+    decision: Decision,
+    cleaner: Cleaner,
+    clean: Callable[[str], str],
+    pseudonym: Pseudonym,
+) -> dict[str, Any]:
+    facts, target = decision.facts, decision.target
+    size = len(action.call.body)
+    reviewed = decision.level >= Level.APPROVE
+    return {
+        "description": decision.description,
+        "calibrated": facts.calibrated,
+        "would_be": "" if decision.would_be is None else decision.would_be.word,
+        "stake": decision.stake.word,
+        "reversibility": decision.reversibility.word,
+        "facet": decision.facet,
+        "rules": tuple([each.id for each in decision.rules]),
+        "signals": decision.signals,
+        "exceptions": decision.exceptions,
+        "limits": decision.limits,
+        "grant": decision.grant,
+        "target": None if target is None else fitting(cleaner.arguments(target), size, cleaner),
+        "why": decision.reason,
+        "policy": f"{decision.policy.name}@{decision.policy.version}",
+        "policy_sha256": decision.policy.sha256,
+        "facts": {} if facts is NO_FACTS else pack_facts(facts, cleaner, clean, pseudonym),
+        "quorum": decision.quorum,
+        "share": 0.0 if reviewed else decision.audit_share,
+    }
+
+
+def _tool(action: Action) -> str:
+    named = action.decision.tool if action.decision is not None else ""
+    return named or (action.call.mcp.name if action.call.mcp is not None else "")
+
+
+def _status(action: Action) -> int:
+    answered = action.state is State.ANSWERED and action.answer is not None
+    return action.answer.status if answered and action.answer is not None else 0
+
+
+def _said(review: Review, clean: Callable[[str], str], pseudonym: Pseudonym) -> Said:
+    return Said(
+        who=pseudonym(review.reviewer.id),
+        verdict=review.verdict.value,
+        at=review.at,
+        looked_ms=review.looked_ms,
+        reason_code=review.reason_code,
+        message=clean(review.message),
+    )
+
+
+def _anonymous(text: str, action: Action, pseudonym: Pseudonym) -> str:
+    """Return *text* without the names of those who decided, where we or they put them in."""
+    if action.state is State.RESOLVED:
+        text = _SETTLED_BY.sub(lambda found: found[1] + pseudonym(found[2]) + found[3], text, 1)
+    for review in action.reviews:
+        if review.reviewer.id in text:
+            text = text.replace(review.reviewer.id, pseudonym(review.reviewer.id))
+    return text
+
+
+def changed(
+    before: Mapping[str, Any], after: Mapping[str, Any], root: str = "args"
+) -> tuple[str, ...]:
+    """Return the paths whose values differ, such as `args.amount`, in order; at most 100."""
+    found: list[str] = []
+    for name in dict.fromkeys((*before, *after)):
+        one, other, path = before.get(name), after.get(name), f"{root}.{name}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += changed(one, other, path)
+        elif (name in before) != (name in after) or one != other or type(one) is not type(other):
+            found.append(path)
+    return tuple(found[:100])
+
+
+# facts --------------------------------------------------------------------------------------
+
+
+def pack_facts(
+    facts: Facts,
+    cleaner: Cleaner | None = None,
+    clean: Callable[[str], str] = str,
+    pseudonym: Pseudonym = str,
+) -> dict[str, Any]:
+    """Return what was known of the past as JSON can say it, without what is as usual."""
+    packed: dict[str, Any] = {}
+    for name, usual in _USUAL_FACTS.items():
+        value = getattr(facts, name)
+        if value is not usual and value != usual:
+            packed[name] = value
+    if facts.used:
+        packed["used"] = dict(facts.used)
+    if facts.task:
+        packed["task"] = clean(facts.task)
+    if facts.session is not None:
+        packed["session"] = {each: getattr(facts.session, each) for each in _SESSION}
+    if facts.grant is not None:
+        packed["grant"] = _grant(facts.grant, cleaner, clean, pseudonym)
+    return packed
+
+
+def _grant(
+    grant: Grant, cleaner: Cleaner | None, clean: Callable[[str], str], pseudonym: Pseudonym
+) -> dict[str, Any]:
+    said = {each: getattr(grant, each) for each in _GRANT if each != "mac"}
+    target = dict(grant.target) if cleaner is None else cleaner.arguments(grant.target)
+    return said | {"target": target, "by": pseudonym(grant.by), "reason": clean(grant.reason)}
+
+
+def facts_from(packed: Mapping[str, Any]) -> Facts:
+    """Return the facts that a record has (`DecidedCall.facts`), as `evaluate.decide` takes them.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if not packed:
+        return NO_FACTS
+    rest = dict(packed)
+    session, grant = rest.pop("session", None), rest.pop("grant", None)
+    return Facts(
+        used=MappingProxyType(dict(rest.pop("used", {}))),
+        session=None if session is None else Session(**session),
+        grant=None if grant is None else Grant(**grant),
+        **rest,
+    )
+
+
+_USUAL_FACTS = {
+    each.name: getattr(NO_FACTS, each.name) for each in fields(Facts) if each.name != "used"
+}
+_SESSION = tuple(each.name for each in fields(Session))
+_GRANT = tuple(each.name for each in fields(Grant))
+
+
+# with what they need ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What is written with a transition: a sealed record, and the schema that it names."""
+
+    entry: bytes
+    schema: str = ""  #: its hash
+    document: bytes = b""  #: JSON
+
+
+class Noting:
+    """Makes records of actions, and reads them. *seal_key*: the gate's, 32 bytes."""
+
+    def __init__(
+        self, seal_key: bytes, policy: Callable[[], PolicySet], definitions: Definitions
+    ) -> None:
+        self._key = hmac.digest(seal_key, b"interlock records v1", "sha256")
+        self._names = hmac.digest(seal_key, b"interlock pseudonyms v1", "sha256")
+        self._policy = policy
+        self._definitions = definitions
+        self._schemas: dict[tuple[str, str], tuple[str, bytes]] = {}
+
+    def pseudonym(self, person: str) -> str:
+        """Return what a person is called in records: `r-` and 12 hex digits."""
+        said = person.encode("utf-8", "surrogatepass")
+        return "r-" + hmac.digest(self._names, said, "sha256").hex()[:12]
+
+    def record(self, action: Action) -> DecidedCall:
+        """Return the record of *action* as it stands, with what was told of it."""
+        return self._record(action, self._schema(action)[0])
+
+    def _record(self, action: Action, schema: str) -> DecidedCall:
+        return record_of(action, self._policy(), self.pseudonym, schema, self.told(action))
+
+    def note(self, action: Action) -> Note:
+        """Return what is written to the feed with the transition to *action*."""
+        schema, document = self._schema(action)
+        entry = encode(self._record(action, schema), self._key)
+        return Note(entry=entry, schema=schema, document=document)
+
+    def told(self, action: Action) -> DecidedCall | None:
+        """Return the record that has what was told of *action*; None: nothing, or it is forged."""
+        if not action.told:
+            return None
+        try:
+            record = self.decode(action.told)
+        except ValueError:
+            return None
+        return record if record.id == action.id else None
+
+    def encode(self, record: DecidedCall) -> bytes:
+        return encode(record, self._key)
+
+    def decode(self, entry: bytes) -> DecidedCall:
+        """Return the record of an entry of the feed. Raises ValueError where it is forged."""
+        return decode(entry, self._key)
+
+    def _schema(self, action: Action) -> tuple[str, bytes]:
+        """Return hash and JSON of the schema of the arguments; empty where there is none."""
+        call, decision = action.call, action.decision
+        if call.mcp is not None and call.mcp.definition:
+            name = call.upstream + "\0" + call.mcp.name, call.mcp.definition
+        elif decision is not None and decision.tool:
+            name = decision.tool, decision.policy.sha256
+        else:
+            return "", b""
+        known = self._schemas.get(name)
+        if known is None:
+            known = _hashed(self._document(action))
+            if len(self._schemas) >= _SCHEMAS:
+                self._schemas.clear()
+            self._schemas[name] = known
+        return known
+
+    def _document(self, action: Action) -> Mapping[str, Any] | None:
+        call, decision = action.call, action.decision
+        if call.mcp is not None and call.mcp.definition:
+            listed = self._definitions.current(call.upstream, call.mcp.name)
+            if listed is not None and listed.hash == call.mcp.definition:
+                schema = listed.document.get("inputSchema")
+                return schema if isinstance(schema, Mapping) else None
+        tool = self._policy().tools.get(decision.tool) if decision is not None else None
+        return tool.args_schema if tool is not None else None
+
+
+def _hashed(schema: Mapping[str, Any] | None) -> tuple[str, bytes]:
+    if not schema:
+        return "", b""
+    text = json.dumps(schema, sort_keys=True, separators=(",", ":"), default=_plain_mapping)
+    data = text.encode("utf-8", "replace")
+    if len(data) > LARGEST_SCHEMA:
+        return "", b""
+    return hashlib.sha256(data).hexdigest(), data
+
+
+def _plain_mapping(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} is not JSON")
