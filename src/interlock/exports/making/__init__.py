@@ -1,0 +1,1 @@
+"""What formats share: messages and tools, filters, duplicates, secrets, the card."""

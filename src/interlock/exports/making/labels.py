@@ -1,0 +1,40 @@
+"""Which calls are good examples, which are bad ones, and where people agreed."""
+
+from __future__ import annotations
+
+from ...core.records import DecidedCall, Turned, label_of
+
+LAPSED = frozenset({"expired", "cancelled"})  #: states in which nobody's verdict stands
+
+
+def right(record: DecidedCall) -> bool | None:
+    """Say whether the proposed call was right; None: nobody knows."""
+    label = label_of(record)
+    return None if label is None else label.right
+
+
+def wrong_later(record: DecidedCall) -> bool:
+    """Say whether an auditor or anybody else said afterwards that it turned out wrong."""
+    audited = record.audit is not None and record.audit.turned is Turned.WRONG
+    return audited or any(each.turned is Turned.WRONG for each in record.reports)
+
+
+def corrected(record: DecidedCall) -> bool:
+    """Say whether people edited the call, and nobody found the edited one wrong."""
+    return record.verdict == "edit" and record.final is not None and not wrong_later(record)
+
+
+def agreed(record: DecidedCall) -> bool:
+    """Say whether two people or more judged it, and all of them the same way.
+
+    An edit counts as letting it pass: whoever approved the edited call agreed to it.
+    """
+    sides: dict[str, set[bool]] = {}
+    for said in record.reviews:
+        sides.setdefault(said.who, set()).add(said.verdict in ("approve", "edit"))
+    if record.audit is not None:
+        sides.setdefault(record.audit.who, set()).add(record.audit.turned is Turned.RIGHT)
+    for report in record.reports:
+        if report.by != "agent":
+            sides.setdefault(report.by, set()).add(report.turned is Turned.RIGHT)
+    return len(sides) > 1 and len(set[bool]().union(*sides.values())) == 1

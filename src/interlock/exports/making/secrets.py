@@ -1,0 +1,56 @@
+"""The last look for secrets, after the record was masked as policy says.
+
+Policy's detectors may find less than this, and a training set travels far. What is looked for
+needs no judgement: credentials whose makers gave them a form, and members that are named so.
+Account and card numbers are for policy's detectors: they are what some calls are about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+BLANKED = "[secret]"
+_NAMES = (
+    "pass(?:word|wd|phrase)|secret|client_?secret|secret_?(?:access_?)?key|private_?key"
+    "|(?:api|access|auth|refresh|bearer|id)_?(?:key|token)|authorization|x-api-key|credentials?"
+)
+_FORMS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|\bgh[opusr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}|\bglpat-[A-Za-z0-9_-]{16,}"
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T[A-Z0-9]+/"
+    r"|\bsk-[A-Za-z0-9_-]{20,}|\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|\bAIza[0-9A-Za-z_-]{30,}"
+    r"|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|\bhf_[A-Za-z0-9]{30,}"
+    r"|\bilk_[a-z]+_[A-Za-z0-9_-]{16,}|\bwhsec_[A-Za-z0-9+/=]{16,}"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\."
+    r"|\b[Bb]earer[ \t]+(?=[^\s\"\\]*[0-9])[A-Za-z0-9._~+/=-]{12,}"
+    r"|\b[a-z][a-z0-9+.-]*://[^\s/:@\"\\]+:[^\s/@\"\\]+@"
+)
+_MEMBER = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
+_WRITTEN = re.compile(  # also within JSON that is a text in JSON
+    rf'\\*"(?:{_NAMES})\\*"\s*:\s*\\*"[^"\\*…]', re.IGNORECASE
+)
+
+
+def found_in(text: str) -> bool:
+    """Say whether JSON written as *text* has anything in it that looks like a secret."""
+    return _FORMS.search(text) is not None or _WRITTEN.search(text) is not None
+
+
+def blanked(value: Any) -> Any:
+    """Return a JSON value with every text that looks like a secret replaced."""
+    if isinstance(value, str):
+        return BLANKED if found_in(value) else value
+    if isinstance(value, Mapping):
+        return {name: _member(name, each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [blanked(each) for each in value]
+    return value
+
+
+def _member(name: str, value: Any) -> Any:
+    if isinstance(value, str) and value and _MEMBER.match(name) and value[0] not in "*…":
+        return BLANKED
+    return blanked(value)

@@ -1,0 +1,53 @@
+"""Cases for `interlock policy test`: what people refused or changed must go on being held.
+
+A case expects the level at which the call was held, exactly: a suite has no word for "at least".
+A policy that asks for more fails it too, so that somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.records import DecidedCall
+from .making.format import Format, Line, Schemas, Shape, Use
+from .making.past import agent, facts, moment
+
+_CHANGED = {"reject": "rejected", "edit": "edited", "respond": "answered in the tool's place"}
+
+
+def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
+    if not record.held or record.verdict not in _CHANGED or not record.request:
+        return
+    shown = record.tool or "an unknown tool"
+    case: Line = {
+        "name": f"{record.id}: {shown}, {_CHANGED[record.verdict]}",
+        "call": dict(record.request),
+        "agent": agent(record),
+        "now": moment(record.created),
+    }
+    past = facts(record)
+    if past:
+        case["facts"] = past
+    if record.task:
+        case["task"] = record.task
+    if not record.session:
+        case["set"] = {"session.id": ""}
+    yield case | {"expect": {"level": record.level}}
+
+
+def _key(line: Line) -> Line:
+    """Two calls that differ in name and time alone are one case."""
+    return {name: each for name, each in line.items() if name not in ("name", "now")}
+
+
+FORMAT = Format(
+    about="Regression cases: what people refused or changed must go on being held.",
+    lines=_lines,
+    loads="""```sh
+interlock policy test FILE
+```""",
+    use=Use.JUDGING,
+    shape=Shape.SUITES,
+    unique=True,
+    key=_key,
+)
