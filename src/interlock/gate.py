@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .announcing import Announcer
 from .callers import Callers, Submission
@@ -29,6 +29,7 @@ from .core.lifecycle import step
 from .core.rules import PolicySet
 from .granting import GrantAsked, Grants
 from .judge import Judge
+from .learning_ports import Confidences
 from .ports import (
     Clock,
     Definitions,
@@ -50,9 +51,6 @@ from .reviewing import Reviews
 from .sending import Sender, Timing
 from .sweeping import Sweeper
 from .tasks import Tasks
-
-if TYPE_CHECKING:
-    from .learning_ports import Confidences
 
 
 class _Proposed(NamedTuple):

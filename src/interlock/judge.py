@@ -6,7 +6,6 @@ import hmac
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from .core.actions import ToolCall
 from .core.clearance import Seals
@@ -16,11 +15,9 @@ from .core.evaluate import decide, evaluate, prepare
 from .core.facts import NO_FACTS, Facts, Grant, Needs, asked_of
 from .core.preparing import Prepared
 from .core.rules import PolicySet
+from .learning_ports import Confidences
 from .ports import Clock, Store
 from .recording import Recorder
-
-if TYPE_CHECKING:  # what nobody here makes
-    from .learning_ports import Confidences
 
 
 class Judge:

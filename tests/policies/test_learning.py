@@ -136,7 +136,7 @@ def audited(files: list[tuple[float, dict[str, float], bool]]) -> Audit:
     return policy(*bodies).audit
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(files=AUDITS, data=st.data())
 def test_one_more_file_never_lowers_the_share_of_any_tool(
     files: list[tuple[float, dict[str, float], bool]], data: st.DataObject
