@@ -44,6 +44,9 @@ COMMANDS = {
     "tools": ("definitions", "tools"),
     "notifications": ("notifications", "notifications"),
     "practice": ("practice", "practice"),
+    "export": ("export", "export"),
+    "replay": ("replay", "replay"),
+    "tune": ("tune", "tune"),
 }
 SECTIONS = {
     "Run it": ("init", "serve", "mcp", "demo", "doctor", "keys", "sessions", "authenticators"),
@@ -68,6 +71,7 @@ SECTIONS = {
         "notifications",
         "practice",
     ),
+    "Learn from what was decided": ("export", "replay", "tune"),
 }
 
 
