@@ -45,6 +45,7 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("POST", "/v1/approvals/{id}/undo"): APPROVER,
     ("GET", "/v1/history"): READERS,
     ("GET", "/v1/practice"): READERS,
+    ("GET", "/v1/analytics"): READERS,  # approvers: no colleague's part
     ("GET", "/v1/people"): READERS,
     ("DELETE", "/v1/people/{id}/away"): ADMIN,
     ("GET", "/v1/me"): READERS,
@@ -77,6 +78,7 @@ GOLDEN: dict[tuple[str, str], set[Visitor]] = {
     ("GET", "/agents"): READERS,
     ("GET", "/me"): READERS,
     ("GET", "/notifications"): READERS,
+    ("GET", "/analytics"): READERS,
     ("GET", "/sign-in"): ALL,
     ("POST", "/sign-in"): ALL,
     ("POST", "/sign-out"): ALL,

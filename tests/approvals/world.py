@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,8 @@ from interlock.store.policies_seen import RedisPoliciesSeen
 from interlock.store.practice import RedisPractice
 from interlock.store.redis import RedisStore
 from interlock.store.sessions import RedisSignIns
+
+from .figures import FakeArchive, FakeAudits, pseudonym
 
 ANN = Reviewer(id="ann", groups=frozenset({"ops"}))
 BOB = Reviewer(id="bob", groups=frozenset({"ops"}))
@@ -305,6 +307,13 @@ class Postbox:
         return "the receiver answered 500" if channel == "webhook.broken" else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps(ApiDeps):
+    """What the people's side needs, with the pseudonyms of tests."""
+
+    pseudonym: Callable[[str], str] = pseudonym
+
+
 @dataclass
 class World:
     """Everything that a test needs to act as agents and as people."""
@@ -318,6 +327,8 @@ class World:
     server: TestServer
     metrics: Metrics
     definitions: StoredDefinitions
+    archive: FakeArchive
+    audits: FakeAudits
     made: dict[Kind, str] = field(default_factory=dict)
     sessions: list[ClientSession] = field(default_factory=list)
 
@@ -371,7 +382,12 @@ class World:
 
 @contextlib.asynccontextmanager
 async def a_world(
-    store: RedisStore, prefix: str, *, hold_ms: int = 3_600_000, whole_bytes: int = 262_144
+    store: RedisStore,
+    prefix: str,
+    *,
+    hold_ms: int = 3_600_000,
+    whole_bytes: int = 262_144,
+    learning: bool = True,
 ) -> AsyncIterator[World]:
     from interlock.approvals.page import add_page
 
@@ -400,7 +416,8 @@ async def a_world(
     )
     app = web.Application()
     server = TestServer(app, host="127.0.0.1")
-    deps = ApiDeps(
+    archive, audits = FakeArchive(), FakeAudits()
+    deps = Deps(
         gate=gate,
         store=store,
         keys=keys,
@@ -421,6 +438,8 @@ async def a_world(
         definitions=definitions,
         practice=RedisPractice(store.client, prefix=prefix),
         authenticators=RedisAuthenticators(store.client, key=b"a" * 32, prefix=prefix),
+        archive=archive if learning else None,
+        audits=audits if learning else None,
     )
     add_api(app, deps)
     add_page(app, deps)
@@ -437,6 +456,8 @@ async def a_world(
             server=server,
             metrics=metrics,
             definitions=definitions,
+            archive=archive,
+            audits=audits,
         )
     finally:
         await gate.close(5)

@@ -25,12 +25,14 @@ from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
 from . import (
     agents,
+    analytics,
     batch,
     channels,
     credentials,
     deciding,
     definitions,
     desk,
+    feedback,
     granting,
     history,
     judged,
@@ -344,6 +346,8 @@ ROUTES = (
     *notifications.ROUTES,
     *undo.ROUTES,
     *practice.ROUTES,
+    *feedback.ROUTES,
+    *analytics.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

@@ -10,8 +10,10 @@ from pydantic.json_schema import models_json_schema
 from ..core.actions import State
 from . import (
     models,
+    models_analytics,
     models_credentials,
     models_definitions,
+    models_feedback,
     models_notifications,
     models_policy,
     models_practice,
@@ -182,6 +184,8 @@ OPERATIONS = (
     *openapi_channels.OPERATIONS,
     *models_notifications.OPERATIONS,
     *models_practice.OPERATIONS,
+    *models_feedback.OPERATIONS,
+    *models_analytics.OPERATIONS,
     *undo.OPERATIONS,
     Operation(
         method="GET",

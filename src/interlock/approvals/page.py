@@ -11,7 +11,18 @@ from aiohttp import web
 from ..core.errors import NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from . import api, definitions_page, desk_pages, granting, oidc, policy, rendering, showing, sign_in
+from . import (
+    analytics_pages,
+    api,
+    definitions_page,
+    desk_pages,
+    granting,
+    oidc,
+    policy,
+    rendering,
+    showing,
+    sign_in,
+)
 from .access import (
     REFUSE_PAGE,
     VISITOR,
@@ -33,6 +44,8 @@ _FILTERS = ("mine", "level", "agent", "tool", "text", "cursor")
 PLACES = (
     ("review", "Review"),
     ("history", "History"),
+    ("analytics", "Analytics"),
+    ("audits", "Audits"),
     ("agents", "Agents"),
     ("grants", "Grants"),
     ("tools", "Tools"),
@@ -214,6 +227,7 @@ ROUTES = (
     Route(method="GET", path="/tools", handler=tools, kinds=PEOPLE, page=True),
     Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
     *desk_pages.ROUTES,
+    *analytics_pages.ROUTES,
     *sign_in.ROUTES,
     *oidc.ROUTES,
     Route(method="GET", path="/static/{name}", handler=static, kinds=None),

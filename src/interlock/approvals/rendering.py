@@ -21,6 +21,7 @@ from ..core.lookalikes import twins
 STATIC = {
     "app.css": "text/css",
     "pages.css": "text/css",
+    "charts.css": "text/css",
     "places.js": "text/javascript",
     "common.js": "text/javascript",
     "queue.js": "text/javascript",
@@ -111,6 +112,11 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def day(ms: int) -> str:
+    """Return the UTC day of a time (ms since the epoch): `2026-03-01`."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
 def size(count: int) -> str:
     """Return a number of bytes in words."""
     if count < 1024:
@@ -138,7 +144,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(visible=painted, ago=ago, size=size, moment=moment)
+    environment.filters.update(visible=painted, ago=ago, size=size, moment=moment, day=day)
     environment.globals.update(static=_linked)
     return environment
 
