@@ -266,6 +266,7 @@ DECIDED = Decision(level=Level.APPROVE, policy=PolicyRef(name="p", version=1, sh
 UNSEALED = {"effects", "hold_ms"}
 """What nobody decides by; the store's clock and scripts guard how long a call is held."""
 SAID = {
+    "audit_share": 0.05,
     "level": Level.APPROVE_DUAL,
     "policy": PolicyRef(name="q", version=1, sha256="0" * 64),
     "tool": "t",
@@ -323,6 +324,7 @@ FACTS = Facts(
     used={"k": 1, "l": 2}, familiar=False, session=Session(points=0.1), task="Pay bob.", grant=GRANT
 )
 PASTS = {
+    "calibrated": 0.5,
     "used": {"k": 1},
     "familiar": True,
     "session": Session(points=0.1, untrusted_content=True),

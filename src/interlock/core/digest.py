@@ -160,6 +160,8 @@ def seal_record(action: Action, key: bytes) -> str:
             [decision.dwell_ms, decision.step_up, decision.folded, decision.batch],
             _past(decision.facts),
         ]
+        if decision.audit_share:  # only then, so that older seals hold
+            said.append(["audit", decision.audit_share])
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, b"interlock-record-3" + text.encode(), hashlib.sha256).hexdigest()
 
@@ -175,6 +177,7 @@ def _past(facts: Facts) -> list[object]:
         None if session is None else asdict(session),
         # A copy of its target would be made of whatever the mapping is.
         None if grant is None else [asdict(replace(grant, target={})), dict(grant.target)],
+        *([] if facts.calibrated is None else [["calibrated", facts.calibrated]]),
     ]
 
 
