@@ -134,3 +134,21 @@ async def test_what_nobody_waits_for_travels_alone_where_nothing_else_comes() ->
 
     post.replies[0].set_result(None)
     assert await patient == [b"outcome"]
+
+
+async def test_a_closed_one_leaves_no_task_behind_and_nobody_waiting() -> None:
+    post = Post()
+    batch = Batch(post.send)
+    writes = await started(batch, b"a")
+    writes += await started(batch, b"b")
+    writes += await started(batch, b"c")  # it waits for one of the others
+    patient = asyncio.ensure_future(batch.write_soon(b"outcome"))
+    await started(batch)
+
+    await batch.close()
+
+    for write in (*writes, patient, batch.write(b"later"), batch.write_soon(b"later")):
+        with pytest.raises(StoreUnavailable, match="nothing was sent"):
+            await write
+    assert len(post.groups) == ABREAST
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "store-batch"]

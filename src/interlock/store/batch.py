@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..core.errors import StoreUnavailable
-from ..tasks import Tasks
+from ..tasks import Tasks, stopped
 
 Send = Callable[[Sequence[bytes]], Awaitable[list[list[bytes]]]]
 
@@ -15,6 +15,7 @@ LARGEST = 128  #: operations in one script call: bounds how long the store is bu
 HEAVIEST = 4 * 1024 * 1024  #: bytes in one script call
 ABREAST = 2  #: script calls under way at once: one travels while the next one fills
 SOON = 0.002  #: seconds that a patient operation waits for one to travel with
+_CLOSED = "Interlock is closing the store; nothing was sent."
 
 
 class Batch:
@@ -25,7 +26,9 @@ class Batch:
         self._waiting: deque[tuple[bytes, asyncio.Future[list[bytes]]]] = deque()
         self._patient: list[tuple[bytes, asyncio.Future[list[bytes]]]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._travelling = Tasks()
+        self._tasks = Tasks()
+        self._travelling: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def write(self, operation: bytes) -> list[bytes]:
         """Write one operation and return the script's row for it.
@@ -33,6 +36,7 @@ class Batch:
         Raises:
             StoreUnavailable: the whole group could not be written.
         """
+        self._check_open()
         answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
         if not self._waiting:  # what comes in this turn of the loop travels together
             asyncio.get_running_loop().call_soon(self._depart)
@@ -44,12 +48,26 @@ class Batch:
 
         A store that syncs each script call to disk then syncs once for both.
         """
+        self._check_open()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[bytes]] = loop.create_future()
         self._patient.append((operation, answer))
         if self._timer is None:
             self._timer = loop.call_later(SOON, self._hurry)
         return await answer
+
+    async def close(self) -> None:
+        """Take no more, and end what travels: a loop that ends must leave no task behind."""
+        self._closed = True
+        self._join()
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        _fail(waiting, StoreUnavailable(_CLOSED))
+        await stopped(tuple(self._travelling))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(_CLOSED)
 
     def _hurry(self) -> None:
         self._join()
@@ -67,8 +85,13 @@ class Batch:
         if self._waiting and self._patient:
             self._join()
         while self._waiting and len(self._travelling) < ABREAST:
-            task = self._travelling.spawn(self._travel(self._group()), "store-batch")
-            task.add_done_callback(lambda _: self._depart())
+            task = self._tasks.spawn(self._travel(self._group()), "store-batch")
+            self._travelling.add(task)
+            task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._travelling.discard(task)
+        self._depart()
 
     def _group(self) -> list[tuple[bytes, asyncio.Future[list[bytes]]]]:
         group: list[tuple[bytes, asyncio.Future[list[bytes]]]] = []

@@ -35,6 +35,9 @@ class Past:
         self._task = Script("task")
         self._batch = Batch(self._fetch)
 
+    async def close(self) -> None:
+        await self._batch.close()
+
     async def facts(self, needs: Needs) -> Facts:
         if not needs:
             return NO_FACTS

@@ -7,17 +7,17 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from ..core.actions import Action, State
+from ..core.actions import Action, Answer, State
 from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import StoreUnavailable
 from ..core.events import Answered
 from ..core.facts import Facts, Grant, Needs
 from ..ports import Change, Durability, Limits, Listed, Put, Searched, Stored
 from .batch import Batch
-from .codec import DAMAGED, decode_action
+from .codec import DAMAGED, decode_action, encode_answer
 from .connection import Lane, connect, patiently
 from .lua import Script
-from .operations import encode_change, session_key
+from .operations import audited, encode_change, session_key
 from .past import Past
 from .searching import Searching
 from .stopped import stopped_key, suspension
@@ -39,7 +39,7 @@ class RedisStore:
         self._tail = connect(url, patience=BLOCK / 1000 + 5)
         self._lane = Lane(url)
         self._put, self._get = Script("put"), Script("get")
-        self._held_of = Script("held_of")
+        self._held_of, self._audits = Script("held_of"), Script("audits")
         self._batch = Batch(self._send)
         self._past = Past(self._client, self._prefix, self._ask, self._limits.tasks_per_agent)
         self._searching = Searching(self._client, self._prefix, self._ask, self._read)
@@ -58,6 +58,8 @@ class RedisStore:
 
     async def close(self) -> None:
         await self._watch.close()
+        await self._batch.close()
+        await self._past.close()
         await self._lane.close()
         await self._client.aclose()
         await self._tail.aclose()
@@ -246,6 +248,10 @@ class RedisStore:
 
     async def search(self, wanted: Searched, cursor: str | None, limit: int) -> Listed:
         return await self._searching.search(wanted, cursor, limit)
+
+    async def attach(self, action_id: str, answer: Answer) -> None:
+        said = ("attach", action_id, encode_answer(audited(answer)))
+        await self._ask(lambda: self._audits(self._client, self._prefix, *said))
 
     async def like(self, action: Action) -> Action | None:
         return await self._searching.like(action)
