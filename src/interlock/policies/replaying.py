@@ -7,7 +7,6 @@ nothing refused, a familiar target, a fresh session. Each such answer is named i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,9 +17,10 @@ import pydantic
 from ..core.actions import Agent, Context, ToolCall
 from ..core.decisions import Decision, Level
 from ..core.evaluate import Prepared, decide, prepare
-from ..core.facts import NO_FACTS, Facts, Grant, Session
+from ..core.facts import Facts, Grant, Session
 from ..core.records import DecidedCall
 from ..core.rules import PolicySet
+from ..noting import facts_from
 from .diff import LOOSER, REASON, SAME, STRICTER
 from .suite_calls import BadCall, make_call, setting
 from .suite_document import AgentEntry, CallEntry
@@ -126,7 +126,7 @@ def _moment(ms: int) -> datetime:
 
 def _facts(prepared: Prepared, packed: Mapping[str, Any]) -> tuple[Facts, tuple[str, ...]]:
     """Return what the store would have answered to *prepared*, and what of it is not on record."""
-    said, needs = facts_from(packed), prepared.needs
+    said, needs = _recorded(packed), prepared.needs
     missing: list[str] = []
     if not needs:
         return replace(said, used={}, familiar=None, session=None, grant=None), ()
@@ -173,29 +173,15 @@ def _granted(prepared: Prepared, grant: Grant | None) -> Grant | None:
     return replace(grant, key=needs.grant)
 
 
-def facts_from(packed: Mapping[str, Any]) -> Facts:
-    """Read facts as they are packed in a record; what is there as JSON text is read too.
-
-    Raises:
-        BadCall: they are none.
-    """
-    if not packed:
-        return NO_FACTS
+def _recorded(packed: Mapping[str, Any]) -> Facts:
+    """Return the facts of a record. Raises BadCall where they are none."""
     try:
-        said = {**packed}
-        said |= json.loads(said.pop("json", "{}"))
-        session, grant = said.get("session"), said.get("grant")
-        return Facts(
-            used={str(key): int(amount) for key, amount in dict(said.get("used") or {}).items()},
-            session=None if session is None else Session(**session),
-            grant=None if grant is None else Grant(**grant),
-            familiar=said.get("familiar"),
-            task=said.get("task"),
-            refused=bool(said.get("refused")),
-            calibrated=said.get("calibrated"),
-        )
-    except (TypeError, ValueError, AttributeError, RecursionError):
-        raise BadCall("its facts cannot be read") from None
+        facts = facts_from(packed)
+        if all(type(amount) is int for amount in facts.used.values()):
+            return facts
+    except (TypeError, ValueError, AttributeError):
+        pass
+    raise BadCall("its facts cannot be read")
 
 
 # ---- what differs ----------------------------------------------------------------------------
