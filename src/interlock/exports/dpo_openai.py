@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.records import DecidedCall
+from .making.columns import anything
 from .making.format import Format, Line, Schemas, Use
 from .making.labels import corrected
 from .making.messages import Message, final, prompt, proposed, tools
@@ -52,4 +53,9 @@ curl https://api.openai.com/v1/files -H "Authorization: Bearer $OPENAI_API_KEY" 
 ```""",
     use=Use.TRAINING,
     unique=True,
+    columns=(
+        {"name": "input", "dtype": "json"},
+        anything("preferred_output"),
+        anything("non_preferred_output"),
+    ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.records import DecidedCall
+from .making.columns import TOOLS, calls, messages
 from .making.format import Format, Line, Schemas, Use
 from .making.labels import corrected
 from .making.messages import final, prompt, proposed, saying, tools_text
@@ -33,8 +34,9 @@ FORMAT = Format(
 from datasets import load_dataset
 from trl import DPOTrainer
 
-trainer = DPOTrainer(model, train_dataset=load_dataset("json", data_files="FILE")["train"])
+trainer = DPOTrainer(model, train_dataset=load_dataset("FOLDER", split="train"))
 ```""",
     use=Use.TRAINING,
     unique=True,
+    columns=(messages("prompt"), calls("chosen"), calls("rejected"), TOOLS),
 )

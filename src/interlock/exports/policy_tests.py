@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..core.records import DecidedCall
 from .making.format import Format, Line, Schemas, Shape, Use
 from .making.past import agent, facts, moment
+from .making.suites import fits
 
 _CHANGED = {"reject": "rejected", "edit": "edited", "respond": "answered in the tool's place"}
 
@@ -50,4 +51,5 @@ interlock policy test FILE
     shape=Shape.SUITES,
     unique=True,
     key=_key,
+    fits=fits,
 )

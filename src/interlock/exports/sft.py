@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.records import DecidedCall
+from .making.columns import TOOLS, anything
 from .making.format import Format, Line, Schemas, Use
 from .making.labels import corrected, right
 from .making.messages import final, prompt, proposed, saying, tools_text
@@ -27,8 +28,9 @@ FORMAT = Format(
 from datasets import load_dataset
 from trl import SFTTrainer
 
-trainer = SFTTrainer(model, train_dataset=load_dataset("json", data_files="FILE")["train"])
+trainer = SFTTrainer(model, train_dataset=load_dataset("FOLDER", split="train"))
 ```""",
     use=Use.TRAINING,
     unique=True,
+    columns=(anything("messages"), TOOLS),
 )

@@ -101,6 +101,9 @@ def _front(name: str, format: Format, tally: Tally, parts: Sequence[Part]) -> st
         lines += ["configs:", "- config_name: default", "  data_files:"]
         for part in parts:
             lines += [f"  - split: {part.split}", f"    path: {json.dumps(part.file)}"]
+    if format.columns:
+        lines += ["dataset_info:", "  features:"]
+        lines += [f"  - {json.dumps(column)}" for column in format.columns]
     return "\n".join((*lines, "---", ""))
 
 
@@ -161,7 +164,13 @@ def _who(tally: Tally) -> str:
 
 def _loading(format: Format, parts: Sequence[Part]) -> str:
     file = parts[0].file if parts else "FILE"
-    return f"## Loading it\n\n{format.loads.replace('FILE', file)}\n"
+    loads = format.loads.replace("FILE", file)
+    if format.columns:
+        loads += (
+            "\n\nFOLDER is where this card lies as README.md. It declares the columns, without"
+            "\nwhich `datasets` cannot read calls of tools with different arguments."
+        )
+    return f"## Loading it\n\n{loads}\n"
 
 
 def _table(title: str, counts: Counter[str]) -> str:

@@ -83,8 +83,8 @@ class Exporter:
 
     def _kept(self, line: Line) -> Iterator[bytes]:
         text = written(line)
-        if text is None:
-            self.tally.left_out["lines with numbers that JSON readers do not take"] += 1
+        if text is None or not self._format.fits(text):
+            self.tally.left_out["lines with what the format's readers do not take"] += 1
             return
         if found_in(text):
             if self._format.use is not Use.READING:

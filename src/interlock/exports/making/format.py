@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.records import DecidedCall
+from .columns import Column
 
 Line = dict[str, Any]
 Schemas = Mapping[str, Mapping[str, Any]]
@@ -34,6 +35,10 @@ def _whole(line: Line) -> Any:
     return line
 
 
+def _anything(line: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One format. `lines` is pure; it yields nothing for a record that it has no use for."""
@@ -46,3 +51,5 @@ class Format:
     decided: bool = True  #: only of calls that somebody judged, and that did not lapse
     unique: bool = False  #: a line that was there is left out
     key: Callable[[Line], Any] = _whole  #: what of a line has to be new where `unique`
+    columns: tuple[Column, ...] = ()  #: as `datasets` is told them; none: it finds out
+    fits: Callable[[str], bool] = _anything  #: whether the format's files can hold a line

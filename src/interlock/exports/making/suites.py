@@ -39,7 +39,7 @@ def suites(cases: Iterable[bytes], policy: Sequence[str]) -> Iterator[str]:
         yield begin + "".join(lines)
 
 
-def fits(case: bytes) -> bool:
+def fits(case: str) -> bool:
     """Say whether a suite can hold *case*: it is no deeper, longer or larger than YAML is read."""
     read = json.loads(case)
     return len(case) < MOST_BYTES // 6 and count(read) < MOST_VALUES and _plain(read, 0)

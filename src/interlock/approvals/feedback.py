@@ -1,0 +1,150 @@
+"""Decided calls as files for training, labelling and testing, page by page.
+
+Every page is a whole file, pages put behind each other are one, and `Link: <...>; rel="next"` names
+the next: an export that breaks off goes on from the last page that came.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from ..core.analytics import Selected
+from ..core.errors import MalformedCall, NotFound
+from ..core.identity import Kind
+from ..core.records import DecidedCall
+from ..core.redaction import visible_line
+from ..exports import formats
+from ..exports.making.exporter import Exporter, Wanted
+from ..exports.making.format import Schemas
+from ..learning_ports import Archive, RecordsPage
+from .access import VISITOR, Route
+from .bodies import answer
+from .deps import DEPS, ApiDeps
+from .models_feedback import SchemaList
+
+_FILTERS = frozenset(
+    {"format", "since", "until", "tool", "agent", "agreed", "masked", "cursor", "limit"}
+)
+_CURSOR = re.compile(r"[0-9A-Za-z_.:=-]{1,200}", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MOST, _USUAL, _MOST_SCHEMAS = 2_000, 1_000, 50
+_LONGEST = 200  #: characters of one filter
+_WRITE = 65_536  #: bytes that are sent at once
+_KINDS = frozenset({Kind.ADMIN, Kind.AUDITOR})
+audit = logging.getLogger("interlock.audit")
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """Answer one page of lines, and where the next one is."""
+    deps, asked = request.app[DEPS], _query(request)
+    name, wanted = asked.get("format", "records"), _wanted(asked)
+    if name not in formats():
+        raise MalformedCall(f"`format` must be one of {', '.join(formats())}.")
+    archive = _archive(deps)
+    page = await _page(archive, wanted, asked)
+    schemas = await archive.schemas(sorted({each.schema for each in page.records if each.schema}))
+    exporter = Exporter(formats()[name], wanted)
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    if page.next is not None:
+        following = urlencode({**asked, "cursor": page.next})
+        response.headers["Link"] = f'<{request.path}?{following}>; rel="next"'
+        response.headers["Interlock-Next"] = page.next
+    audit.info(
+        "%s exports %d decided calls as %s (%s)",
+        visible_line(request[VISITOR].principal.id),
+        len(page.records),
+        name,
+        visible_line(urlencode(asked)),
+    )
+    await response.prepare(request)
+    for part in _parts(exporter, page.records, schemas):
+        await response.write(part)  # waits for a reader that is slower
+    await response.write_eof()
+    return response
+
+
+def _parts(
+    exporter: Exporter, records: tuple[DecidedCall, ...], schemas: Schemas
+) -> Iterator[bytes]:
+    waiting = bytearray()
+    for record in records:
+        for line in exporter.lines(record, schemas):
+            waiting += line + b"\n"
+        if len(waiting) >= _WRITE:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
+
+
+async def _page(archive: Archive, wanted: Wanted, asked: Mapping[str, str]) -> RecordsPage:
+    cursor = asked.get("cursor")
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise MalformedCall("`cursor` must be the `Interlock-Next` of an earlier page.")
+    limit = _number(asked, "limit", _USUAL)
+    if not 1 <= limit <= _MOST:
+        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+    selected = Selected(
+        since=wanted.since, until=wanted.until, agent=wanted.agent, tool=wanted.tool
+    )
+    return await archive.page(selected, cursor, limit)
+
+
+async def list_schemas(request: web.Request) -> web.Response:
+    """Answer the JSON Schemas of arguments that records name by their hashes."""
+    hashes = request.query.getall("hash", [])
+    known = all(map(_HASH.fullmatch, hashes))
+    if not (0 < len(hashes) <= _MOST_SCHEMAS and known) or request.query.keys() - {"hash"}:
+        raise MalformedCall(f"Give `hash` once to {_MOST_SCHEMAS} times: 64 digits of hex each.")
+    found = await _archive(request.app[DEPS]).schemas(hashes)
+    return answer(SchemaList(schemas={name: dict(each) for name, each in found.items()}))
+
+
+def _archive(deps: ApiDeps) -> Archive:
+    if deps.archive is None:
+        raise NotFound("This installation keeps no records of decided calls.")
+    return deps.archive
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    """Return what is asked for; each once, and nothing else. Raises MalformedCall."""
+    asked = {name: value for name, value in request.query.items() if value}
+    if len(set(request.query)) != len(request.query) or request.query.keys() - _FILTERS:
+        names = ", ".join(sorted(_FILTERS))
+        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
+    long = next((name for name, value in asked.items() if len(value) > _LONGEST), None)
+    if long is not None:
+        raise MalformedCall(f"`{long}` has more than {_LONGEST} characters.")
+    return asked
+
+
+def _wanted(asked: Mapping[str, str]) -> Wanted:
+    for name in ("agreed", "masked"):
+        if asked.get(name, "yes") != "yes":
+            raise MalformedCall(f"`{name}` must be `yes`, or left out.")
+    return Wanted(
+        since=_number(asked, "since", 0),
+        until=_number(asked, "until", 0),
+        tool=asked.get("tool", ""),
+        agent=asked.get("agent", ""),
+        agreed="agreed" in asked,
+        masked="masked" in asked,
+    )
+
+
+def _number(asked: Mapping[str, str], name: str, usual: int) -> int:
+    text = asked.get(name, str(usual))
+    if not re.fullmatch("[0-9]{1,15}", text, re.ASCII):
+        raise MalformedCall(f"`{name}` must be a whole number.")
+    return int(text)
+
+
+ROUTES = (
+    Route(method="GET", path="/v1/feedback/export", handler=export, kinds=_KINDS),
+    Route(method="GET", path="/v1/feedback/schemas", handler=list_schemas, kinds=_KINDS),
+)

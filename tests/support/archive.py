@@ -1,0 +1,61 @@
+"""An archive of decided calls in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from interlock.core.analytics import Analytics, Selected
+from interlock.core.errors import MalformedCall, StoreUnavailable
+from interlock.core.records import DecidedCall
+from interlock.learning_ports import Kept, RecordsPage
+
+
+@dataclass
+class MemoryArchive:
+    """Keeps what it is given; `broken` pages are refused once each, as by a store that is down."""
+
+    records: list[DecidedCall] = field(default_factory=list)
+    known: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    pages: int = 0
+    broken: set[int] = field(default_factory=set)
+
+    async def page(self, selected: Selected, after: str | None, limit: int) -> RecordsPage:
+        self.pages += 1
+        if self.pages in self.broken:
+            raise StoreUnavailable
+        found = sorted(
+            (each for each in self.records if _fits(each, selected)), key=lambda e: (e.ended, e.id)
+        )
+        if after is not None:
+            ended, _, record_id = after.partition("-")
+            if not ended.isdigit():
+                raise MalformedCall("`cursor` is none of ours.")
+            found = [each for each in found if (each.ended, each.id) > (int(ended), record_id)]
+        shown = tuple(found[:limit])
+        more = len(found) > limit
+        return RecordsPage(
+            records=shown, next=f"{shown[-1].ended}-{shown[-1].id}" if more else None
+        )
+
+    async def get(self, action_id: str) -> DecidedCall | None:
+        return next((each for each in self.records if each.id == action_id), None)
+
+    async def schemas(self, hashes: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        return {each: self.known[each] for each in hashes if each in self.known}
+
+    async def analytics(self, selected: Selected) -> Analytics:
+        raise NotImplementedError
+
+    async def kept(self) -> Kept:
+        return Kept(records=len(self.records), oldest=0, newest=0, behind=0, lost=0, forged=0)
+
+
+def _fits(record: DecidedCall, selected: Selected) -> bool:
+    return (
+        selected.since <= record.ended
+        and (not selected.until or record.ended < selected.until)
+        and selected.agent in ("", record.agent)
+        and selected.tool in ("", record.tool)
+    )
