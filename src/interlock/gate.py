@@ -13,23 +13,20 @@ from typing import Any, NamedTuple
 
 from .announcing import Announcer
 from .callers import Callers, Submission
-from .core.actions import Action, Review, State, ToolCall
+from .core.actions import Action, Review, State, ToolCall, evolve
 from .core.clearance import Seals
 from .core.commands import Claim, Command, Forward, Notify, Reply
 from .core.decisions import Decision, Level
 from .core.digest import fingerprint
-from .core.errors import (
-    StoreUnavailable,
-    UpstreamLost,
-    UpstreamUnreachable,
-)
+from .core.errors import StoreUnavailable, UpstreamLost, UpstreamUnreachable
 from .core.events import Claimed, Decided
-from .core.facts import NO_FACTS, Grant
+from .core.facts import Grant
 from .core.lifecycle import step
 from .core.rules import PolicySet
 from .granting import GrantAsked, Grants
 from .judge import Judge
 from .learning_ports import Confidences
+from .noting import Noting
 from .ports import (
     Clock,
     Definitions,
@@ -95,7 +92,8 @@ class Gate:
         self._tasks = Tasks()
         self._closing = asyncio.Event()
         self._announcer = Announcer(notifiers, self._tasks)
-        self.recorder = Recorder(store, observers, ids, self._announcer.settled)
+        self.notes = Noting(seal_key, lambda: self.judging.policy, definitions)
+        self.recorder = Recorder(store, observers, ids, self._announcer.settled, self.notes)
         self.judging = Judge(
             policy=policy,
             store=store,
@@ -210,7 +208,7 @@ class Gate:
         nonce, action_id = identity
         at = self._clock.now_ms()
         # what the past decides about may be decided otherwise when it is asked again
-        past = decision.facts is not NO_FACTS
+        past = self.judging.sways(decision.facts)
         joinable = bool(key) or past or decision.level >= Level.APPROVE
         proposed = Action(
             id=action_id,
@@ -224,6 +222,7 @@ class Gate:
         decided, commands = step(proposed, event)
         claim = None
         if Claim() in commands:
+            decided = self._drawn(decided, decision.audit_share)
             claim = self.sender.claiming(at, nonce)
             after, more = step(decided, claim)  # both in one write: nobody comes between
             commands = (*(c for c in commands if c != Claim()), *more)
@@ -231,6 +230,10 @@ class Gate:
             after = decided = self.seals.sealed(decided)
         stored = await self.sender.put_whole(proposed, event, after, nonce, decision.effects)
         return _Proposed(proposed, event, decided, claim, after, commands, until, stored)
+
+    def _drawn(self, action: Action, share: float) -> Action:
+        """Have a random *share* of what goes through judged by an auditor afterwards."""
+        return evolve(action, drawn=share > 0 and self._ids.draw() < share)
 
     def _fingerprint(self, call: ToolCall) -> str:
         """Where only an Idempotency-Key joins calls, the store is told so by a mark."""
@@ -276,11 +279,7 @@ class Gate:
     async def follow(
         self, action: Action, seconds: float, again: ToolCall | None = None
     ) -> Submission:
-        """As `wait`; where this process sends the call meanwhile, its answer comes as it streams.
-
-        Raises:
-            StoreUnavailable: what becomes of it cannot be read.
-        """
+        """As `wait`; what this process sends comes as it streams. Raises StoreUnavailable."""
         return await self._callers.follow(action, seconds, again)
 
     async def cancel(self, action_id: str, agent_id: str) -> Action:
@@ -303,11 +302,7 @@ class Gate:
         self.sender.drain_soon(relay)
 
     async def state_task(self, agent_id: str, session: str, task: str) -> None:
-        """Keep what the user asked for in a session, as the agent's framework says.
-
-        Raises:
-            StoreUnavailable: it was not kept.
-        """
+        """Keep what the user asked for in a session. Raises StoreUnavailable: it was not kept."""
         await self.judging.state_task(agent_id, session, task)
 
     # the people's side ---------------------------------------------------------------------
@@ -317,12 +312,8 @@ class Gate:
     ) -> Action:
         """Record a person's answer and, if it clears the call, send it in the background.
 
-        With *grant*, calls with the same target are not asked about again for a while.
-
-        Raises:
-            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit, TooSoon,
-            StepUpNeeded, StoreUnavailable: nothing has changed, but where StoreUnavailable says
-            that only the grant was not kept.
+        With *grant*, calls with the same target are not asked about again for a while. Raises
+        as `Reviews.review` says.
         """
         self._refuse_when_closing()
         return await self._reviews.review(action_id, review, grant)
@@ -355,8 +346,7 @@ class Gate:
         """Return what an edit would send, and what policy says of it. Changes nothing.
 
         Raises:
-            InvalidEdit: the arguments do not fit the tool, or may not be edited.
-            StoreUnavailable: what policy must know of the past cannot be read.
+            InvalidEdit, StoreUnavailable: as `Reviews.preview` says.
         """
         return await self._reviews.preview(action, arguments)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .core.actions import Action, ToolCall
+from .core.actions import Action, Answer, ToolCall
 from .core.decisions import PolicyRef
 from .core.desk import Suspension
 from .core.events import Event
@@ -50,12 +50,17 @@ class Stored:
     lapsed: str = ""  #: the state that the store ended on the way, if any
 
 
+NOTE_LATER = b"-"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One transition to write: `before` is what it is based on, `nonce` makes a repeat harmless.
 
     `effects`: what a new or an edited call reserves and leaves behind; an edit's take the place
-    of those that the call had. Later transitions apply or free them by themselves.
+    of those that the call had. Later transitions apply or free them by themselves. `note`: the
+    sealed record of a call that ends here, for the feed; NOTE_LATER: whoever reads the feed makes
+    it. `schema`: of its arguments, by its hash.
     """
 
     before: Action
@@ -63,6 +68,8 @@ class Change:
     after: Action
     nonce: str
     effects: Effects = NO_EFFECTS
+    note: bytes = b""
+    schema: tuple[str, bytes] = ("", b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +162,9 @@ class Store(Protocol):
         Raises:
             MalformedCall: the cursor is none of ours.
         """
+
+    async def attach(self, action_id: str, answer: Answer) -> None:
+        """Keep the answer to a call that was drawn for an audit; only auditors come to see it."""
 
     async def like(self, action: Action) -> Action | None:
         """Return the latest other call that people approved with the same tool and upstream.
@@ -353,6 +363,9 @@ class Ids(Protocol):
     def action_id(self) -> str: ...
 
     def nonce(self) -> str: ...
+
+    def draw(self) -> float:
+        """Return a number from 0 to below 1, each as likely, that nobody can foresee."""
 
 
 class KeyRing(Protocol):

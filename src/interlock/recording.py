@@ -5,6 +5,7 @@ Observers hear nothing of practice calls: no number and no line of them is one o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -23,8 +24,12 @@ from .core.errors import (
 from .core.events import DeadlinePassed, Event, LeaseLost
 from .core.facts import NO_EFFECTS, Effects
 from .core.lifecycle import step
-from .ports import Change, Ids, Observer, Put, Store, Stored
+from .noting import Noting, to_note
+from .ports import NOTE_LATER, Change, Ids, Observer, Put, Store, Stored
 
+log = logging.getLogger("interlock")
+
+SCHEMA_SECONDS = 3600.0  #: after which a schema is written again: the store may have lost it
 RACES = 8  #: how often something is tried again because others were faster
 
 
@@ -37,11 +42,14 @@ class Recorder:
         observers: Sequence[Observer],
         ids: Ids,
         settled: Callable[[Action], None],
+        notes: Noting,
     ) -> None:
         self._store = store
         self._observers = observers
         self._ids = ids
         self._settled = settled  #: told of every call that was held and is so no more
+        self._notes = notes
+        self._schemas: dict[str, float] = {}  #: which were written, and when
 
     async def put(
         self,
@@ -52,12 +60,38 @@ class Recorder:
         effects: Effects = NO_EFFECTS,
     ) -> Stored:
         """Write one transition. What the store ended on the way is told to observers."""
-        change = Change(before=before, event=event, after=after, nonce=nonce, effects=effects)
-        stored = await self._store.put(change)
+        note, schema = self._noted(after)
+        stored = await self._store.put(
+            Change(
+                before=before,
+                event=event,
+                after=after,
+                nonce=nonce,
+                effects=effects,
+                note=note,
+                schema=schema,
+            )
+        )
         if stored.lapsed:
             ended = replace(before, state=State(stored.state), version=stored.version)
             self.lapsed(replace(ended, changed=stored.now), stored.lapsed)
         return stored
+
+    def _noted(self, action: Action) -> tuple[bytes, tuple[str, bytes]]:
+        """Return the record of a call that has ended, and a schema that may not be kept yet."""
+        if not to_note(action):
+            return b"", ("", b"")
+        try:
+            note = self._notes.note(action)
+        except Exception:  # outermost: the end of a call is not lost for want of its record
+            log.exception("the record of call %s is made later", action.id)
+            return NOTE_LATER, ("", b"")
+        if not note.schema or perf_counter() < self._schemas.get(note.schema, 0.0):
+            return note.entry, ("", b"")
+        if len(self._schemas) >= 10_000:
+            self._schemas.clear()
+        self._schemas[note.schema] = perf_counter() + SCHEMA_SECONDS
+        return note.entry, (note.schema, note.document)
 
     async def apply(self, action: Action, event: Event) -> Action:
         """Move *action* by *event*, or raise what keeps it from moving."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from .core.actions import Action, Answer, State, ToolCall
@@ -40,6 +39,8 @@ from .ports import Clock, Definitions, Exchange, Ids, Put, Store, Stored, Upstre
 from .recording import Recorder, as_stored
 from .relay import Relay
 from .tasks import Tasks
+from .timing import AUDITED
+from .timing import Timing as Timing
 
 log = logging.getLogger("interlock")
 
@@ -47,17 +48,6 @@ TAKEN_BACK = "The caller took it back while the tool was at work."
 _REDEFINED = "The server changed the definition of this tool after people saw the call; ask again."
 T = TypeVar("T")
 RECORD_SECONDS = 30.0  #: how long the answer of a tool is kept to be recorded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long things may take, in ms."""
-
-    lease_ms: int = (
-        120_000  #: a send that is not reported within this is unknown; more than time-outs
-    )
-    resume_after_ms: int = 5_000  #: approved and not claimed for this long: its worker is gone
-    keep_bytes: int = 8 * 1024 * 1024  #: of an answer that has to be replayed
 
 
 class Sender:
@@ -111,21 +101,18 @@ class Sender:
             await self._carry_out(claimed, until)
 
     async def _is_orphan(self, action: Action) -> bool:
-        """Say whether nobody may be there for a call that is sent only while its caller waits.
-
-        Policy may ask for that; and who left a call of MCP 2026-07-28 has cancelled it.
-        """
+        """Say whether nobody may be there for a call that is sent only while its caller waits."""
         decision = action.decision
         if decision is not None and decision.orphans == "refuse":
             return not (await self._store.attended([action.id]))[0]
+        # who left a call of MCP 2026-07-28 has cancelled it
         return ends_with_its_caller(action.call) and await self._store.left(action.id)
 
     def serves(self, call: ToolCall) -> bool:
         """Say whether this process can send *call*; another one may be able to."""
         upstream = self.upstreams.get(call.upstream)
-        if upstream is None:  # a server on pipes belongs to another process; no other tool does
-            return call.mcp is None
-        return upstream.serves(call)
+        # a server on pipes belongs to another process; no other tool does
+        return call.mcp is None if upstream is None else upstream.serves(call)
 
     async def retry(self, action: Action, again: ToolCall) -> Action | None:
         """Try a call that was not sent before, as its caller asks *again*, on its connection.
@@ -274,10 +261,7 @@ class Sender:
             raise
 
     def stop(self, action_id: str) -> bool:
-        """End a request whose answer has not begun: its outcome is then unknown, and recorded so.
-
-        Returns whether there was one in this process.
-        """
+        """End a request whose answer has not begun: it is then unknown. Say if there was one."""
         sending = self._under_way.get(action_id)
         return sending is not None and sending.cancel()
 
@@ -294,18 +278,38 @@ class Sender:
                 raise
             return
 
-        def ended(answer: Answer) -> None:
-            if keep:
-                self._tasks.spawn(self._answered(action, answer), "record")
-
-        relay = Relay(exchange, ended, self._timing.keep_bytes if keep else 0)
+        recorded = asyncio.Event()
+        relay = self._relay(action, keep, exchange, recorded)
         if taken.done():
             self._tasks.spawn(self._unread(relay, keep), "unread")
         else:
             taken.set_result(relay)
         if not keep:
             await asyncio.sleep(0)  # the caller's answer first, then its record
-            await self._answered(action, Answer(status=exchange.status))
+            try:
+                await self._answered(action, Answer(status=exchange.status))
+            finally:
+                recorded.set()
+
+    def _relay(
+        self, action: Action, keep: bool, exchange: Exchange, recorded: asyncio.Event
+    ) -> Relay:
+        """Return the answer as it comes; what is kept of it is the caller's, or an auditor's."""
+
+        def ended(answer: Answer) -> None:
+            if keep:
+                self._tasks.spawn(self._answered(action, answer), "record")
+            elif action.drawn:
+                self._tasks.spawn(self._attach(action, answer, recorded), "audit")
+
+        auditors = AUDITED if action.drawn else 0
+        return Relay(exchange, ended, self._timing.keep_bytes if keep else auditors)
+
+    async def _attach(self, action: Action, answer: Answer, recorded: asyncio.Event) -> None:
+        """Keep what an auditor sees of an answer; nobody waits for it, nothing depends on it."""
+        await recorded.wait()
+        with suppress(StoreUnavailable):
+            await self._store.attach(action.id, answer)
 
     async def _answered(self, action: Action, answer: Answer) -> None:
         await self._report(action, Answered(at=self._clock.now_ms(), answer=answer))
@@ -332,15 +336,14 @@ class Sender:
             raise UpstreamUnreachable("Interlock is shutting down; nothing was sent.")
         if asyncio.get_running_loop().time() >= until:  # this process stood still meanwhile
             raise UpstreamUnreachable("The time to send this call ran out; nothing was sent.")
-        upstream = self.upstreams.get(action.call.upstream)
-        if upstream is None:
-            name = action.call.upstream
+        name = action.call.upstream
+        if name not in self.upstreams:
             raise UpstreamUnreachable(f"There is no upstream `{name}` any more; nothing was sent.")
-        return upstream
+        return self.upstreams[name]
 
     async def _send(self, action: Action, until: float) -> Exchange:
         if action.votes:
-            self._remember(action)
+            _note(self._sent, action.id, self._clock.now_ms())
         try:
             exchange = await self._upstream(action, until).send(action.call)
             if action.votes and session_ended(action.call, exchange.status):
@@ -360,9 +363,6 @@ class Sender:
             lost = Lost(at=self._clock.now_ms(), cause=TAKEN_BACK)
             self._tasks.spawn(self._report(action, lost), "record")
             raise UpstreamLost(TAKEN_BACK) from None
-
-    def _remember(self, action: Action) -> None:
-        _note(self._sent, action.id, self._clock.now_ms())
 
     async def _report(self, action: Action, event: Event) -> None:
         """Record what became of our send; as its owner we may, however late."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 
+_SYSTEM = secrets.SystemRandom()
+
 
 class SystemClock:
     """ports.Clock."""
@@ -21,3 +23,6 @@ class RandomIds:
 
     def nonce(self) -> str:
         return secrets.token_hex(16)
+
+    def draw(self) -> float:
+        return _SYSTEM.random()

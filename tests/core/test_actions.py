@@ -37,6 +37,8 @@ def full() -> Action:
         raised=("raised",),  # type: ignore[arg-type]
         same_since=7,
         decoy_of="a0",
+        drawn=True,
+        told=b"t",
     )
 
 

@@ -136,6 +136,7 @@ class Numbers:
     """ports.Ids, in order; several gates on one store need names of their own."""
 
     def __init__(self, name: str = "a") -> None:
+        self.drawn = 0.5  #: what is drawn next
         self._name = name
         self._next = itertools.count(1)
 
@@ -144,6 +145,9 @@ class Numbers:
 
     def nonce(self) -> str:
         return f"n-{self._name}{next(self._next)}"
+
+    def draw(self) -> float:
+        return self.drawn
 
 
 class NoonClock:

@@ -254,6 +254,8 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         ),
         same_since=record.get("same_since", 1),
         decoy_of=record.get("decoy_of", ""),
+        drawn=fields.get(b"drawn") == b"1",
+        told=fields.get(b"told", b""),
     )
 
 

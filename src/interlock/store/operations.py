@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..core.actions import Action, State
+from ..core.actions import Action, Answer, State
 from ..core.decisions import Level
 from ..core.events import (
     Answered,
@@ -26,7 +27,9 @@ from ..core.events import (
 )
 from ..core.undoing import UNDOING
 from ..ports import Change, Limits
+from ..timing import AUDITED
 from .codec import encode_answer, encode_call, encode_event, encode_record
+from .decisions import SMALL
 from .effects import encode_effects
 from .lua import packed
 
@@ -89,7 +92,29 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         _reminders(after),
         after.decoy_of if new else "",
         " ".join(alike(after)) if operation in ("approve", "edit") else "",
+        change.note,
+        " ".join((change.schema[0], "")).encode() + change.schema[1] if change.schema[0] else b"",
+        _drawn(after, operation, limits) if after.drawn else b"",
     )
+
+
+def _drawn(action: Action, operation: str, limits: Limits) -> bytes:
+    """Return what an auditor has to see of a call that was drawn, and its own record has not.
+
+    Of a new one the call with its body, or `1` where the record has it; of an answered one how
+    long it is kept (ms) and the answer.
+    """
+    if operation == "allow":
+        large = SMALL < len(action.call.body) <= AUDITED
+        return encode_call(action.call, keep_body=True) if large else b"1"
+    if operation != "answer" or action.answer is None:
+        return b""
+    return f"{limits.keep_reviewed_ms} ".encode() + encode_answer(audited(action.answer))
+
+
+def audited(answer: Answer) -> Answer:
+    """Return *answer* as it is kept for an auditor: a large one without its body."""
+    return answer if len(answer.body) <= AUDITED else replace(answer, body=b"")
 
 
 def _room(action: Action, limits: Limits) -> str:

@@ -12,6 +12,11 @@
 -- {p}:a:<kind>    string  the latest call of this kind that people approved
 -- {p}:stopped     hash    agents whose calls are neither sent nor held: id, or - for all -> by, why, when
 -- {p}:log         stream  wake-ups for waiters: id, version, state
+-- {p}:feed        stream  records of ended calls (note), or their ids, until they are archived
+-- {p}:feed:epoch|n|bytes|archives  its numbers; how much is in it; who has read how far
+-- {p}:schemas     hash    JSON Schemas of arguments by their hashes
+-- {p}:d:<id>      hash    a call that was drawn for an audit, as an auditor sees it
+-- {p}:audits      zset    those that wait for an auditor, by when they were answered
 -- {p}:remind      zset    held calls by the moment at which people have to be told of them again
 -- {p}:r:<nonce>   string  whom one request to remind named: its repetition answers the same
 -- {p}:b:<counter> hash    p: pending total; <bucket>: what was sent then (millionths)

@@ -45,6 +45,27 @@ local function remember(id, lasts)
   else redis.call('ZREM', P .. ':past:end', id) end
 end
 
+-- A record of a call that has ended, for who archives records; or its id alone, where a script ended
+-- it by itself: the record is made from the call then. Entries are numbered within an epoch, without
+-- a gap, so that whoever reads them sees what it has missed; an epoch ends where all data is lost.
+local EPOCH, FEED_LENGTH, FEED_BYTES = nil, 200000, 2 ^ 28
+local function feed(name, value)
+  local k = P .. ':feed'
+  EPOCH = EPOCH or redis.call('GET', k .. ':epoch')
+  if not EPOCH then
+    EPOCH = ms(NOW)
+    redis.call('SET', k .. ':epoch', EPOCH)
+    redis.call('DEL', k .. ':n')
+  end
+  local n = EPOCH .. '-' .. redis.call('INCR', k .. ':n')
+  redis.call('XADD', k, 'MAXLEN', '~', FEED_LENGTH, '*', name, value, 'n', n)
+  local bytes = redis.call('INCRBY', k .. ':bytes', #value + 100)
+  if bytes > FEED_BYTES then  -- nobody archives: the oldest go, which its reader will count
+    redis.call('XTRIM', k, 'MAXLEN', math.floor(redis.call('XLEN', k) * 0.9))
+    redis.call('SET', k .. ':bytes', ms(math.floor(bytes * 0.9)))
+  end
+end
+
 local FORGET = { expired = true, cancelled = true }
 local FINAL = { denied = true, rejected = true, responded = true, expired = true,
                 cancelled = true, answered = true, resolved = true }
@@ -83,6 +104,7 @@ local function lapse(id, c, st)
   if left then past().carry(c, left, st, to) end
   deadline(id, c, 0)
   settle(id, c, to)
+  if redis.call('HEXISTS', c, 'decoy') == 0 then feed('id', id) end
   wake(id, ver, to)
   return to, st
 end

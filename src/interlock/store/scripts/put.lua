@@ -117,6 +117,35 @@ local function keeps(a, held)
   elseif not held and kept('u', a.agent, bytes) > MOST / 4 then a.keep = ms(MOMENT) end
 end
 
+-- A call that was drawn for an audit is kept for its auditor apart from its own hash, in which
+-- nothing that its agent can come to know is another than if it had not been drawn.
+local AUDITS = 2000  -- the latest wait; more are never looked at
+local function drawn(a, c)
+  local keep, answer = string.match(a.drawn, '^(%d+) (.*)$')
+  if not keep then return end
+  local d = key('d', a.id)
+  local whole = redis.call('HGET', d, 'call')
+  redis.call('HSET', d, unpack(redis.call('HGETALL', c)))
+  redis.call('HSET', d, 'answer', answer)
+  if whole then redis.call('HSET', d, 'call', whole) end
+  redis.call('PEXPIRE', d, keep)
+  redis.call('ZADD', P .. ':audits', ms(NOW), a.id)
+  local over = redis.call('ZCARD', P .. ':audits') - AUDITS
+  local gone = over > 0 and redis.call('ZPOPMIN', P .. ':audits', over) or {}
+  for i = 1, #gone, 2 do redis.call('DEL', key('d', gone[i])) end
+end
+
+-- The record of a call that has ended. One that was made for another version is made anew later.
+local SCHEMAS = 2000
+local function note(a, ver)
+  if a.schema ~= '' and redis.call('HLEN', P .. ':schemas') < SCHEMAS then
+    redis.call('HSETNX', P .. ':schemas', string.match(a.schema, '^(%x+) (.*)$'))
+  end
+  if a.note == '' then return end
+  if #a.note > 2 * SMALL then kept('u', a.agent, #a.note) end
+  if a.note == '-' or ver ~= a.expect + 1 then feed('id', a.id) else feed('note', a.note) end
+end
+
 local function create(a, c)
   local joined = joins(a)
   if joined then return joined end
@@ -148,6 +177,13 @@ local function create(a, c)
     redis.call('ZADD', P .. ':open', place(a.stake, mine), a.id)
     if a.decoy == '' then redis.call('SADD', key('o', a.agent), a.id) end  -- it takes no place of its agent's
     if joinable(a) then redis.call('SET', key('f', a.fp), a.id) end
+  end
+  if sent and a.drawn ~= '' then
+    redis.call('HSET', c, 'drawn', '1')
+    if #a.drawn > 1 then  -- its body is not kept with the call
+      redis.call('HSET', key('d', a.id), 'call', a.drawn)
+      redis.call('PEXPIRE', key('d', a.id), DAY)
+    end
   end
   if sent then  -- decided and claimed in one write: no one could come between
     ver = move(a.id, c, 'approved', 'forwarding', a.nonce, '{"event":"Claimed"}')
@@ -235,7 +271,11 @@ local function finish(a, c, ver, from)
   elseif a.ttl ~= '' then at = NOW + a.ttl
   elseif a.to == from then at = tonumber(redis.call('HGET', c, 'deadline') or '0') end
   if at > 0 or from ~= 'none' then deadline(a.id, c, at) end
-  if FINAL[a.to] or a.to == 'unknown' then settle(a.id, c, a.to) end
+  if FINAL[a.to] or a.to == 'unknown' then
+    if a.op == 'answer' and a.drawn ~= '' then drawn(a, c) end
+    settle(a.id, c, a.to)
+    note(a, ver)
+  end
   if redis.call('HGET', c, 'watched') == '1' then wake(a.id, ver, a.to) end
 end
 
@@ -286,7 +326,8 @@ end
 
 local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
                 'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
-                'cap', 'window', 'keep', 'eff', 'remind', 'decoy', 'alike' }
+                'cap', 'window', 'keep', 'eff', 'remind', 'decoy', 'alike',
+                'note', 'schema', 'drawn' }
 local PACKED = '>' .. string.rep('I4c0', #NAMES)  -- one argument per operation, its fields by length
 local out = {}
 for i = 1, #ARGV do
