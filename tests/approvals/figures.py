@@ -296,6 +296,9 @@ class FakeAudits:
     async def count(self) -> int:
         return len(self.drawn.keys() - self.judged.keys())
 
+    async def get(self, action_id: str) -> Action | None:
+        return None if action_id in self.judged else self.drawn.get(action_id)
+
     async def judge(self, action_id: str, verdict: Audited) -> bool:
         if action_id not in self.drawn or action_id in self.judged:
             return False

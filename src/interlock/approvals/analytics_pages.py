@@ -48,7 +48,7 @@ async def page(request: web.Request) -> web.Response:
         span=charts.span,
         dots=charts.dots(view.reliability.bins),
         of_rates=charts.of_rates,
-        most=_most,
+        most=_most(view),
         percent=percent,
         between=between,
         lasting=lasting,

@@ -26,6 +26,7 @@ from ..core.redaction import visible_line
 from . import (
     agents,
     analytics,
+    audits,
     batch,
     channels,
     credentials,
@@ -348,6 +349,7 @@ ROUTES = (
     *practice.ROUTES,
     *feedback.ROUTES,
     *analytics.ROUTES,
+    *audits.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

@@ -63,6 +63,11 @@ def undoing(action_id: str) -> str:
     return f"undo {action_id}"
 
 
+def auditing(action_id: str) -> str:
+    """Return the purpose of a token that judges the call *action_id* afterwards and no other."""
+    return f"audit {action_id}"
+
+
 SIGNING_OUT = "sign out"
 SWITCHING = "another role"
 REVOKING = "revoke a grant"

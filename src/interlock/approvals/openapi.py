@@ -11,6 +11,7 @@ from ..core.actions import State
 from . import (
     models,
     models_analytics,
+    models_audits,
     models_credentials,
     models_definitions,
     models_feedback,
@@ -186,6 +187,7 @@ OPERATIONS = (
     *models_practice.OPERATIONS,
     *models_feedback.OPERATIONS,
     *models_analytics.OPERATIONS,
+    *models_audits.OPERATIONS,
     *undo.OPERATIONS,
     Operation(
         method="GET",

@@ -14,6 +14,7 @@ from ..core.redaction import visible_line
 from . import (
     analytics_pages,
     api,
+    audits_pages,
     definitions_page,
     desk_pages,
     granting,
@@ -228,6 +229,7 @@ ROUTES = (
     Route(method="GET", path="/policy", handler=rules, kinds=PEOPLE, page=True),
     *desk_pages.ROUTES,
     *analytics_pages.ROUTES,
+    *audits_pages.ROUTES,
     *sign_in.ROUTES,
     *oidc.ROUTES,
     Route(method="GET", path="/static/{name}", handler=static, kinds=None),

@@ -42,6 +42,7 @@ STATIC = {
     "agents.js": "text/javascript",
     "me.js": "text/javascript",
     "notifications.js": "text/javascript",
+    "audit.js": "text/javascript",
     "webauthn.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -98,6 +99,15 @@ def _named(tokens: str) -> str:
     return unicodedata.name(chr(int(first[1], 16)), "control character") if first else "byte"
 
 
+def coded(text: str) -> Markup:
+    """Return our own words as HTML: what stands between backticks is code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def ago(ms: int) -> str:
     """Return a span of time in words: `4 min`."""
     seconds = max(ms, 0) // 1000
@@ -144,7 +154,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(visible=painted, ago=ago, size=size, moment=moment, day=day)
+    environment.filters.update(visible=painted, ago=ago, size=size, moment=moment, day=day, coded=coded)
     environment.globals.update(static=_linked)
     return environment
 

@@ -1,0 +1,244 @@
+"""Audits: people judge, afterwards, a random share of the calls that went through by themselves.
+
+Approvers and admins judge, whoever does not own the agent; auditors read. Nothing is sent, stopped
+or undone by it: a verdict goes into the record of the call. Reports of how any other call turned
+out are taken here too.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Protocol, runtime_checkable
+
+from aiohttp import web
+
+from ..core.actions import Action, State
+from ..core.desk import Absence
+from ..core.errors import (
+    Forbidden,
+    IllegalTransition,
+    MalformedCall,
+    NotFound,
+    StaleVersion,
+    TooMany,
+)
+from ..core.identity import Kind, Principal
+from ..core.records import Audited, Reported, Turned
+from ..core.redaction import visible_line, visible_text
+from ..learning_ports import Audits
+from . import showing
+from .access import VISITOR, Route, Visitor, check_token
+from .bodies import answer, read
+from .deps import DEPS, ApiDeps
+from .identity import auditing
+from .identity import deciding as to_decide
+from .models import Item
+from .models_audits import (
+    AuditCard,
+    AuditItem,
+    AuditList,
+    AuditSaid,
+    AuditVerdict,
+    Judged,
+    OutcomeReport,
+    OutcomeSaid,
+)
+from .pseudonyms import pseudonym
+from .rights import barred, owns
+
+PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
+log = logging.getLogger("interlock.audit")
+_ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_CURSOR = re.compile(r"[0-9]{1,15}-[0-9A-Za-z_-]{1,64}", re.ASCII)
+_MOST, _USUAL = 200, 50
+_SENT = frozenset({State.ANSWERED, State.UNKNOWN, State.RESOLVED})
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """Audits that say whether one call still waits."""
+
+    async def get(self, action_id: str) -> Action | None: ...
+
+
+def kept_here(deps: ApiDeps) -> Audits:
+    """Return the audits; raises NotFound where there are none."""
+    if deps.audits is None:
+        raise NotFound("No calls are kept for audits here.")
+    return deps.audits
+
+
+# reading ------------------------------------------------------------------------------------
+
+
+async def list_audits(request: web.Request) -> web.Response:
+    return answer(await listed(request))
+
+
+async def listed(request: web.Request) -> AuditList:
+    """Return calls that wait for an audit, as the query asks."""
+    deps, who = request.app[DEPS], request[VISITOR].principal
+    audits, (limit, cursor) = kept_here(deps), _query(request)
+    actions, following = await audits.waiting(cursor, limit)
+    shown = [each for each in actions if deps.gate.genuine(each)]
+    stands = await deps.desk.stands_in(who.id)
+    now = await deps.store.now()
+    return AuditList(
+        items=[
+            AuditCard(
+                card=card,
+                status=action.answer.status if action.answer else 0,
+                why=refused(action, who, now, stands),
+            )
+            for card, action in zip(await showing.cards(deps, shown), shown, strict=True)
+        ],
+        next=following,
+        total=await audits.count(),
+        now=now,
+    )
+
+
+def _query(request: web.Request) -> tuple[int, str | None]:
+    asked = {name: value for name, value in request.query.items() if value}
+    if len(set(request.query)) != len(request.query) or request.query.keys() - {"limit", "cursor"}:
+        raise MalformedCall("Only `limit` and `cursor` may be given, each once.")
+    limit, cursor = asked.get("limit", str(_USUAL)), asked.get("cursor")
+    if not re.fullmatch("[0-9]{1,3}", limit, re.ASCII) or not 1 <= int(limit) <= _MOST:
+        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
+    return int(limit), cursor
+
+
+async def show_audit(request: web.Request) -> web.Response:
+    action = await drawn(request)
+    return answer(await shown(request, action, await showing.item(request)))
+
+
+async def drawn(request: web.Request) -> Action:
+    """Return the call that the path names, where it was drawn and its record is ours."""
+    action = await showing.shown_action(request)
+    if not action.drawn:
+        raise NotFound("This call was not drawn for an audit.")
+    return action
+
+
+async def shown(request: web.Request, action: Action, item: Item) -> AuditItem:
+    """Return *item* with what there is to know for judging it afterwards."""
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    own = pseudonym(deps, visitor.principal.id)
+    judged, why = await _judged(deps, action, own), await _refused(deps, visitor, action)
+    session = visitor.session
+    return AuditItem(
+        item=item,
+        share=action.decision.audit_share if action.decision else 0.0,
+        why=why,
+        judged=judged,
+        csrf=session.token(auditing(action.id)) if session and not why else "",
+    )
+
+
+async def _judged(deps: ApiDeps, action: Action, own: str) -> Judged | None:
+    record = await deps.archive.get(action.id) if deps.archive else None
+    if record is None or record.audit is None:
+        return None
+    said = record.audit
+    return Judged(
+        turned="right" if said.turned is Turned.RIGHT else "wrong",
+        who=visible_line(said.who),
+        you=said.who == own,
+        at=said.at,
+        reason_code=visible_line(said.reason_code),
+        message=visible_text(said.message),
+    )
+
+
+async def _refused(deps: ApiDeps, visitor: Visitor, action: Action) -> str:
+    who = visitor.principal
+    why = refused(action, who, await deps.store.now(), await deps.desk.stands_in(who.id))
+    audits = kept_here(deps)
+    if not why and isinstance(audits, Waiting) and await audits.get(action.id) is None:
+        return "It does not wait for an audit: it was judged, or has no answer yet."
+    return why
+
+
+def refused(action: Action, who: Principal, now: int, stands: tuple[Absence, ...]) -> str:
+    """Return why *who* may not judge what became of *action*; or nothing. Pure."""
+    if who.kind is Kind.APPROVER:
+        return barred(action, who, now, stands)
+    if who.kind is not Kind.ADMIN:
+        return "Auditors read; approvers and admins judge."
+    return "You own this agent, so somebody else has to judge." if owns(action, who.id) else ""
+
+
+# judging ------------------------------------------------------------------------------------
+
+
+async def judge_audit(request: web.Request) -> web.Response:
+    """Keep a verdict on a call that was drawn."""
+    asked = await read(request, AuditVerdict)
+    action = await drawn(request)
+    check_token(request, request[VISITOR], auditing(action.id))
+    return answer(await judged(request.app[DEPS], request[VISITOR], action, asked))
+
+
+async def judged(deps: ApiDeps, visitor: Visitor, action: Action, asked: AuditVerdict) -> AuditSaid:
+    """Keep what *visitor* says of *action*.
+
+    Raises:
+        Forbidden: it is not theirs to judge.
+        StaleVersion: they looked at other bytes.
+        IllegalTransition: somebody else judged it first, or it does not wait for that.
+    """
+    audits, who = kept_here(deps), visitor.principal
+    why = refused(action, who, await deps.store.now(), await deps.desk.stands_in(who.id))
+    if why:
+        raise Forbidden(why)
+    if asked.digest != action.digest:
+        raise StaleVersion("This is not the call that you looked at; load it again.")
+    verdict = Audited(
+        who=pseudonym(deps, who.id),
+        turned=Turned(asked.turned),
+        at=await deps.store.now(),
+        looked_ms=asked.visible_ms,
+        reason_code=asked.reason_code,
+        message=asked.message,
+    )
+    if not await audits.judge(action.id, verdict):
+        raise IllegalTransition(
+            "It does not wait for an audit: somebody judged it already, or it has no answer yet."
+        )
+    log.info("call %s judged %s by=%s", action.id, asked.turned, visible_line(who.id))
+    return AuditSaid(id=action.id, turned=asked.turned, waiting=await audits.count())
+
+
+async def report_outcome(request: web.Request) -> web.Response:
+    """Keep how a call turned out, as a person found out."""
+    asked = await read(request, OutcomeReport)
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    action = await showing.shown_action(request)
+    check_token(request, visitor, to_decide(action.digest))
+    audits = kept_here(deps)
+    if action.state not in _SENT:
+        raise IllegalTransition("It was not sent, so it did not turn out in any way.")
+    said = Reported(
+        by=pseudonym(deps, visitor.principal.id),
+        turned=Turned(asked.turned),
+        at=await deps.store.now(),
+        message=asked.message,
+    )
+    if not await audits.report(action.id, said):
+        raise TooMany("As many reports of this call are kept as there may be; nothing was noted.")
+    log.info(
+        "call %s reported %s by=%s", action.id, asked.turned, visible_line(visitor.principal.id)
+    )
+    return answer(OutcomeSaid(id=action.id, turned=asked.turned))
+
+
+ROUTES = (
+    Route(method="GET", path="/v1/audits", handler=list_audits, kinds=PEOPLE),
+    Route(method="GET", path=f"/v1/audits/{_ID}", handler=show_audit, kinds=PEOPLE),
+    Route(method="POST", path=f"/v1/audits/{_ID}", handler=judge_audit, kinds=PEOPLE),
+    Route(method="POST", path=f"/v1/approvals/{_ID}/outcome", handler=report_outcome, kinds=PEOPLE),
+)

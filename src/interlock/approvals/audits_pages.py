@@ -1,0 +1,98 @@
+"""The pages of audits: what waits, and one call with two buttons. They need no script."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from ..core.errors import MalformedCall, NotFound
+from ..core.identity import Kind
+from . import audits, showing
+from .access import VISITOR, Route
+from .deps import DEPS, apart
+from .identity import auditing, deciding
+from .models import Item
+from .models_audits import AuditVerdict
+from .problems import CrossSite
+from .reasons import REASONS
+from .sign_in import html
+
+PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
+_ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_SAID = {"right": "Noted: it was right.", "wrong": "Noted: it was wrong."}
+
+
+async def page(request: web.Request) -> web.Response:
+    said = request.query.get("said", "")
+    clean = request.rel_url.without_query_params("said")
+    try:
+        listed = await audits.listed(request.clone(rel_url=clean))
+    except NotFound as error:
+        return html(request, "audits.html", listed=None, error=error, more="", said="")
+    more = urlencode({"cursor": listed.next}) if listed.next else ""
+    return html(request, "audits.html", listed=listed, more=more, said=_SAID.get(said, ""))
+
+
+async def one(request: web.Request) -> web.Response:
+    await audits.drawn(request)
+    return await _page(request, await showing.item(request))
+
+
+async def reveal(request: web.Request) -> web.Response:
+    """Show a call that was drawn with what policy hides of it; that it was shown is recorded."""
+    form, action = await request.post(), await audits.drawn(request)
+    _check(request, str(form.get("csrf", "")), deciding(action.digest))
+    return await _page(request, await showing.revealed(request, action))
+
+
+async def _page(request: web.Request, item: Item) -> web.Response:
+    deps, action = request.app[DEPS], await audits.drawn(request)
+    audit = await audits.shown(request, action, item)
+    reasons = deps.gate.policy.attention.reasons or REASONS
+
+    def made() -> web.Response:
+        shown: dict[str, Any] = {"audit": audit, "item": audit.item, "card": audit.item.card}
+        return html(request, "audit.html", reasons=reasons, **shown)
+
+    return await apart(request.app, item.call.body.size, made)
+
+
+async def judge(request: web.Request) -> web.Response:
+    """Keep what a form says of a call, and go on to the others."""
+    form, action = await request.post(), await audits.drawn(request)
+    _check(request, str(form.get("csrf", "")), auditing(action.id))
+    texts = {
+        name: str(form.get(name, "")) for name in ("turned", "digest", "reason_code", "message")
+    }
+    looked = str(form.get("visible_ms", "")) or "0"
+    try:
+        asked = AuditVerdict.model_validate(texts | {"visible_ms": int(looked[:9])})
+    except (ValidationError, ValueError):
+        raise MalformedCall(
+            "The form is not one that Interlock made; load the page again."
+        ) from None
+    await audits.judged(request.app[DEPS], request[VISITOR], action, asked)
+    raise web.HTTPSeeOther(f"/audits?said={asked.turned}")
+
+
+def _check(request: web.Request, token: str, purpose: str) -> None:
+    session = request[VISITOR].session
+    if session is not None and not session.permits(token, purpose):
+        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
+
+
+ROUTES = (
+    Route(method="GET", path="/audits", handler=page, kinds=PEOPLE, page=True),
+    Route(method="GET", path=f"/audits/{_ID}", handler=one, kinds=PEOPLE, page=True),
+    Route(method="POST", path=f"/audits/{_ID}", handler=judge, kinds=PEOPLE, page=True),
+    Route(
+        method="POST",
+        path=f"/audits/{_ID}/reveal",
+        handler=reveal,
+        kinds=frozenset({Kind.APPROVER}),
+        page=True,
+    ),
+)
