@@ -36,7 +36,6 @@ COMMANDS = {
     "escalate": ("desk", "escalate"),
     "undo": ("desk", "undo"),
     "history": ("history", "history"),
-    "export": ("export", "export"),
     "agents": ("agents", "agents"),
     "people": ("desk", "people"),
     "me": ("desk", "me"),

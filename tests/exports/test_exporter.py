@@ -1,0 +1,187 @@
+"""Which records an export takes, what it leaves out, and what it never lets through."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.core.records import DecidedCall
+from interlock.exports import formats
+from interlock.exports.making.exporter import Exporter, Wanted
+from interlock.exports.making.labels import agreed
+from interlock.exports.making.secrets import BLANKED
+from interlock.exports.making.seen import Seen
+from interlock.exports.making.tally import Tally
+from tests.support.records import NOON, audited, record, records, reported, said, unreviewed
+
+SECRETS = (
+    "sk-proj-abcdefghijklmnopqrstuvwx",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "xoxb-1234567890-abcdefghij",
+    "Bearer abcdef0123456789abcdef",
+    "postgres://app:hunter2@db.example/x",
+    "ilk_agent_0123456789ab_" + "A" * 43,
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.x",
+)
+HARMLESS = ("bearer authentication", "sk-8", "token: none", "https://example.com/a@b", "DE02 1203")
+TRAINING = ("dpo-openai", "dpo-trl", "kto", "sft")
+
+
+def made(name: str, *calls: DecidedCall, **wanted: Any) -> tuple[list[Any], Tally]:
+    exporter = Exporter(formats()[name], Wanted(**wanted))
+    found = [json.loads(line) for call in calls for line in exporter.lines(call, {})]
+    return found, exporter.tally
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("where", ["arguments", "reason", "task", "deep", "text"])
+def test_what_looks_like_a_secret_reaches_no_training_set(secret: str, where: str) -> None:
+    inside: dict[str, Any] = {
+        "arguments": {"arguments": {"memo": f"use {secret} there"}},
+        "deep": {"arguments": {"a": [{"b": secret}]}},
+        "text": {"arguments": {"body": json.dumps({"x": json.dumps([secret])})}},
+        "reason": {"reason": f"with {secret}"},
+        "task": {"task": secret},
+    }[where]
+    lines, tally = made("kto", record(**inside))
+    assert lines == []
+    assert tally.left_out == {"lines with what looks like a secret": 1}
+
+
+@pytest.mark.parametrize("name", ["password", "api_key", "clientSecret", "Authorization"])
+def test_a_member_that_is_named_as_a_secret_is_one(name: str) -> None:
+    for arguments in ({name: "hunter2"}, {"body": json.dumps({name: "hunter2"})}):
+        assert made("kto", record(arguments=arguments))[0] == []
+    [line], _ = made("records", record(arguments={name: "hunter2", "to": "bob"}))
+    assert line["arguments"] == {name: BLANKED, "to": "bob"}
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_stays(text: str) -> None:
+    lines, _ = made("kto", record(arguments={"memo": text}, reason=text))
+    assert len(lines) == 1
+
+
+def test_schemas_may_speak_of_passwords() -> None:
+    schema = {"properties": {"password": {"type": "string", "description": "Bearer token, if any"}}}
+    exporter = Exporter(formats()["kto"], Wanted())
+    assert len(exporter.lines(record(schema="ab" * 32), {"ab" * 32: schema})) == 1
+
+
+def test_secrets_are_blanked_where_people_read() -> None:
+    [line], _ = made("records", record(reason=f"with {SECRETS[0]}"))
+    assert line["reason"] == BLANKED
+    assert SECRETS[0] not in json.dumps(line)
+
+
+@pytest.mark.parametrize("name", [*TRAINING, "policy-tests", "corpus"])
+def test_masked_calls_teach_nothing_unless_asked_for(name: str) -> None:
+    call = record(
+        masked=True, reviews=(said("edit"),), final={"tool": "t"}, final_arguments={"a": "…11"}
+    )
+    lines, tally = made(name, call)
+    assert (lines, tally.left_out) == ([], {"masked": 1})
+    assert made(name, call, masked=True)[0] != []
+
+
+@pytest.mark.parametrize("state", ["expired", "cancelled"])
+@pytest.mark.parametrize("name", [*TRAINING, "policy-tests", "label-studio"])
+def test_a_verdict_on_a_call_that_lapsed_does_not_count(name: str, state: str) -> None:
+    lines, tally = made(name, record(state=state, reviews=(said("edit"),), final={"tool": "t"}))
+    assert (lines, tally.left_out) == ([], {"expired or cancelled": 1})
+
+
+def test_the_same_example_is_there_once() -> None:
+    lines, tally = made("kto", record(id="a1"), record(id="a2"), record(id="a3", reason="again"))
+    assert len(lines) == 2
+    assert tally.left_out == {"lines that were there already": 1}
+    assert len(made("records", record(id="a1"), record(id="a2"))[0]) == 2
+
+
+def test_only_what_is_asked_for_is_looked_at() -> None:
+    calls = [record(id=str(at), ended=NOON + at, agent=f"bot{at % 2}") for at in range(10)]
+    lines, tally = made("records", *calls, since=NOON + 2, until=NOON + 8, agent="bot1")
+    assert [line["id"] for line in lines] == ["3", "5", "7"]
+    assert tally.read == 3
+    assert made("records", *calls, tool="mail.send")[0] == []
+
+
+def test_agreed_is_what_two_people_said_alike() -> None:
+    ann, bob = {"who": "r-00000000000a"}, {"who": "r-00000000000b"}
+    assert not agreed(record(reviews=(said(**ann),)))
+    assert not agreed(record(reviews=(said(**ann), said(**ann))))
+    assert agreed(record(reviews=(said(**ann), said(**bob))))
+    assert agreed(record(reviews=(said("edit", **ann), said(**bob))))
+    assert not agreed(record(reviews=(said(**ann), said("reject", **bob))))
+    assert agreed(record(reviews=(said(**ann),), audit=audited()))
+    assert not agreed(record(reviews=(said(**ann),), reports=(reported(),)))  # an agent's word
+    assert not agreed(unreviewed(audit=audited()))
+
+
+def test_what_readers_do_not_take_is_left_out() -> None:
+    for number in (2**63, -(2**63) - 1, float("inf"), float("nan")):
+        lines, tally = made("kto", record(arguments={"amount": number}))
+        assert lines == []
+        assert tally.left_out == {"lines with what the format's readers do not take": 1}
+    assert len(made("kto", record(arguments={"amount": 2**63 - 1, "s": "9" * 30}))[0]) == 1
+
+
+def test_half_a_character_becomes_a_sign_that_it_is_missing() -> None:
+    [line], _ = made("kto", record(reason="a\ud800b"))
+    assert line["completion"][0]["content"] == "a\ufffdb"
+
+
+@given(records(), st.sampled_from(sorted(formats())))
+def test_any_record_gives_lines_that_are_one_json_object_each(call: DecidedCall, name: str) -> None:
+    exporter = Exporter(formats()[name], Wanted(masked=True))
+    for line in exporter.lines(call, {}):
+        assert b"\n" not in line
+        assert isinstance(json.loads(line), dict)
+    tally = exporter.tally
+    assert tally.read == 1
+    assert tally.lines == 0 or tally.used == 1
+
+
+@given(st.lists(records(), max_size=5))
+def test_a_tally_is_read_back_as_it_was(calls: list[DecidedCall]) -> None:
+    _, tally = made("kto", *calls)
+    assert Tally.from_json(json.loads(json.dumps(tally.to_json()))) == tally
+
+
+# ---- bounded memory ---------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 60), max_size=200))
+def test_what_was_seen_is_known_as_by_a_set(numbers: list[int]) -> None:
+    seen, known = Seen(), set[int]()
+    for number in numbers:
+        assert seen.add(number) is (number not in known)
+        known.add(number)
+
+
+def test_a_table_that_has_grown_still_knows_everything() -> None:
+    draw = random.Random(7)
+    numbers = {draw.getrandbits(64) | 1 for _ in range(20_000)}
+    seen = Seen()
+    assert all(map(seen.add, numbers))
+    assert not any(map(seen.add, numbers))
+    assert not seen.forgot
+
+
+def test_beyond_its_bound_the_oldest_are_forgotten_and_that_is_said() -> None:
+    seen = Seen(most=100)
+    for number in range(1, 201):
+        assert seen.add(number)
+    assert not seen.add(1)
+    assert not seen.forgot
+    assert seen.add(201)
+    assert seen.forgot
+    assert not seen.add(150)
+    assert seen.add(1)
