@@ -1,9 +1,14 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from interlock.store.redis import RedisStore
 from tests.support.stores import Server, fresh_prefix
+
+# how long an example takes says only how busy the machine is
+settings.register_profile("untimed", parent=settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,9 @@ class Desk:
     def asks(self, level: str, text: str) -> Future[httpx.Response]:
         """Have an agent call a tool of this level, and wait for the answer."""
         url = f"{self.gate.tool}/{LEVELS[level]}"
-        return self.gate.later(lambda: httpx.post(url, json={"text": text}, timeout=60))
+        kept = {"Prefer": "wait=55"}  # people in browsers on a busy machine outlast the usual 4 s
+        said = {"text": text}
+        return self.gate.later(lambda: httpx.post(url, json=said, headers=kept, timeout=60))
 
     def opens(self, who: str, card: Mapping[str, Any]) -> Page:
         """Open the call; of one whose verdict is folded, say first what it looks like."""
