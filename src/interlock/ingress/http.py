@@ -1,9 +1,10 @@
 """The agents' listener: unmodified HTTP clients in, tools' own answers out.
 
 `ANY /t/{upstream}/{path}` proposes a call; `/v1/calls/{id}` is where a held one is followed,
-fetched and taken back; `PUT /v1/sessions/{id}` states what the user asked for; `/mcp/{server}`
-speaks MCP (`mcp.endpoint`). Requests are routed on the target as received: nothing is decoded,
-normalised or matched by a framework before it is judged.
+fetched and taken back, and its `/outcome` where its agent says how it turned out;
+`PUT /v1/sessions/{id}` states what the user asked for; `/mcp/{server}` speaks MCP (`mcp.endpoint`).
+Requests are routed on the target as received: nothing is decoded, normalised or matched by a
+framework before it is judged.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from ..core.errors import (
     UpstreamLost,
 )
 from ..gate import Gate
+from ..learning_ports import Audits
 from ..ports import KeyRing
 from ..relay import Relay
 from . import problems
 from .admission import Admission
+from .outcome import OUTCOME_PATH, Outcomes
 from .outcomes import (
     Answers,
     follow,
@@ -88,12 +91,14 @@ class AgentsListener:
         hosts: frozenset[str],
         refused: Callable[[str], None],
         mcp: McpListener | None = None,
+        audits: Audits | None = None,
     ) -> None:
         self._gate = gate
         self._admission = Admission(keys, anonymous=anonymous, hosts=hosts)
         self._routes = routes
         self._refused = refused
         self._mcp = mcp
+        self._outcomes = Outcomes(gate, audits) if audits is not None else None
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Any error ends in a refusal, never in a forward."""
@@ -110,12 +115,7 @@ class AgentsListener:
             status = _STATUS.match(target)
             if status:
                 return await self._follow(request, status[1], bool(status[2]))
-            session = SESSION_PATH.match(target)
-            if session:
-                return await self._state_task(request, session[1])
-            raise NotFound(
-                f"There is nothing at {target[:80]!r}. Call tools at /t/{{upstream}}/{{path}}."
-            )
+            return await self._told(request, target)
         except InterlockError as error:
             self._refused(error.kind)
             return _response(_rendered_error(request, error, route))
@@ -219,7 +219,18 @@ class AgentsListener:
         _add_headers(response, (*relay.headers, *problems.action_headers(action)))
         return response
 
-    # sessions ------------------------------------------------------------------------------
+    # what agents tell ----------------------------------------------------------------------
+
+    async def _told(self, request: web.BaseRequest, target: str) -> web.StreamResponse:
+        outcome, session = OUTCOME_PATH.match(target), SESSION_PATH.match(target)
+        if outcome and self._outcomes is not None:
+            agent = await self._admission.agent(headers_of(request))
+            return _response(await self._outcomes.take(request, agent, outcome[1]))
+        if session:
+            return await self._state_task(request, session[1])
+        raise NotFound(
+            f"There is nothing at {target[:80]!r}. Call tools at /t/{{upstream}}/{{path}}."
+        )
 
     async def _state_task(self, request: web.BaseRequest, segment: str) -> web.StreamResponse:
         headers = headers_of(request)

@@ -1,0 +1,302 @@
+"""Calls that were drawn for an audit: who sees them, how they are judged, and what tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from interlock.core.actions import Action, State
+from interlock.core.decisions import Level
+from interlock.core.errors import MalformedCall
+from interlock.core.records import Audited, DecidedCall, Reported, Turned, label_of
+from interlock.ingress.outcomes import Answers, follow, render, replay
+from interlock.noting import Noting
+from interlock.ports import NothingListed
+from interlock.store.audits import REPORTS, RedisAudits
+from interlock.store.feed import RedisFeed
+from interlock.store.redis import RedisStore
+from interlock.system import RandomIds
+from tests.support.fakes import SEAL_KEY, Numbers, World, a_policy
+
+WRONG = Audited(who="r-0123456789ab", turned=Turned.WRONG, at=0, message="too much")
+AGAIN = Reported(by="agent", turned=Turned.WRONG, at=0, message="it bounced")
+DRAWN, NOT_DRAWN = 0.0, 0.999
+
+
+class Auditing:
+    """A world whose policy audits a tenth of what goes through."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self.ids = Numbers()
+        policy = a_policy("\naudit: {share: 0.1}\n")
+        self.world = World(store, ids=self.ids, policy=policy)
+        self.store, self.notes = store, self.world.gate.notes
+        prefix = store._prefix.strip("{}")
+        self.audits = RedisAudits(store.client, self.notes, prefix)
+        self.feed = RedisFeed(store.url, prefix)
+
+    async def ended(self, drawn: float = DRAWN, level: Level = Level.ALLOW, **call: Any) -> Action:
+        self.ids.drawn = drawn
+        submission = await self.world.ask(level, **call)
+        return await self.world.now(submission.action)
+
+    async def records(self) -> list[DecidedCall]:
+        found = await self.feed.read("", 1000, 0)
+        return [self.notes.decode(each) for each in found.entries]
+
+    async def key(self, kind: str, action: Action) -> dict[bytes, bytes]:
+        found: Any = await self.store.client.hgetall(f"{self.store._prefix}:{kind}:{action.id}")  # type: ignore[misc]
+        return dict(found)
+
+
+@pytest.fixture
+async def audited(store: RedisStore) -> AsyncIterator[Auditing]:
+    made = Auditing(store)
+    yield made
+    await made.feed.close()
+
+
+async def test_a_drawn_call_waits_with_its_body_and_its_answer(audited: Auditing) -> None:
+    body = b'{"amount": 900, "note": "%s"}' % (b"x" * 6000)
+    action = await audited.ended(body=body)
+
+    (found,), following = await audited.audits.waiting(None, 10)
+
+    assert await audited.audits.count() == 1
+    assert following is None
+    assert (found.id, found.call.body) == (action.id, body)
+    assert found.answer is not None and found.answer.body == b"paid"
+    (record,) = await audited.records()
+    assert (record.drawn, record.share) == (True, 0.1)
+
+
+async def test_a_call_that_is_not_drawn_waits_for_nobody(audited: Auditing) -> None:
+    await audited.ended(NOT_DRAWN)
+    assert await audited.audits.waiting(None, 10) == ((), None)
+    (record,) = await audited.records()
+    assert (record.drawn, record.share) == (False, 0.1)
+
+
+async def test_what_people_decide_or_policy_denies_is_never_drawn(audited: Auditing) -> None:
+    held = await audited.ended(level=Level.APPROVE)
+    await audited.world.says(held)
+    await audited.world.quiet()
+    await audited.ended(level=Level.DENY)
+    assert await audited.audits.count() == 0
+    assert [each.share for each in await audited.records()] == [0.0, 0.0]
+
+
+async def test_a_verdict_makes_a_new_record_and_ends_the_waiting(audited: Auditing) -> None:
+    action = await audited.ended()
+
+    assert await audited.audits.judge(action.id, WRONG)
+
+    before, after = await audited.records()
+    assert (before.told, before.audit) == (0, None)
+    assert after.audit is not None
+    assert after.told == 1 and after.version == before.version
+    assert (after.audit.who, after.audit.turned) == ("r-0123456789ab", Turned.WRONG)
+    assert after.audit.at >= after.ended
+    label = label_of(after)
+    assert label is not None and (label.right, label.weight) == (False, 10)
+    assert await audited.audits.count() == 0
+    assert await audited.audits.get(action.id) is None
+
+
+async def test_one_verdict_counts_whoever_else_gives_one(audited: Auditing) -> None:
+    action = await audited.ended()
+    said = [replace(WRONG, who=f"r-{n:012d}") for n in range(4)]
+
+    counted = await asyncio.gather(*(audited.audits.judge(action.id, each) for each in said))
+
+    assert sorted(counted) == [False, False, False, True]
+    assert len(await audited.records()) == 2
+
+
+async def test_nobody_judges_a_call_that_was_not_drawn(audited: Auditing) -> None:
+    action = await audited.ended(NOT_DRAWN)
+    assert not await audited.audits.judge(action.id, WRONG)
+    assert not await audited.audits.judge("none", WRONG)
+
+
+async def test_reports_and_a_verdict_are_all_in_the_latest_record(audited: Auditing) -> None:
+    action = await audited.ended()
+
+    assert await audited.audits.report(action.id, AGAIN)
+    assert await audited.audits.judge(action.id, WRONG)
+    assert await audited.audits.report(action.id, replace(AGAIN, by="r-00000000000b"))
+
+    *_, latest = await audited.records()
+    assert latest.told == 3
+    assert latest.audit is not None
+    assert [each.by for each in latest.reports] == ["agent", "r-00000000000b"]
+
+
+async def test_reports_at_the_same_time_are_all_kept_up_to_the_bound(audited: Auditing) -> None:
+    action = await audited.ended(NOT_DRAWN)
+    said = [replace(AGAIN, message=str(n)) for n in range(REPORTS + 2)]
+
+    kept = await asyncio.gather(*(audited.audits.report(action.id, each) for each in said))
+
+    assert kept.count(True) == REPORTS
+    *_, latest = await audited.records()
+    assert len(latest.reports) == REPORTS
+    assert [each.told for each in await audited.records()] == list(range(REPORTS + 1))
+
+
+async def test_a_call_that_has_not_ended_cannot_be_reported(audited: Auditing) -> None:
+    held = await audited.world.held()
+    assert not await audited.audits.report(held.id, AGAIN)
+
+
+async def test_what_somebody_wrote_into_the_store_is_in_no_record(audited: Auditing) -> None:
+    action = await audited.ended(NOT_DRAWN)
+    other = Noting(b"another key that is not ours....", lambda: a_policy(), NothingListed())
+    forged = other.encode(replace(audited.notes.record(action), told=7, audit=WRONG))
+    await audited.world.forge(action, told=forged)
+
+    assert await audited.audits.report(action.id, AGAIN)
+
+    *_, latest = await audited.records()
+    assert latest.audit is None
+    assert latest.told == 1
+
+
+async def test_what_was_told_of_one_call_is_not_told_of_another(audited: Auditing) -> None:
+    one, other = await audited.ended(NOT_DRAWN), await audited.ended(NOT_DRAWN)
+    assert await audited.audits.report(one.id, AGAIN)
+    told = (await audited.key("c", one))[b"told"]
+    await audited.world.forge(other, told=told)
+
+    found = await audited.store.get(other.id)
+
+    assert found is not None and audited.notes.record(found).reports == ()
+
+
+async def test_waiting_calls_come_page_by_page_oldest_first(audited: Auditing) -> None:
+    names = [(await audited.ended()).id for _ in range(5)]
+
+    first, following = await audited.audits.waiting(None, 2)
+    second, more = await audited.audits.waiting(following, 2)
+    third, end = await audited.audits.waiting(more, 2)
+
+    assert sorted(each.id for each in (*first, *second, *third)) == sorted(names)
+    assert end is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "12", "12-a b"])
+async def test_a_cursor_that_is_none_of_ours_is_refused(audited: Auditing, cursor: str) -> None:
+    with pytest.raises(MalformedCall):
+        await audited.audits.waiting(cursor, 2)
+
+
+async def test_an_audit_outlives_the_calls_own_record(audited: Auditing) -> None:
+    action = await audited.ended()
+    await audited.store.client.delete(f"{audited.store._prefix}:c:{action.id}")
+
+    assert await audited.audits.judge(action.id, WRONG)
+
+    *_, latest = await audited.records()
+    assert latest.audit is not None and latest.id == action.id
+
+
+async def test_the_oldest_go_where_too_many_wait(audited: Auditing) -> None:
+    action = await audited.ended()
+    key = f"{audited.store._prefix}:audits"
+    await audited.store.client.zadd(key, {f"x{n}": n for n in range(2000)})
+    await audited.store.client.zadd(key, {action.id: 0})
+
+    await audited.ended()
+
+    assert await audited.audits.count() == 2000
+    assert await audited.key("d", action) == {}
+
+
+# nothing tells an agent that a call was drawn -----------------------------------------------
+
+
+async def pairs(audited: Auditing, **call: Any) -> tuple[Action, Action]:
+    """Return two calls that differ only in that the first was drawn, as their agent reads them."""
+    names = [(await audited.ended(drawn, **call)).id for drawn in (DRAWN, NOT_DRAWN)]
+    found = [await audited.world.gate.of_agent(name, "bot") for name in names]
+    assert all(each is not None for each in found)
+    return found[0], found[1]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("size", [10, 6000])
+async def test_every_answer_about_a_drawn_call_is_that_of_another(
+    audited: Auditing, size: int
+) -> None:
+    body = b'{"amount": 900, "note": "%s"}' % (b"x" * size)
+    drawn, other = await pairs(audited, body=body)
+
+    assert drawn.drawn and not other.drawn
+    for show in (lambda it: replay(it, Answers()), lambda it: render(it, Answers()), follow):
+        one, two = show(drawn), show(other)
+        assert (one.status, one.body.replace(drawn.id.encode(), other.id.encode())) == (
+            two.status,
+            two.body.replace(b"%d" % drawn.created, b"%d" % other.created),
+        )
+        shown = [(name, value.replace(drawn.id, other.id)) for name, value in one.headers]
+        assert shown == list(two.headers)
+
+
+async def test_the_record_that_agents_read_from_is_that_of_another(audited: Auditing) -> None:
+    drawn, other = await pairs(audited)
+
+    one, two = await audited.key("c", drawn), await audited.key("c", other)
+
+    assert one.keys() - two.keys() == {b"drawn"}
+    for name in ("answer", "call", "rec", "keep", "st", "ver"):
+        assert one[name.encode()] == two[name.encode()]
+    left = [
+        await audited.store.client.pttl(f"{audited.store._prefix}:c:{each.id}")
+        for each in (drawn, other)
+    ]
+    assert abs(left[0] - left[1]) < 5_000
+
+
+async def test_a_verdict_changes_nothing_that_an_agent_reads(audited: Auditing) -> None:
+    action = await audited.ended()
+    before = await audited.world.gate.of_agent(action.id, "bot")
+    assert before is not None
+    assert await audited.audits.judge(action.id, WRONG)
+
+    after = await audited.world.gate.of_agent(action.id, "bot")
+
+    assert after is not None
+    assert follow(after) == follow(before)
+    assert replay(after, Answers()) == replay(before, Answers())
+
+
+async def test_a_draw_is_as_likely_as_policy_says() -> None:
+    draw = RandomIds().draw
+    hits = sum(draw() < 0.2 for _ in range(20_000))
+    assert 3600 < hits < 4400  # seven standard deviations
+
+
+async def test_a_seal_key_makes_the_same_names_in_every_process() -> None:
+    one, other = (Noting(SEAL_KEY, lambda: a_policy(), NothingListed()) for _ in range(2))
+    assert one.pseudonym("ann") == other.pseudonym("ann") != one.pseudonym("bob")
+
+
+async def test_an_unknown_outcome_that_is_told_of_keeps_what_was_told(audited: Auditing) -> None:
+    from interlock.core.errors import UpstreamLost
+
+    audited.world.tool.fails = [UpstreamLost("cut")]
+    action = await audited.ended(NOT_DRAWN)
+    assert action.state is State.UNKNOWN
+    assert await audited.audits.report(action.id, AGAIN)
+
+    await audited.world.gate.resolve(action.id, "ann@example.com", True, "I saw it")
+
+    unknown, told, resolved = await audited.records()
+    assert (unknown.state, told.told, resolved.state) == ("unknown", 1, "resolved")
+    assert len(resolved.reports) == 1
+    assert (resolved.version, resolved.told) > (told.version, told.told)
+    assert "ann@example.com" not in resolved.cause
+    assert audited.notes.pseudonym("ann@example.com") in resolved.cause
