@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from interlock.approvals.api import add_api
+from interlock.approvals.deps import ApiDeps
 from interlock.core.analytics import Analytics, Selected
 from interlock.core.errors import MalformedCall, StoreUnavailable
 from interlock.core.records import DecidedCall
@@ -59,3 +65,16 @@ def _fits(record: DecidedCall, selected: Selected) -> bool:
         and selected.agent in ("", record.agent)
         and selected.tool in ("", record.tool)
     )
+
+
+@asynccontextmanager
+async def people_with(deps: ApiDeps, archive: MemoryArchive) -> AsyncIterator[str]:
+    """Serve the people's API over *archive*; give its address."""
+    app = web.Application()
+    add_api(app, replace(deps, archive=archive))
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        await server.close()

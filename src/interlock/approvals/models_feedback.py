@@ -46,7 +46,7 @@ OPERATIONS = (
             ),
             query(
                 "cursor",
-                {"type": "string", "pattern": "^[0-9A-Za-z_.:=-]{0,200}$"},
+                {"type": "string", "pattern": "^([0-9]{1,20}-[0-9A-Za-z_-]{1,64})?$"},
                 "`Interlock-Next` of the page before",
             ),
         ),
@@ -72,7 +72,8 @@ OPERATIONS = (
                     "maxItems": 50,
                 },
                 "`schema` of a record; may be given 50 times",
-            ),
+            )
+            | {"required": True},
         ),
         refusals=(400, 401, 403, 404, 421, 503),
     ),
