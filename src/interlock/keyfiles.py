@@ -35,6 +35,7 @@ class DerivedKeys:
     authenticators: bytes = field(repr=False)  #: of people's security keys and passkeys
     sessions: bytes = field(repr=False)  #: of people's sessions and their CSRF tokens
     channels: bytes = field(repr=False)  #: of the buttons in chats
+    calibration: bytes = field(repr=False)  #: of what past decisions make of agents' confidence
 
 
 def derived_keys(config: Config) -> DerivedKeys:
@@ -58,6 +59,7 @@ def derived_keys(config: Config) -> DerivedKeys:
         authenticators=hmac.new(secret, b"interlock authenticators v1", hashlib.sha256).digest(),
         sessions=hmac.new(secret, b"interlock sessions v1", hashlib.sha256).digest(),
         channels=hmac.new(secret, b"interlock channels v1", hashlib.sha256).digest(),
+        calibration=hmac.new(secret, b"interlock calibration v1", hashlib.sha256).digest(),
     )
 
 
