@@ -26,6 +26,7 @@ from .render_replay import call_lines, sums_as_json, sums_lines
 
 _IN_MEMORY = 8 << 20  #: bytes of calls that are kept before they go to a temporary file
 _KINDS = {"looser": (LOOSER,), "stricter": (STRICTER,), "all": (LOOSER, STRICTER, "reason")}
+LOOSENS = 3  #: exit code, as that of `policy diff`
 _EVERY = 50_000  #: calls after which progress is told
 
 
@@ -102,7 +103,7 @@ def replay(
             _print_json(policy, sums, listed)
         else:
             _print(policy, sums, listed)
-    raise SystemExit(3 if fail_on_looser and sums.kinds[LOOSER] else 0)
+    click.get_current_context().exit(LOOSENS if fail_on_looser and sums.kinds[LOOSER] else 0)
 
 
 def judged(found: Iterator[DecidedCall], policy: PolicySet, sums: Sums) -> Iterator[Replayed]:
