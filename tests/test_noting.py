@@ -22,16 +22,18 @@ from interlock.core.events import Answered, Cancelled, Claimed, Decided, Event, 
 from interlock.core.facts import MILLION, NO_FACTS, Facts, Grant, Session
 from interlock.core.lifecycle import step
 from interlock.core.messages import TOOLS_CALL, call_content, call_envelope
-from interlock.core.records import DecidedCall
+from interlock.core.records import DecidedCall, pack, unpack
 from interlock.core.rules import PolicySet
-from interlock.noting import Noting, changed, decode, encode, facts_from, pack_facts, record_of
+from interlock.noting import Noting, changed, decode, encode, facts_from, record_of
 from interlock.noting_calls import LARGEST
+from interlock.noting_entries import packed
+from interlock.noting_facts import pack_facts
 from interlock.policies.load import read_policies
 from interlock.policies.suite_calls import make_call, setting
 from interlock.policies.suite_document import AgentEntry, CallEntry
 from interlock.ports import NothingListed
 from tests.support.builders import ANN, NOON, a_review
-from tests.support.records import record
+from tests.support.records import record, records
 
 KEY = b"k" * 32
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -425,6 +427,13 @@ def test_an_entry_that_was_changed_anywhere_is_refused(data: st.DataObject) -> N
     entry[place] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(ValueError, match="not"):
         decode(bytes(entry), KEY)
+
+
+@settings(max_examples=50, deadline=None)
+@given(records())
+def test_an_entry_is_read_as_what_it_was_made_of(made: DecidedCall) -> None:
+    assert decode(encode(made, KEY), KEY) == unpack(json.loads(json.dumps(pack(made))))
+    assert json.loads(json.dumps(packed(made))) == json.loads(json.dumps(pack(made)))
 
 
 @pytest.mark.parametrize("entry", [b"", b"1", b"x" * 33, b"1" + b"0" * 40])

@@ -10,75 +10,33 @@ import hashlib
 import hmac
 import json
 import re
-import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
-
-from pydantic_core import PydanticSerializationError, to_json
 
 from .core.actions import Action, Review, State, ToolCall
 from .core.decisions import Decision, Level
 from .core.evaluate import prepare
-from .core.facts import NO_FACTS, Facts, Grant, Session
+from .core.facts import NO_FACTS
 from .core.lifecycle import FINAL
-from .core.records import Audited, DecidedCall, Reported, Said, pack, unpack
+from .core.records import Audited, DecidedCall, Reported, Said
 from .core.rules import PolicySet
 from .noting_calls import Cleaner, entry_of, fitting
+from .noting_entries import decode as decode
+from .noting_entries import encode as encode
+from .noting_facts import Pseudonym, pack_facts
+from .noting_facts import facts_from as facts_from
 from .ports import Definitions
 
-_PLAIN, _DEFLATED = b"1", b"2"
-_MAC = 32  #: bytes
-_WORTH_IT = 2048  #: bytes; less is not worth the time that deflating takes
-LARGEST = 16 * 1024 * 1024  #: bytes of a record, inflated
 LARGEST_SCHEMA = 64 * 1024  #: bytes of JSON; larger ones are not kept
 _WORDS, _TASK = 4000, 16_384  #: characters of texts that are kept
 _SCHEMAS = 4096  #: whose hashes are remembered
 _SETTLED_BY = re.compile(r"(It (?:took effect|did not take effect), says )(.+?)(: )", re.DOTALL)
-Pseudonym = Callable[[str], str]
 
 
 def to_note(action: Action) -> bool:
     """Whether a record is made of *action* as it stands: practice calls teach nothing."""
     return (action.state in FINAL or action.state is State.UNKNOWN) and not action.decoy_of
-
-
-# sealed entries -----------------------------------------------------------------------------
-
-
-def encode(record: DecidedCall, key: bytes) -> bytes:
-    """Return *record* as an entry of the feed: kind, MAC (HMAC-SHA256), JSON or deflated JSON."""
-    data = _json(pack(record))
-    kind = _PLAIN
-    if len(data) > _WORTH_IT:
-        kind, data = _DEFLATED, zlib.compress(data, 1)
-    return b"".join((kind, hmac.digest(key, kind + data, "sha256"), data))
-
-
-def decode(entry: bytes, key: bytes) -> DecidedCall:
-    """Return the record of an entry.
-
-    Raises:
-        ValueError: it is forged or damaged: nobody with *key* wrote it.
-    """
-    kind, mac, data = entry[:1], entry[1 : 1 + _MAC], entry[1 + _MAC :]
-    if not hmac.compare_digest(hmac.digest(key, kind + data, "sha256"), mac):
-        raise ValueError("not an entry that we wrote")
-    try:
-        if kind == _DEFLATED:
-            data = zlib.decompressobj().decompress(data, LARGEST)
-        return unpack(json.loads(data))
-    except (zlib.error, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a record of this version: {error!r}") from error
-
-
-def _json(packed: Mapping[str, Any]) -> bytes:
-    try:
-        return to_json(packed)
-    except PydanticSerializationError:  # half of a surrogate pair: no reader would take it
-        text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
 
 
 # making them --------------------------------------------------------------------------------
@@ -267,65 +225,6 @@ def changed(
         elif (name in before) != (name in after) or one != other or type(one) is not type(other):
             found.append(path)
     return tuple(found[:100])
-
-
-# facts --------------------------------------------------------------------------------------
-
-
-def pack_facts(
-    facts: Facts,
-    cleaner: Cleaner | None = None,
-    clean: Callable[[str], str] = str,
-    pseudonym: Pseudonym = str,
-) -> dict[str, Any]:
-    """Return what was known of the past as JSON can say it, without what is as usual."""
-    packed: dict[str, Any] = {}
-    for name, usual in _USUAL_FACTS.items():
-        value = getattr(facts, name)
-        if value is not usual and value != usual:
-            packed[name] = value
-    if facts.used:
-        packed["used"] = dict(facts.used)
-    if facts.task:
-        packed["task"] = clean(facts.task)
-    if facts.session is not None:
-        packed["session"] = {each: getattr(facts.session, each) for each in _SESSION}
-    if facts.grant is not None:
-        packed["grant"] = _grant(facts.grant, cleaner, clean, pseudonym)
-    return packed
-
-
-def _grant(
-    grant: Grant, cleaner: Cleaner | None, clean: Callable[[str], str], pseudonym: Pseudonym
-) -> dict[str, Any]:
-    said = {each: getattr(grant, each) for each in _GRANT if each != "mac"}
-    target = dict(grant.target) if cleaner is None else cleaner.arguments(grant.target)
-    return said | {"target": target, "by": pseudonym(grant.by), "reason": clean(grant.reason)}
-
-
-def facts_from(packed: Mapping[str, Any]) -> Facts:
-    """Return the facts that a record has (`DecidedCall.facts`), as `evaluate.decide` takes them.
-
-    Raises:
-        TypeError: they are none.
-    """
-    if not packed:
-        return NO_FACTS
-    rest = dict(packed)
-    session, grant = rest.pop("session", None), rest.pop("grant", None)
-    return Facts(
-        used=MappingProxyType(dict(rest.pop("used", {}))),
-        session=None if session is None else Session(**session),
-        grant=None if grant is None else Grant(**grant),
-        **rest,
-    )
-
-
-_USUAL_FACTS = {
-    each.name: getattr(NO_FACTS, each.name) for each in fields(Facts) if each.name != "used"
-}
-_SESSION = tuple(each.name for each in fields(Session))
-_GRANT = tuple(each.name for each in fields(Grant))
 
 
 # with what they need ------------------------------------------------------------------------

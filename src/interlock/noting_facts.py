@@ -1,0 +1,69 @@
+"""What was known of the past when a call was decided: into a record, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from .core.facts import NO_FACTS, Facts, Grant, Session
+from .noting_calls import Cleaner
+
+Pseudonym = Callable[[str], str]
+
+
+def pack_facts(
+    facts: Facts,
+    cleaner: Cleaner | None = None,
+    clean: Callable[[str], str] = str,
+    pseudonym: Pseudonym = str,
+) -> dict[str, Any]:
+    """Return what was known of the past as JSON can say it, without what is as usual."""
+    packed: dict[str, Any] = {}
+    for name, usual in _USUAL_FACTS.items():
+        value = getattr(facts, name)
+        if value is not usual and value != usual:
+            packed[name] = value
+    if facts.used:
+        packed["used"] = dict(facts.used)
+    if facts.task:
+        packed["task"] = clean(facts.task)
+    if facts.session is not None:
+        packed["session"] = {each: getattr(facts.session, each) for each in _SESSION}
+    if facts.grant is not None:
+        packed["grant"] = _grant(facts.grant, cleaner, clean, pseudonym)
+    return packed
+
+
+def _grant(
+    grant: Grant, cleaner: Cleaner | None, clean: Callable[[str], str], pseudonym: Pseudonym
+) -> dict[str, Any]:
+    said = {each: getattr(grant, each) for each in _GRANT if each != "mac"}
+    target = dict(grant.target) if cleaner is None else cleaner.arguments(grant.target)
+    return said | {"target": target, "by": pseudonym(grant.by), "reason": clean(grant.reason)}
+
+
+def facts_from(packed: Mapping[str, Any]) -> Facts:
+    """Return the facts that a record has (`DecidedCall.facts`), as `evaluate.decide` takes them.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if not packed:
+        return NO_FACTS
+    rest = dict(packed)
+    session, grant = rest.pop("session", None), rest.pop("grant", None)
+    return Facts(
+        used=MappingProxyType(dict(rest.pop("used", {}))),
+        session=None if session is None else Session(**session),
+        grant=None if grant is None else Grant(**grant),
+        **rest,
+    )
+
+
+_USUAL_FACTS = {
+    each.name: getattr(NO_FACTS, each.name) for each in fields(Facts) if each.name != "used"
+}
+_SESSION = tuple(each.name for each in fields(Session))
+_GRANT = tuple(each.name for each in fields(Grant))
