@@ -12,7 +12,7 @@ from ..core.identity import Kind
 from . import analytics, charts
 from .access import VISITOR, Route
 from .analytics import EVERYBODY, FIELDS, USUAL
-from .models_analytics import AnalyticsView, ShareView
+from .models_analytics import AnalyticsView
 from .sign_in import html
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
@@ -49,35 +49,8 @@ async def page(request: web.Request) -> web.Response:
         dots=charts.dots(view.reliability.bins),
         of_rates=charts.of_rates,
         most=_most(view),
-        percent=percent,
-        between=between,
-        lasting=lasting,
         link=link,
     )
-
-
-def percent(value: float | None) -> str:
-    """Return a share in words: `7 %`, `0.4 %`, `none` where it is of nothing."""
-    if value is None:
-        return "–"
-    shown = value * 100
-    if shown in (0, 100) or 1 <= shown <= 99:
-        return f"{shown:.0f} %"
-    return "under 0.1 %" if shown < 0.1 else "over 99.9 %" if shown > 99.9 else f"{shown:.1f} %"
-
-
-def between(share: ShareView) -> str:
-    """Return the interval of a share in words: `2 to 20 %`."""
-    low, high = percent(share.low), percent(share.high)
-    return f"{low.removesuffix(' %')} to {high}" if share.of else ""
-
-
-def lasting(ms: float) -> str:
-    """Return a span of time in words, to two digits: `0.4 s`, `12 min`, `3.5 h`."""
-    for unit, word in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
-        if ms >= unit:
-            return f"{ms / unit:.1f}".removesuffix(".0") + f" {word}"
-    return f"{ms / 1000:.1f}".removesuffix(".0") + " s"
 
 
 def link(asked: dict[str, str], name: str, value: str) -> str:

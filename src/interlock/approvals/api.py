@@ -58,6 +58,7 @@ from .deps import DEPS, THREADS, THREADS_AT_ONCE, ApiDeps, apart
 from .events import FEED, Feed, stream
 from .identity import deciding as to_decide
 from .outcomes import outcome as outcome_of
+from .past import PAST, Past
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
@@ -72,6 +73,7 @@ _MOST, _USUAL = 200, 50
 def add_api(app: web.Application, deps: ApiDeps) -> None:
     """Add the people's API to *app*, with the checks of the whole listener."""
     app[FEED] = Feed(deps)
+    app[PAST] = Past(deps.archive)
     app[THREADS] = asyncio.Semaphore(THREADS_AT_ONCE)
     app.on_shutdown.append(_close_feed)
     channels.add_channels(app)
@@ -80,6 +82,7 @@ def add_api(app: web.Application, deps: ApiDeps) -> None:
 
 async def _close_feed(app: web.Application) -> None:
     await app[FEED].close()
+    await app[PAST].close()
 
 
 # looking ------------------------------------------------------------------------------------

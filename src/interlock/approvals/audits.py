@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from aiohttp import web
@@ -73,15 +74,15 @@ def kept_here(deps: ApiDeps) -> Audits:
 
 
 async def list_audits(request: web.Request) -> web.Response:
-    return answer(await listed(request))
+    return answer(await listed(request, request.query))
 
 
-async def listed(request: web.Request) -> AuditList:
+async def listed(request: web.Request, query: Mapping[str, str]) -> AuditList:
     """Return calls that wait for an audit, as the query asks."""
     deps, who = request.app[DEPS], request[VISITOR].principal
-    audits, (limit, cursor) = kept_here(deps), _query(request)
+    audits, (limit, cursor) = kept_here(deps), _asked(query)
     actions, following = await audits.waiting(cursor, limit)
-    shown = [each for each in actions if deps.gate.genuine(each)]
+    shown = [showing.readable(deps, each) for each in actions if deps.gate.genuine(each)]
     stands = await deps.desk.stands_in(who.id)
     now = await deps.store.now()
     return AuditList(
@@ -99,9 +100,9 @@ async def listed(request: web.Request) -> AuditList:
     )
 
 
-def _query(request: web.Request) -> tuple[int, str | None]:
-    asked = {name: value for name, value in request.query.items() if value}
-    if len(set(request.query)) != len(request.query) or request.query.keys() - {"limit", "cursor"}:
+def _asked(query: Mapping[str, str]) -> tuple[int, str | None]:
+    asked = {name: value for name, value in query.items() if value}
+    if len(set(query)) != len(query) or query.keys() - {"limit", "cursor"}:
         raise MalformedCall("Only `limit` and `cursor` may be given, each once.")
     limit, cursor = asked.get("limit", str(_USUAL)), asked.get("cursor")
     if not re.fullmatch("[0-9]{1,3}", limit, re.ASCII) or not 1 <= int(limit) <= _MOST:

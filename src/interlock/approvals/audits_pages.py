@@ -26,10 +26,10 @@ _SAID = {"right": "Noted: it was right.", "wrong": "Noted: it was wrong."}
 
 
 async def page(request: web.Request) -> web.Response:
-    said = request.query.get("said", "")
-    clean = request.rel_url.without_query_params("said")
+    asked = dict(request.query)
+    said = asked.pop("said", "")
     try:
-        listed = await audits.listed(request.clone(rel_url=clean))
+        listed = await audits.listed(request, asked)
     except NotFound as error:
         return html(request, "audits.html", listed=None, error=error, more="", said="")
     more = urlencode({"cursor": listed.next}) if listed.next else ""

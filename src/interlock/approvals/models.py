@@ -241,11 +241,25 @@ class GrantOffer(Model):
     uses: int
 
 
+class Precision(Model):
+    """How often people changed or refused what a rule held: *hits* of *of*, 95 % interval."""
+
+    hits: int
+    of: int
+    value: float
+    low: float
+    high: float
+    few: bool = Field(description="a small sample")
+
+
 class Rule(Model):
     id: str
     effect: str
     description: str
     indeterminate: str
+    precision: Precision | None = Field(
+        default=None, description="of decided calls, as of a minute ago; None: not known"
+    )
 
 
 class Judgement(Model):
@@ -293,6 +307,21 @@ class Claims(Model):
     task_of: Literal["session", "call", ""] = Field(description="what the request came with")
     session: str
     traceparent: str
+    calibrated: float | None = Field(
+        default=None, description="`confidence` as past decisions corrected it at the time"
+    )
+    past: LikeThis | None = Field(default=None, description="None: not known, or of no call")
+
+
+class LikeThis(Model):
+    """Calls that claimed about as much: how many of them were right."""
+
+    agent: bool = Field(description="only those of this agent; else those of all agents")
+    low: float = Field(description="they claimed at least this")
+    high: float = Field(description="and less than this, or this much where it is 1")
+    right: float
+    of: int
+    few: bool = Field(description="a small sample")
 
 
 class Vote(Model):

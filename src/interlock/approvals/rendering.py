@@ -11,12 +11,26 @@ import unicodedata
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ..core.lookalikes import twins
+
+
+class ShareLike(Protocol):
+    """A share with its interval."""
+
+    @property
+    def of(self) -> int: ...
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
 
 STATIC = {
     "app.css": "text/css",
@@ -122,6 +136,29 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def percent(value: float | None) -> str:
+    """Return a share in words: `7 %`, `0.4 %`, a dash where it is of nothing."""
+    if value is None:
+        return "–"
+    shown = value * 100
+    if shown in (0, 100) or 1 <= shown <= 99:
+        return f"{shown:.0f} %"
+    return "under 0.1 %" if shown < 0.1 else "over 99.9 %" if shown > 99.9 else f"{shown:.1f} %"
+
+
+def between(share: ShareLike) -> str:
+    """Return the interval of a share in words: `2 to 20 %`; empty where it is of nothing."""
+    return f"{percent(share.low).removesuffix(' %')} to {percent(share.high)}" if share.of else ""
+
+
+def lasting(ms: float) -> str:
+    """Return a span of time in words, to a tenth: `0.4 s`, `12.5 min`, `3.5 h`."""
+    for unit, word in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if ms >= unit * 1000:
+            return f"{ms / 1000 / unit:.1f}".removesuffix(".0") + f" {word}"
+    return f"{ms / 1000:.1f}".removesuffix(".0") + " s"
+
+
 def day(ms: int) -> str:
     """Return the UTC day of a time (ms since the epoch): `2026-03-01`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
@@ -154,7 +191,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(visible=painted, ago=ago, size=size, moment=moment, day=day, coded=coded)
+    environment.filters.update(
+        visible=painted, ago=ago, size=size, moment=moment, day=day, coded=coded
+    )
+    environment.filters.update(percent=percent, between=between, lasting=lasting)
     environment.globals.update(static=_linked)
     return environment
 

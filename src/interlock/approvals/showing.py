@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from ..core import wording
-from ..core.actions import Action, State, Verdict
+from ..core.actions import Action, State, Verdict, evolve
 from ..core.decisions import Decision
 from ..core.desk import Absence, Suspension
 from ..core.duties import needing_reason
@@ -18,7 +18,7 @@ from ..core.identity import Kind
 from ..core.lifecycle import stricter
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import answers, desk_view, granting, judged, models, practice, undo, views
+from . import answers, desk_view, granting, judged, models, past, practice, undo, views
 from .access import VISITOR, Visitor
 from .changes import compared, differences, same_target
 from .deps import DEPS, ApiDeps, apart
@@ -32,6 +32,7 @@ _LET_THROUGH = frozenset({Verdict.APPROVE, Verdict.EDIT})
 
 
 async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
+    actions = [_hidden_too(deps, action) for action in actions]
     waiting = await deps.store.attended([action.id for action in actions])
     made = [
         views.card(action, waits, deps.upstreams, masked_for(deps, action))
@@ -52,6 +53,28 @@ async def listed(request: web.Request, actions: Sequence[Action]) -> list[models
         else card
         for card in made
     ]
+
+
+def _hidden_too(deps: ApiDeps, action: Action) -> Action:
+    hides = action.decision is not None and action.decision.redacted
+    return readable(deps, action) if hides or deps.gate.policy.redact.approver else action
+
+
+def readable(deps: ApiDeps, action: Action) -> Action:
+    """Return *action* with its arguments: the record of a call that nobody had to decide has none.
+
+    They are read as policy reads them today. Where that is another tool by now, what policy hid
+    then may be anything in it: nothing of the request can be shown for sure.
+    """
+    decision = action.decision
+    if decision is None or decision.arguments:
+        return action
+    read = deps.gate.read(action.call)
+    arguments = dict(read.arguments)
+    if read.tool != decision.tool:
+        arguments |= dict.fromkeys(decision.redacted)
+    known = replace(decision, arguments=arguments, sources=read.sources)
+    return evolve(action, decision=known)
 
 
 def masked_for(deps: ApiDeps, action: Action) -> Masks:
@@ -129,6 +152,7 @@ async def _item(request: web.Request, action: Action, masks: Masks, limit: int) 
     size += views.weight(like) if like and read.whole else 0
     item = await apart(request.app, size, _made, deps, request[VISITOR], action, masks, read)
     item = await practice.on_item(deps, request[VISITOR], item, action)
+    item = past.on_item(request.app[past.PAST], item, action, read.now)
     return await desk_view.on_item(deps, item, action, request[VISITOR], masks)
 
 
@@ -276,4 +300,4 @@ async def shown_action(request: web.Request) -> Action:
             " trusted, and it is not sent. Reject it with `interlock reject`, and look who can"
             " write to the store."
         )
-    return action
+    return readable(request.app[DEPS], action)
