@@ -63,17 +63,19 @@ OPERATIONS = (
         summary="The JSON Schemas of arguments that records name by their hashes",
         answers=SchemaList,
         parameters=(
-            query(
-                "hash",
-                {
-                    "type": "array",
-                    "items": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-                    "minItems": 1,
-                    "maxItems": 50,
-                },
-                "`schema` of a record; may be given 50 times",
-            )
-            | {"required": True},
+            {
+                **query(
+                    "hash",
+                    {
+                        "type": "array",
+                        "items": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                        "minItems": 1,
+                        "maxItems": 50,
+                    },
+                    "`schema` of a record; may be given 50 times",
+                ),
+                "required": True,
+            },
         ),
         refusals=(400, 401, 403, 404, 421, 503),
     ),

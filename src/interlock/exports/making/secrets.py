@@ -16,27 +16,45 @@ _NAMES = (
     "pass(?:word|wd|phrase)|secret|client_?secret|secret_?(?:access_?)?key|private_?key"
     "|(?:api|access|auth|refresh|bearer|id)_?(?:key|token)|authorization|x-api-key|credentials?"
 )
-_FORMS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bgh[opusr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}|\bglpat-[A-Za-z0-9_-]{16,}"
-    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T[A-Z0-9]+/"
-    r"|\bsk-[A-Za-z0-9_-]{20,}|\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|\bAIza[0-9A-Za-z_-]{30,}"
-    r"|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|\bhf_[A-Za-z0-9]{30,}"
-    r"|\bilk_[a-z]+_[A-Za-z0-9_-]{16,}|\bwhsec_[A-Za-z0-9+/=]{16,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\."
-    r"|\b[Bb]earer[ \t]+(?=[^\s\"\\]*[0-9])[A-Za-z0-9._~+/=-]{12,}"
-    r"|\b[a-z][a-z0-9+.-]*://[^\s/:@\"\\]+:[^\s/@\"\\]+@"
+# each form after a text that it cannot be without: looking for texts is a hundred times as fast
+_FORMS = tuple(
+    (sign, re.compile(form))
+    for sign, form in (
+        ("-----BEGIN ", r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+        ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
+        ("ASIA", r"\bASIA[0-9A-Z]{16}\b"),
+        ("gh", r"\bgh[opusr]_[A-Za-z0-9]{30,}"),
+        ("github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{30,}"),
+        ("glpat-", r"\bglpat-[A-Za-z0-9_-]{16,}"),
+        ("xox", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
+        ("hooks.slack.com", r"hooks\.slack\.com/services/T[A-Z0-9]+/"),
+        ("sk-", r"\bsk-[A-Za-z0-9_-]{20,}"),
+        ("k_live_", r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
+        ("k_test_", r"\b[rs]k_test_[A-Za-z0-9]{16,}"),
+        ("AIza", r"\bAIza[0-9A-Za-z_-]{30,}"),
+        ("npm_", r"\bnpm_[A-Za-z0-9]{30,}"),
+        ("pypi-", r"\bpypi-[A-Za-z0-9_-]{30,}"),
+        ("hf_", r"\bhf_[A-Za-z0-9]{30,}"),
+        ("ilk_", r"\bilk_[a-z]+_[A-Za-z0-9_-]{16,}"),
+        ("whsec_", r"\bwhsec_[A-Za-z0-9+/=]{16,}"),
+        ("eyJ", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\."),
+        ("earer", r"\b[Bb]earer[ \t]+(?=[^\s\"\\]*[0-9])[A-Za-z0-9._~+/=-]{12,}"),
+        ("://", r"[a-z]://[^\s/:@\"\\]+:[^\s/@\"\\]+@"),
+    )
 )
 _MEMBER = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
 _WRITTEN = re.compile(  # also within JSON that is a text in JSON
-    rf'\\*"(?:{_NAMES})\\*"\s*:\s*\\*"[^"\\*…]', re.IGNORECASE
+    rf'"(?:{_NAMES})\\*"\s*:\s*\\*"[^"\\*…]', re.IGNORECASE
 )
+_WORDS = ("pass", "secret", "key", "token", "authorization", "credential")  #: in all of the names
 
 
 def found_in(text: str) -> bool:
     """Say whether JSON written as *text* has anything in it that looks like a secret."""
-    return _FORMS.search(text) is not None or _WRITTEN.search(text) is not None
+    if any(sign in text and form.search(text) for sign, form in _FORMS):
+        return True
+    lower = text.lower()
+    return any(word in lower for word in _WORDS) and _WRITTEN.search(text) is not None
 
 
 def blanked(value: Any) -> Any:
