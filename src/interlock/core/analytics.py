@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from .binomial import at_least
+from .records import DecidedCall, Turned
 
 FEW = 30  #: a figure of fewer calls is marked as a small sample
 READ_BYTES_PER_SECOND = 200  #: ten times as fast as people read; faster was not read
 LEAST_LOOK_MS = 1000  #: nobody judges faster, however short the call
+MOST = 50  #: rows of a list
+MOST_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,8 @@ class Share:
 class Group:
     """Counts of the calls of one rule, tool, agent or level (`name`; empty: none named).
 
-    `approved`..`cancelled` are of held calls and add up to `held`, with those still unknown.
+    `approved`..`cancelled` are of held calls, see `came_of`; they and `otherwise` add up to `held`.
+    Of rules, a call counts for each that it names, and for the empty name where it names none.
     """
 
     name: str
@@ -72,7 +76,13 @@ class Group:
     expired: int
     cancelled: int
     denied: int  #: refused by policy
-    wrong: int  #: found or reported wrong after they went through
+    wrong: int  #: found or reported wrong after they went through, see `found_wrong`
+
+    @property
+    def otherwise(self) -> int:
+        """Held calls that ended without a verdict and without time running out, or are unknown."""
+        decided = self.approved + self.edited + self.rejected + self.responded
+        return self.held - decided - self.expired - self.cancelled
 
     @property
     def precision(self) -> Share:
@@ -83,7 +93,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Quantiles of durations in ms, of *of* calls; 0 where it is of none."""
+    """Quantiles of durations in ms, of *of* calls; 0 where it is of none.
+
+    Between two calls they are interpolated linearly: type 7 of Hyndman and Fan (The American
+    Statistician 50, 1996), as `statistics.quantiles(method="inclusive")`.
+    """
 
     of: int
     p50: float
@@ -93,7 +107,10 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewing:
-    """What one reviewer did (`who`: a pseudonym), or all of them together (empty)."""
+    """What one reviewer did (`who`: a pseudonym), or all of them together (empty).
+
+    Counted are verdicts: on a call that needs two people there are two, on an edited one more.
+    """
 
     who: str
     decided: int
@@ -102,10 +119,10 @@ class Reviewing:
     rejected: int
     responded: int
     fast: Share  #: approvals that took less time than reading takes, of those whose look was seen
-    streak: int  #: the longest run of approvals, one after the other
-    agreed: Share  #: verdicts on calls that another person judged as well, and the same way
-    to_decide: Times  #: how long they had it in sight
-    overturned: int = 0  #: approved by them, and found or reported wrong later
+    streak: int  #: the longest run of one person's approvals, one after the other
+    agreed: Share  #: same as every other person's, of verdicts on calls that others judged too
+    to_decide: Times  #: how long they had it in sight, where that was seen
+    overturned: int = 0  #: approvals of calls that were found or reported wrong later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +149,7 @@ class Reliability:
     error, the weighted mean distance between stated and right over ten bins of equal width."""
 
     of: int
-    bins: tuple[Bin, ...]
+    bins: tuple[Bin, ...]  #: those with calls in them
     brier: float | None
     brier_calibrated: float | None  #: of the same calls, where a calibrated value was recorded
     error: float | None
@@ -140,17 +157,21 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auditing:
-    """Calls that went through unreviewed, and what audits of a random share of them found."""
+    """Calls that went through unreviewed, and what audits of a random share of them found.
 
-    unreviewed: int
+    `wrong` weighs each judged call by 1/share and divides by the sum of the weights (Hajek, 1971):
+    it speaks for calls whose share was above 0, also while some that were drawn are not judged yet.
+    """
+
+    unreviewed: int  #: allow or notify, and sent
     drawn: int
     judged: Share  #: wrong, of those judged
-    wrong: float | None  #: estimated share of all unreviewed calls that were wrong (weighted)
+    wrong: float | None  #: estimated share of unreviewed calls that were wrong; None: none judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One UTC day; `start` in ms."""
+    """Calls that ended on one UTC day; `start` in ms."""
 
     start: int
     calls: int
@@ -165,7 +186,9 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analytics:
-    """Everything, for one selection. Lists are largest first and bounded; `left_out` counts."""
+    """Everything, for one selection. Lists are largest first (groups by calls, reviewers by
+    verdicts; then by name) and hold `MOST` rows; `days`: those that have calls, oldest first, the
+    latest `MOST_DAYS`. `left_out` counts, by list, the rest."""
 
     selected: Selected
     records: int
@@ -176,12 +199,41 @@ class Analytics:
     agents: tuple[Group, ...]
     everybody: Reviewing
     reviewers: tuple[Reviewing, ...]
-    first_look: Times  #: from held to the first look that was seen
+    first_look: (
+        Times  #: from held to the first look, at the latest: a verdict less its time in sight
+    )
     to_decide: Times  #: from held to the last verdict
     fields: tuple[Tally, ...]  #: most-edited arguments: `tool: args.amount`
-    reasons: tuple[Tally, ...]  #: reason codes of rejections and edits
+    reasons: tuple[Tally, ...]  #: reason codes of verdicts that reject or edit
     reliability: Reliability
     auditing: Auditing
     days: tuple[Day, ...]
     left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Rows of rules, tools, agents, reviewers."""
+    """Rows left out of a list, by its name."""
+
+
+def came_of(record: DecidedCall) -> str:
+    """Return what a held call came to: approved, edited, rejected, responded, expired, cancelled.
+
+    What people said counts first: an edit that nobody confirmed in time is `edited`. Empty: none of
+    these, such as a hold that a newer policy refused, or one whose approval is not on record.
+    """
+    if record.verdict:
+        return _CAME[record.verdict]
+    return record.state if record.state in ("expired", "cancelled") else ""
+
+
+def went(record: DecidedCall) -> bool:
+    """Say whether the call was sent, as far as is known."""
+    return record.state in ("answered", "unknown", "resolved")
+
+
+def found_wrong(record: DecidedCall) -> bool:
+    """Say whether a call that went through was found or reported wrong, by anybody."""
+    said = [each.turned for each in record.reports]
+    if record.audit is not None:
+        said.append(record.audit.turned)
+    return went(record) and Turned.WRONG in said
+
+
+_CAME = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "responded"}

@@ -1,0 +1,267 @@
+"""Decided calls on disk, in one DuckDB file: `learning_ports.Archive`, and what fills it.
+
+Reading and writing are done in threads of their own, each on a cursor of its own: a reader sees
+whole batches only, and neither waits for the other. There is no index: a batch takes the place of
+older records of the same calls by one scan of the ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..core.analytics import Analytics, Selected
+from ..core.errors import MalformedCall, StoreUnavailable
+from ..core.records import DecidedCall
+from ..learning_ports import Kept, RecordsPage
+from .analytics import analytics, condition
+from .archive_file import insert, keep_private, open_file, said, transaction
+from .archive_rows import columns_of, latest, unpacked
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FILE = "records.duckdb"  #: in the data directory
+READERS = 2  #: questions that are answered at a time
+LARGEST_PAGE = 5_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A stretch of the feed, read: it is taken in as a whole or not at all."""
+
+    records: tuple[DecidedCall, ...]
+    upto: str  #: where the feed goes on
+    lost: int = 0
+    forged: int = 0
+    schemas: Mapping[str, str]  #: JSON by hash, of those that were not kept yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What the archive is called, and how far it has read the feed; empty: nothing yet."""
+
+    name: str
+    upto: str
+
+
+class FileArchive:
+    """learning_ports.Archive. Opens its file when it is used first, and again after an error.
+
+    `behind` answers how many entries of the feed are not in it yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: DuckDBPyConnection | None = None
+        self._closed = False
+        self._opening = Lock()
+        self._reading = ThreadPoolExecutor(READERS, "archive-read")
+        self._writing = ThreadPoolExecutor(1, "archive-write")
+        self.behind: Callable[[], int] = lambda: 0
+
+    async def open(self) -> None:
+        """Open it now, to hear what is wrong with it."""
+        await self._write(lambda cursor: None)
+
+    async def close(self) -> None:
+        """End what is running, and let go of the file."""
+        self._closed = True
+        connection = self._connection
+        if connection is not None:
+            connection.interrupt()
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._release)
+        self._reading.shutdown(wait=False, cancel_futures=True)
+        self._writing.shutdown(wait=False)
+
+    # learning_ports.Archive -----------------------------------------------------------------
+
+    async def page(self, selected: Selected, after: str | None, limit: int) -> RecordsPage:
+        most = max(1, min(limit, LARGEST_PAGE))
+        where, values = condition(selected)
+        if after is not None:
+            ended, name = _cursor(after)
+            where += " AND ended >= ? AND (ended, id) > (?, ?)"
+            values += [ended, ended, name]
+        order = f"FROM calls WHERE {where} ORDER BY ended, id LIMIT {most + 1}"
+        sql = f"SELECT ended, id, packed {order}"
+        rows = await self._rows(sql, values)
+        return RecordsPage(
+            records=tuple(unpacked(text) for *_, text in rows[:most]),
+            next=f"{rows[most - 1][0]}-{rows[most - 1][1]}" if len(rows) > most else None,
+        )
+
+    async def get(self, action_id: str) -> DecidedCall | None:
+        rows = await self._rows("SELECT packed FROM calls WHERE id = ?", [action_id])
+        return unpacked(rows[0][0]) if rows else None
+
+    async def schemas(self, hashes: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        sql = "SELECT hash, document FROM schemas WHERE list_contains(?::VARCHAR[], hash)"
+        return {name: json.loads(text) for name, text in await self._rows(sql, [list(hashes)])}
+
+    async def analytics(self, selected: Selected) -> Analytics:
+        def work(cursor: DuckDBPyConnection) -> Analytics:
+            def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+                return cursor.execute(sql, values).fetchall()
+
+            with transaction(cursor):  # all figures are of one moment
+                return analytics(ask, selected)
+
+        return await self._read(work)
+
+    async def kept(self) -> Kept:
+        sql = """SELECT (SELECT count(*) FROM calls), (SELECT min(ended) FROM calls),
+                        (SELECT max(ended) FROM calls), lost, forged FROM about"""
+        ((records, oldest, newest, lost, forged),) = await self._rows(sql, [])
+        return Kept(
+            records=records,
+            oldest=oldest or 0,
+            newest=newest or 0,
+            behind=self.behind(),
+            lost=lost,
+            forged=forged,
+        )
+
+    # what fills it --------------------------------------------------------------------------
+
+    async def position(self) -> Position:
+        """Return how far the feed has been read."""
+        ((name, upto),) = await self._rows("SELECT name, upto FROM about", [])
+        return Position(name=name, upto=upto)
+
+    async def missing(self, hashes: Sequence[str]) -> tuple[str, ...]:
+        """Return which of the schemas *hashes* are not kept."""
+        sql = "SELECT hash FROM schemas WHERE list_contains(?::VARCHAR[], hash)"
+        known = {name for (name,) in await self._rows(sql, [list(hashes)])}
+        return tuple(sorted(set(hashes) - known))
+
+    async def take(self, taken: Taken) -> None:
+        """Take a stretch of the feed in, with where it ends, in one transaction on the disk."""
+        newest = latest(taken.records)
+
+        def work(cursor: DuckDBPyConnection) -> None:
+            with transaction(cursor):
+                _put(cursor, newest)
+                for name, document in taken.schemas.items():
+                    cursor.execute("INSERT INTO schemas VALUES (?, ?)", [name, document])
+                cursor.execute(
+                    "UPDATE about SET upto = ?, lost = lost + ?, forged = forged + ?",
+                    [taken.upto, taken.lost, taken.forged],
+                )
+
+        await self._write(work)
+
+    async def forget(self, reviewed_before: int, unreviewed_before: int) -> int:
+        """Drop what ended before (ms): held, drawn and audited calls, and the others.
+
+        Returns how many.
+        """
+
+        def work(cursor: DuckDBPyConnection) -> int:
+            with transaction(cursor):
+                sql = "DELETE FROM calls WHERE ended < CASE WHEN held OR drawn OR audited"
+                gone = cursor.execute(
+                    f"{sql} THEN ?::BIGINT ELSE ?::BIGINT END",
+                    [reviewed_before, unreviewed_before],
+                ).fetchone()
+            dropped = int(gone[0]) if gone else 0
+            if dropped:
+                cursor.execute("CHECKPOINT")  # gives their place to what comes
+            return dropped
+
+        return await self._write(work)
+
+    # how ------------------------------------------------------------------------------------
+
+    async def _rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return await self._read(lambda cursor: cursor.execute(sql, values).fetchall())
+
+    async def _read(self, work: Callable[[DuckDBPyConnection], T]) -> T:
+        return await self._in(self._reading, work)
+
+    async def _write(self, work: Callable[[DuckDBPyConnection], T]) -> T:
+        def private(cursor: DuckDBPyConnection) -> T:
+            try:
+                return work(cursor)
+            finally:
+                keep_private(self._path)
+
+        return await self._in(self._writing, private)
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[DuckDBPyConnection], T]) -> T:
+        if self._closed:
+            raise self._gone()
+        return await asyncio.get_running_loop().run_in_executor(threads, self._worked, work)
+
+    def _worked(self, work: Callable[[DuckDBPyConnection], T]) -> T:
+        import duckdb
+
+        with said(self._path), self._opened().cursor() as cursor:
+            try:
+                return work(cursor)
+            except (duckdb.FatalException, duckdb.InternalException, duckdb.IOException):
+                self._release()  # DuckDB asks for that: it is opened anew next time
+                raise
+
+    def _opened(self) -> DuckDBPyConnection:
+        with self._opening:
+            if self._closed:
+                raise self._gone()
+            if self._connection is None:
+                self._connection = open_file(self._path)
+            return self._connection
+
+    def _release(self) -> None:
+        import duckdb
+
+        with self._opening:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(duckdb.Error):  # what could not be written is in its log
+                connection.close()
+
+    def _gone(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"The archive {self._path} is closed: another process may serve people now.",
+            help="Ask again in a moment.",
+        )
+
+
+def _put(cursor: DuckDBPyConnection, newest: Mapping[str, DecidedCall]) -> None:
+    """Add records in the place of older ones of the same calls; newer ones stay."""
+    if not newest:
+        return
+    known = cursor.execute(
+        "SELECT id, version, told FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
+        [list(newest)],
+    ).fetchall()
+    newer = {id for id, *than in known if tuple(than) >= _age(newest[id])}
+    older = [id for id, *_ in known if id not in newer]
+    if older:
+        cursor.execute(
+            "DELETE FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
+            [older],
+        )
+    rows = [each for each in newest.values() if each.id not in newer]
+    if rows:
+        insert(cursor, columns_of(rows))
+
+
+def _age(record: DecidedCall) -> tuple[int, int]:
+    return record.version, record.told
+
+
+def _cursor(text: str) -> tuple[int, str]:
+    ended, dash, name = text.partition("-")
+    if not dash or not ended.isascii() or not ended.isdigit() or len(ended) > 18:
+        raise MalformedCall("This cursor is none that was given out here: begin anew without one.")
+    return int(ended), name

@@ -1,0 +1,180 @@
+"""Follows the store's feed of decided calls into the archive, and drops there what is too old.
+
+What was read and where to go on are written together, so that each record is taken in once, also
+after a kill -9. Whatever fails is tried again, later and later; calls wait in the store meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..core.errors import StoreUnavailable
+from ..core.records import DecidedCall
+from ..learning_ports import Records
+from .archive import FileArchive, Taken
+
+log = logging.getLogger("interlock.archive")
+
+BATCH = 500  #: entries that are read and written together
+WAIT_MS = 1_000  #: that one read waits for entries
+PAUSE, LONGEST_PAUSE = 1.0, 60.0  #: seconds between tries after an error
+EVERY_MS = 3_600_000  #: between two looks for what is too old
+
+
+class Noting(Protocol):
+    """The part of `interlock.noting.Noting` that reads entries."""
+
+    def decode(self, entry: bytes) -> DecidedCall:
+        """Return the record of *entry*. Raises ValueError where nobody with our key wrote it."""
+
+
+class Counted(Protocol):
+    """What is told how following goes, for metrics."""
+
+    def archive_failed(self) -> None: ...
+
+    def archive_behind(self, entries: int) -> None: ...
+
+
+class Uncounted:
+    """Nothing is counted."""
+
+    def archive_failed(self) -> None:
+        return None
+
+    def archive_behind(self, entries: int) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where records come from.
+
+    `found` returns the record of a call that the store ended by itself; None: it is gone.
+    `keep` returns for how long policy keeps reviewed calls, and others, ms. `now`: ms, by the
+    store's clock. The last three raise StoreUnavailable.
+    """
+
+    records: Records
+    noting: Noting
+    found: Callable[[str], Awaitable[DecidedCall | None]]
+    keep: Callable[[], tuple[int, int]]
+    now: Callable[[], Awaitable[int]]
+
+
+class Following:
+    """Have it `run` where the archive is open."""
+
+    def __init__(
+        self,
+        archive: FileArchive,
+        sources: Sources,
+        counted: Counted | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._archive, self._sources = archive, sources
+        self._counted: Counted = counted or Uncounted()
+        self._pause = pause
+        self._behind = 0
+        self._swept = 0
+        archive.behind = lambda: self._behind
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        pause, told = PAUSE, ""
+        while True:
+            try:
+                await self.step(WAIT_MS)
+                pause, told = PAUSE, ""
+            except StoreUnavailable as error:
+                self._counted.archive_failed()
+                if error.detail != told:  # once, however often it is tried
+                    log.error("%s %s", error.detail, error.help)
+                    told = error.detail
+                await self._pause(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception:  # outermost: one bad record must not stop what keeps all others
+                self._counted.archive_failed()
+                log.exception("following decided calls failed; again in %g s", LONGEST_PAUSE)
+                await self._pause(LONGEST_PAUSE)
+
+    async def step(self, wait_ms: int = 0) -> int:
+        """Take in what there is, up to BATCH entries; return how many it was.
+
+        Raises:
+            StoreUnavailable: the store or the archive does not answer; nothing was taken in.
+        """
+        at, records = await self._archive.position(), self._sources.records
+        feed = await records.read(at.upto, BATCH, wait_ms)
+        taken = 0
+        if feed.next != at.upto or feed.lost:
+            taken = await self._take(feed.entries, feed.ended, feed.next, feed.lost)
+            await records.archived(at.name, feed.next)
+        self._behind = await records.behind(feed.next)
+        self._counted.archive_behind(self._behind)
+        await self._forget()
+        return taken
+
+    async def _take(
+        self, entries: Iterable[bytes], ended: Iterable[str], upto: str, lost: int
+    ) -> int:
+        known, forged = _decoded(entries, self._sources.noting)
+        for action_id in ended:
+            record = await self._sources.found(action_id)
+            if record is None:
+                lost += 1
+            else:
+                known.append(record)
+        await self._archive.take(
+            Taken(
+                records=tuple(known),
+                upto=upto,
+                lost=lost,
+                forged=forged,
+                schemas=await self._schemas(known),
+            )
+        )
+        if lost or forged:
+            log.warning(
+                "the feed of decided calls: %d were dropped before they were read, %d are forged",
+                lost,
+                forged,
+            )
+        return len(known)
+
+    async def _schemas(self, records: Iterable[DecidedCall]) -> Mapping[str, str]:
+        """Return the schemas that *records* name and the archive lacks, as far as there are any."""
+        named = {each.schema for each in records} - {""}
+        missing = await self._archive.missing(sorted(named)) if named else ()
+        found = await self._sources.records.schemas(missing) if missing else {}
+        return {
+            name: document.decode()
+            for name, document in found.items()
+            if hashlib.sha256(document).hexdigest() == name
+        }
+
+    async def _forget(self) -> None:
+        now = await self._sources.now()
+        if now - self._swept < EVERY_MS:
+            return
+        reviewed, unreviewed = self._sources.keep()
+        gone = await self._archive.forget(now - reviewed, now - unreviewed)
+        self._swept = now
+        if gone:
+            log.info("%d decided calls were dropped: policy keeps them no longer", gone)
+
+
+def _decoded(entries: Iterable[bytes], noting: Noting) -> tuple[list[DecidedCall], int]:
+    """Return what *entries* say, and how many nobody with our key wrote."""
+    known, forged = [], 0
+    for entry in entries:
+        try:
+            known.append(noting.decode(entry))
+        except ValueError:
+            forged += 1
+    return known, forged
