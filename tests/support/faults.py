@@ -12,7 +12,7 @@ from interlock.core.errors import InterlockError
 from interlock.store.redis import RedisStore
 from tests.store.explorer import FAULTS
 
-WAKE = ("redis.call('XADD'", "local _ = tostring('XADD'")
+WAKE = ("redis.call('XADD', P .. ':log'", "local _ = tostring('XADD', P .. ':log'")
 """Nobody is ever woken up."""
 
 
