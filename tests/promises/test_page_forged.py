@@ -25,6 +25,7 @@ from interlock.approvals.identity import (
     SWITCHING,
     TELLING,
     Session,
+    auditing,
     deciding,
     ending,
     undoing,
@@ -122,6 +123,17 @@ CHANGING: dict[tuple[str, str], Changing] = {
         said(AUTHENTICATORS), body(challenge_id="c", credential={}, label="mine")
     ),
     ("DELETE", MINE + "/{id}"): Changing(said(AUTHENTICATORS), body(confirmed=STEP_UP)),
+    ("POST", f"{CALL}/outcome"): Changing(of_call, body(turned="wrong")),
+    ("POST", "/v1/audits/{id}"): Changing(
+        lambda action: auditing(action.id),
+        lambda action: {"turned": "wrong", "digest": action.digest},
+    ),
+    ("POST", "/audits/{id}"): Changing(
+        lambda action: auditing(action.id),
+        lambda action: {"turned": "wrong", "digest": action.digest},
+        form=True,
+    ),
+    ("POST", "/audits/{id}/reveal"): Changing(of_call, form=True),
     ("POST", "/review/{id}/reveal"): Changing(of_call, form=True),
     ("POST", "/sign-out"): Changing(said(SIGNING_OUT), form=True),
     ("POST", "/sign-in/role"): Changing(said(SWITCHING), body(kind="admin"), form=True),
@@ -365,6 +377,7 @@ async def test_promise_10_only_the_token_for_this_very_thing_counts(
         *(SIGNING_OUT, SWITCHING, REVOKING, AWAY, STOPPING, TELLING, AUTHENTICATORS),
         *(deciding(each.digest) for each in (attack.action, other)),
         *(undoing(each.id) for each in (attack.action, other)),
+        *(auditing(each.id) for each in (attack.action, other)),
         *(ending(name) for name in ("ann", "bob", attack.action.id)),
         accepting(record),
     ]

@@ -179,8 +179,8 @@ def refused(action: Action, who: Principal, now: int, stands: tuple[Absence, ...
 async def judge_audit(request: web.Request) -> web.Response:
     """Keep a verdict on a call that was drawn."""
     asked = await read(request, AuditVerdict)
+    check_token(request, request[VISITOR], auditing(request.match_info["id"]))
     action = await drawn(request)
-    check_token(request, request[VISITOR], auditing(action.id))
     return answer(await judged(request.app[DEPS], request[VISITOR], action, asked))
 
 

@@ -43,8 +43,9 @@ async def one(request: web.Request) -> web.Response:
 
 async def reveal(request: web.Request) -> web.Response:
     """Show a call that was drawn with what policy hides of it; that it was shown is recorded."""
-    form, action = await request.post(), await audits.drawn(request)
+    form, action = await request.post(), await showing.shown_action(request)
     _check(request, str(form.get("csrf", "")), deciding(action.digest))
+    await audits.drawn(request)
     return await _page(request, await showing.revealed(request, action))
 
 
@@ -62,8 +63,9 @@ async def _page(request: web.Request, item: Item) -> web.Response:
 
 async def judge(request: web.Request) -> web.Response:
     """Keep what a form says of a call, and go on to the others."""
-    form, action = await request.post(), await audits.drawn(request)
-    _check(request, str(form.get("csrf", "")), auditing(action.id))
+    form = await request.post()
+    _check(request, str(form.get("csrf", "")), auditing(request.match_info["id"]))
+    action = await audits.drawn(request)
     texts = {
         name: str(form.get(name, "")) for name in ("turned", "digest", "reason_code", "message")
     }
