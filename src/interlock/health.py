@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from .core.errors import StoreUnavailable
 from .gate import Gate
+from .learning_ports import Archive, Audits
 from .observe.metrics import CONTENT_TYPE, Metrics
-from .people_ports import Outbox
+from .people_ports import Desk, Outbox
 from .ports import Durability
 from .store.redis import RedisStore
 
@@ -19,10 +22,16 @@ log = logging.getLogger("interlock.health")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
+    """What is asked when somebody asks. `behind`: how many decided calls the archive lacks."""
+
     gate: Gate
     store: RedisStore
     metrics: Metrics
     outbox: Outbox | None = None
+    desk: Desk | None = None
+    audits: Audits | None = None
+    archive: Archive | None = None
+    behind: Callable[[], Awaitable[int]] | None = None
 
 
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
@@ -74,15 +83,44 @@ def _why(durability: Durability, closing: bool) -> dict[str, str]:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    """Counters of this process; gauges as the store says at this moment."""
+    """Counters of this process; gauges as the store and the archive say at this moment."""
     health = request.app[HEALTH]
+    metrics = health.metrics
     try:
-        counts, oldest = await health.store.counts(), await health.store.oldest()
-        age = (await health.store.now() - oldest) / 1000 if oldest else 0.0
-        health.metrics.store_truth(counts, age, health.gate.in_flight)
-        if health.outbox is not None:
-            health.metrics.notices(*await health.outbox.counts())
+        await _ask_store(health)
     except StoreUnavailable as error:
         log.warning("%s", error.detail)
-        health.metrics.store_truth(None, 0.0, health.gate.in_flight)
-    return web.Response(body=health.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        metrics.store_truth(None, 0.0, health.gate.in_flight)
+        metrics.learning.audits_truth(None)
+    if health.archive is not None:
+        await _ask_archive(health, health.archive)
+    return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _ask_store(health: Health) -> None:
+    store, metrics = health.store, health.metrics
+    counts, oldest = await store.counts(), await store.oldest()
+    age = (await store.now() - oldest) / 1000 if oldest else 0.0
+    metrics.store_truth(counts, age, health.gate.in_flight)
+    if health.outbox is not None:
+        metrics.notices(*await health.outbox.counts())
+    if health.desk is not None:
+        everybody = bool(await health.desk.stops(()))
+        metrics.stops(max(await health.desk.stopped_count() - everybody, 0), everybody)
+    if health.audits is not None:
+        metrics.learning.audits_truth(await health.audits.count())
+
+
+async def _ask_archive(health: Health, archive: Archive) -> None:
+    learning = health.metrics.learning
+    try:
+        kept = await archive.kept()
+    except StoreUnavailable as error:
+        log.warning("%s", error.detail)
+        learning.archive_truth(None)
+        return
+    behind = None
+    if health.behind is not None:
+        with contextlib.suppress(StoreUnavailable):  # `interlock_store_up` says so
+            behind = await health.behind()
+    learning.archive_truth(kept, behind)

@@ -7,6 +7,7 @@ of an agent: tools are catalogue ids or `unknown`, upstreams are configured name
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import monotonic
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,11 +24,23 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ..core.actions import Action, State
 from ..core.decisions import Decision, PolicyRef
-from ..core.events import Answered, Decided, Event, LeaseLost, Lost, NotSent, Reviewed
+from ..core.events import (
+    Answered,
+    ClearanceFailed,
+    Decided,
+    Event,
+    LeaseLost,
+    Lost,
+    NotSent,
+    Reviewed,
+)
+from .metrics_learning import LearningMetrics
+from .metrics_people import PeopleMetrics
 from .shadow import asked
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _CALL = ("upstream", "tool", "level")
+EVALUATION_ERROR = "evaluation_error"  #: the reason of `core.evaluate` where judging failed
 _ENDS = {
     State.DENIED: "denied",
     State.REJECTED: "rejected",
@@ -42,9 +55,13 @@ _HUMAN = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 
 
 class Metrics:
-    """ports.Observer. `render` gives the text that Prometheus scrapes."""
+    """ports.Observer. `render` gives the text that Prometheus scrapes.
 
-    def __init__(self) -> None:
+    `people`: what they decide; `learning`: what is learned from it. *clock*: seconds, for what
+    is forgotten after a while.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
         self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
@@ -189,6 +206,24 @@ class Metrics:
             "Notices that are not tried any more; see `interlock notifications list`",
             registry=registry,
         )
+        self._indeterminate = Counter(
+            "interlock_decisions_indeterminate",
+            "Calls judged though something of policy could not be evaluated: the stricter counts",
+            registry=registry,
+        )
+        self._uncleared = Counter(
+            "interlock_clearance_failures",
+            "Sends that were refused: what the store holds is not what was approved",
+            registry=registry,
+        )
+        self._stopped = Gauge(
+            "interlock_agents_stopped", "Agents that people stopped one by one", registry=registry
+        )
+        self._all_stopped = Gauge(
+            "interlock_all_agents_stopped", "1 where people stopped all agents", registry=registry
+        )
+        self.people = PeopleMetrics(registry, clock)
+        self.learning = LearningMetrics(registry)
 
     # ports.Observer ------------------------------------------------------------------------
 
@@ -201,21 +236,29 @@ class Metrics:
         if isinstance(event, Decided):
             self._child(self._calls, *labels).inc()
             self._decided(event.decision)
+        self.people.transition(before, event, after)
+        if isinstance(event, ClearanceFailed):
+            self._uncleared.inc()
         if isinstance(event, Reviewed):
             self._reviews.labels(event.review.verdict.value, level).inc()
         if isinstance(event, Answered | NotSent | Lost | LeaseLost):
             self._child(self._upstream, after.call.upstream, _sent(event)).inc()
         if before.state is State.HELD and after.state is not State.HELD:
             self._to_decision.labels(level).observe(max(after.changed - after.created, 0) / 1000)
+        self._moved(before, after, labels)
+
+    def _moved(self, before: Action, after: Action, labels: tuple[str, str, str]) -> None:
         if before.state is State.UNKNOWN:
             self._settled.labels(after.state.value).inc()
         elif after.state in _ENDS and before.state is not after.state:
             self._child(self._outcomes, *labels, _ENDS[after.state]).inc()
             if after.state is State.EXPIRED:
-                self._expirations.labels(level).inc()
+                self._expirations.labels(labels[2]).inc()
 
     def _decided(self, decision: Decision) -> None:
         """Count what raised and lowered the call; labels are ids of policy."""
+        if decision.indeterminate or decision.reason == EVALUATION_ERROR:
+            self._indeterminate.inc()
         for limit in decision.limits:
             self._limits.labels(limit).inc()
         if decision.grant:
@@ -287,6 +330,11 @@ class Metrics:
             self._held.set(counts["held"])
             self._unknown.set(counts["unknown"])
             self._oldest.set(oldest)
+
+    def stops(self, agents: int, everybody: bool) -> None:
+        """Set the gauges to who is stopped: so many one by one, and all of them or not."""
+        self._stopped.set(agents)
+        self._all_stopped.set(1 if everybody else 0)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

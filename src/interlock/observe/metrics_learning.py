@@ -1,0 +1,166 @@
+"""Metrics of what is learned from decided calls: audits, reports, the archive, calibration.
+
+What the archive and the models say is asked for when metrics are read: what does not answer then
+has no figure, rather than an old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..core.records import Turned
+from ..learning import Calibration
+from ..learning_ports import Kept
+
+BY_AGENT = "agent"  #: as `records.Reported.by` has it; everybody else is a person
+
+
+class LearningMetrics:
+    """Counts what is said of calls afterwards, and how learning from them goes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._judged = Counter(
+            "interlock_audits_judged",
+            "Calls drawn for an audit that somebody judged, by how they turned out",
+            ("turned",),
+            registry=registry,
+        )
+        self._reports = Counter(
+            "interlock_outcome_reports",
+            "What was reported of calls afterwards, by agents and by people",
+            ("by", "turned"),
+            registry=registry,
+        )
+        self._fits = Counter(
+            "interlock_calibration_fits",
+            "Times that confidence was fitted: kept, fewer (another archive knows more), failed",
+            ("outcome",),
+            registry=registry,
+        )
+        self._refused = Counter(
+            "interlock_calibration_refused",
+            "Models of confidence in the store that were not believed, and why",
+            ("why",),
+            registry=registry,
+        )
+        self._up = Gauge(
+            "interlock_archive_up",
+            "1 where the archive of decided calls answers",
+            registry=registry,
+        )
+        self._failures = Counter(
+            "interlock_archive_errors",
+            "Times that the archive could not take in what the store has for it",
+            registry=registry,
+        )
+        self._asked = _Asked()
+        registry.register(self._asked)
+
+    def judged(self, turned: Turned) -> None:
+        self._judged.labels(turned.value).inc()
+
+    def reported(self, by: str, turned: Turned) -> None:
+        """Count a report; *by* is `agent`, or anybody else's pseudonym."""
+        who = BY_AGENT if by == BY_AGENT else "person"
+        self._reports.labels(who, turned.value).inc()
+
+    def fitted(self, outcome: str) -> None:
+        self._fits.labels(outcome).inc()
+
+    def refused(self, why: str) -> None:
+        self._refused.labels(why).inc()
+
+    def know_calibration(self, calibration: Calibration) -> None:
+        """Have the figures of models say what *calibration* believes whenever they are read."""
+        self._asked.calibration = calibration
+
+    def archive_failed(self) -> None:
+        self._failures.inc()
+
+    def archive_behind(self, entries: int) -> None:
+        """Nothing is kept of it: `archive_truth` says so at the moment when metrics are read."""
+
+    def archive_truth(self, kept: Kept | None, behind: int | None = None) -> None:
+        """Take over what the archive says; None: it does not answer.
+
+        *behind*: entries of the feed that it has not read, by the store; None: nobody knows.
+        """
+        self._up.set(0 if kept is None else 1)
+        self._asked.kept = kept
+        self._asked.behind = behind
+
+    def audits_truth(self, waiting: int | None) -> None:
+        """Take over how many audits wait; None: the store does not answer."""
+        self._asked.audits = waiting
+
+
+class _Asked(Collector):
+    """Figures that are not ours to keep: without a sample where nobody answers."""
+
+    def __init__(self) -> None:
+        self.kept: Kept | None = None
+        self.behind: int | None = None
+        self.audits: int | None = None
+        self.calibration: Calibration | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        kept, fitted = self.kept, self.calibration.fitted if self.calibration else None
+        age = self.calibration.age if self.calibration else None
+        yield _gauge(
+            "interlock_audits_waiting",
+            "Calls drawn for an audit that nobody judged yet",
+            self.audits,
+        )
+        yield _gauge(
+            "interlock_records_kept", "Decided calls in the archive", _of(kept, lambda k: k.records)
+        )
+        yield _gauge(
+            "interlock_records_behind",
+            "Decided calls that are not in the archive yet",
+            self.behind,
+        )
+        yield _counter(
+            "interlock_records_lost",
+            "Records of decided calls that were dropped before the archive read them",
+            _of(kept, lambda k: k.lost),
+        )
+        yield _counter(
+            "interlock_records_forged",
+            "Records in the store that nobody with our key wrote",
+            _of(kept, lambda k: k.forged),
+        )
+        yield _gauge(
+            "interlock_calibration_age_seconds", "Time since the models in use were fitted", age
+        )
+        yield _gauge(
+            "interlock_calibration_models",
+            "Models of confidence in use: one for each agent and tool that enough is known of",
+            len(fitted.models.by) if fitted else 0,
+        )
+        yield _gauge(
+            "interlock_calibration_labels",
+            "Decided calls that the models in use were fitted on",
+            fitted.labels if fitted else 0,
+        )
+
+
+def _of(kept: Kept | None, figure: Callable[[Kept], int]) -> int | None:
+    return None if kept is None else figure(kept)
+
+
+def _gauge(name: str, says: str, value: float | None) -> Metric:
+    family = GaugeMetricFamily(name, says)
+    if value is not None:
+        family.add_metric([], value)
+    return family
+
+
+def _counter(name: str, says: str, value: float | None) -> Metric:
+    family = CounterMetricFamily(name, says)
+    if value is not None:
+        family.add_metric([], value)
+    return family
