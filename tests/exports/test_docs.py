@@ -1,0 +1,29 @@
+"""The examples of docs/exports.md are what is exported."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from interlock.exports import formats
+from interlock.exports.making.exporter import Exporter, Wanted
+
+from .example import CALL, SCHEMAS
+
+PAGE = Path(__file__).parents[2] / "docs" / "exports.md"
+
+
+@pytest.mark.parametrize("name", list(formats()))
+def test_the_example_of_a_format_is_what_it_gives(name: str) -> None:
+    _, _, section = PAGE.read_text(encoding="utf-8").partition(f"\n### `{name}`\n")
+    blocks = re.findall(r"^```json\n(.*?)^```", section.partition("\n### ")[0], re.M | re.S)
+    lines = Exporter(formats()[name], Wanted()).lines(CALL, SCHEMAS)
+    assert [json.loads(block) for block in blocks] == [json.loads(line) for line in lines]
+
+
+def test_every_format_is_in_the_table() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(encoding="utf-8"), re.M)
+    assert sorted(rows[: len(formats())]) == list(formats())
