@@ -1,0 +1,106 @@
+"""What is learned is counted; what does not answer has no figure rather than an old one."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from interlock.core.calibration import Models, Platt
+from interlock.core.records import Turned
+from interlock.learning import Calibration, Fitted
+from interlock.learning_ports import Kept
+from interlock.observe.metrics import Metrics
+from interlock.observe.metrics_learning import LearningMetrics
+from tests.support.builders import NOON
+from tests.test_learning import Clock
+from tests.test_learning import Kept as KeptModels
+
+HELD = Kept(records=12, oldest=1, newest=2, behind=0, lost=3, forged=1)
+
+
+class Learning:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = LearningMetrics(self.registry)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+def test_audits_and_reports_are_counted_by_how_calls_turned_out() -> None:
+    learning = Learning()
+    learning.metrics.judged(Turned.WRONG)
+    learning.metrics.reported("agent", Turned.RIGHT)
+    learning.metrics.reported("r-0123456789ab", Turned.WRONG)
+    assert learning.value("interlock_audits_judged_total", turned="wrong") == 1
+    reports = "interlock_outcome_reports_total"
+    assert learning.value(reports, by="agent", turned="right") == 1
+    assert learning.value(reports, by="person", turned="wrong") == 1
+    assert "r-0123456789ab" not in generate_latest(learning.registry).decode()
+
+
+def test_the_archive_says_itself_what_it_holds() -> None:
+    learning = Learning()
+    learning.metrics.archive_truth(HELD, behind=7)
+    assert learning.value("interlock_archive_up") == 1
+    assert learning.value("interlock_records_kept") == 12
+    assert learning.value("interlock_records_behind") == 7
+    assert learning.value("interlock_records_lost_total") == 3
+    assert learning.value("interlock_records_forged_total") == 1
+
+
+def test_an_archive_that_does_not_answer_has_no_figures() -> None:
+    learning = Learning()
+    learning.metrics.archive_truth(HELD, behind=7)
+    learning.metrics.archive_truth(None)
+    assert learning.value("interlock_archive_up") == 0
+    for name in ("kept", "behind", "lost_total", "forged_total"):
+        assert learning.value(f"interlock_records_{name}") is None
+    assert "# TYPE interlock_records_kept gauge" in generate_latest(learning.registry).decode()
+
+
+def test_audits_that_wait_are_those_of_the_store() -> None:
+    learning = Learning()
+    assert learning.value("interlock_audits_waiting") is None
+    learning.metrics.audits_truth(2)
+    assert learning.value("interlock_audits_waiting") == 2
+    learning.metrics.audits_truth(None)
+    assert learning.value("interlock_audits_waiting") is None
+
+
+def test_fits_refusals_and_failures_are_counted() -> None:
+    learning = Learning()
+    learning.metrics.fitted("kept")
+    learning.metrics.refused("forged")
+    learning.metrics.archive_failed()
+    assert learning.value("interlock_calibration_fits_total", outcome="kept") == 1
+    assert learning.value("interlock_calibration_refused_total", why="forged") == 1
+    assert learning.value("interlock_archive_errors_total") == 1
+
+
+async def test_the_age_of_models_is_that_at_the_moment_when_it_is_asked_for() -> None:
+    learning, clock = Learning(), Clock()
+    models = Models(by={("", ""): Platt(of=60, slope=1.0, offset=0.0)})
+    fitted = Fitted(models=models, at=NOON, labels=60, newest=NOON)
+    calibration = Calibration(KeptModels(fitted), clock)
+    learning.metrics.know_calibration(calibration)
+    assert learning.value("interlock_calibration_age_seconds") is None
+    assert learning.value("interlock_calibration_models") == 0
+    await calibration.refresh()
+    clock.now += 90_000
+    assert learning.value("interlock_calibration_age_seconds") == 90
+    assert learning.value("interlock_calibration_models") == 1
+    assert learning.value("interlock_calibration_labels") == 60
+    clock.now += 10**12  # nobody has heard of them for long
+    assert learning.value("interlock_calibration_age_seconds") is None
+    assert learning.value("interlock_calibration_models") == 0
+
+
+@pytest.mark.parametrize(("agents", "everybody"), [(0, False), (3, False), (0, True), (2, True)])
+def test_who_is_stopped_is_what_was_said_last(agents: int, everybody: bool) -> None:
+    metrics = Metrics()
+    metrics.stops(9, True)
+    metrics.stops(agents, everybody)
+    text = metrics.render().decode()
+    assert f"interlock_agents_stopped {float(agents)}" in text
+    assert f"interlock_all_agents_stopped {float(everybody)}" in text
