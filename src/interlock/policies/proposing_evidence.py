@@ -27,10 +27,9 @@ class Freed:
     def most_bad(self, confidence: float) -> float:
         """Return the largest share of these that is bad, as sure as *confidence*.
 
-        Clopper and Pearson (Biometrika 26, 1934), one-sided; of calls nobody judged it is 1.
+        Clopper and Pearson (Biometrika 26, 1934), one-sided; what nobody found right is bad.
         """
-        judged = self.right + self.bad
-        return at_most(self.bad, judged, confidence) if judged else float(self.calls > 0)
+        return at_most(self.calls - self.right, self.calls, confidence) if self.calls else 0.0
 
 
 def freed(

@@ -1,0 +1,280 @@
+"""From what decided calls speak for to a proposal: each finding as a change, where it may be one.
+
+What a finding rests on is computed in `core.tuning`; here each change is made, and judged once
+more on the same records: one that would let more through than the target allows is left out.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from ..core.binomial import at_most
+from ..core.decisions import Level, Stake
+from ..core.errors import InvalidDocument
+from ..core.records import DecidedCall
+from ..core.rules import PolicySet
+from ..core.tuning import Findings, Settings, Threshold, UselessRule, WorthGranting, tune
+from .proposing import Check, Files, NotProposed, Proposal, excepted, shadowed, threshold
+from .proposing_evidence import Bounds, Freed, Records, freed
+from .repeated import Repeated
+from .replaying import BadCall, replayed
+from .replaying_sums import went_wrong
+from .text_edits import CannotEdit
+
+MOST_GRANTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for. `owner` answers for exceptions; `today` is when they are proposed."""
+
+    settings: Settings
+    owner: str
+    today: datetime.date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What a person may do without a change of the policy."""
+
+    title: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The proposal, what it rests on, and what there is to say beside."""
+
+    proposal: Proposal
+    findings: Findings
+    advice: tuple[Advice, ...]
+    settings: Settings
+
+
+def tuned(proposal: Proposal, history: Records, asked: Asked) -> Outcome:
+    """Put into *proposal* what *history* speaks for."""
+    settings = _heard(proposal.policy, asked.settings)
+    settings = replace(settings, frees=_frees(proposal))
+    findings = tune(history(), settings)
+    bounds = Bounds(calls=findings.records, target=settings.target, confidence=settings.confidence)
+    offering = _Offering(proposal, history, bounds, asked)
+    for stake in findings.thresholds:
+        offering.threshold(stake)
+    for rule in findings.rules:
+        offering.rule(rule)
+    advice = tuple(offering.grants(findings.grants[:MOST_GRANTS]))
+    return Outcome(proposal=proposal, findings=findings, advice=advice, settings=settings)
+
+
+def _heard(policy: PolicySet, settings: Settings) -> Settings:
+    """Return *settings* with how the policy reads confidence."""
+    signal = policy.confidence
+    if signal is None:
+        return settings
+    current = {stake.word: signal.raise_below[stake] for stake in Stake}
+    return replace(settings, missing=signal.missing, use=signal.use, current=current)
+
+
+def _frees(proposal: Proposal) -> Callable[[DecidedCall, str], bool]:
+    """Return what says whether a call that policy holds goes out once a rule is in shadow mode.
+
+    A call is judged again, since a record does not tell what the matrix would have said.
+    """
+    now, without = proposal.policy, dict[str, PolicySet | None]()
+
+    def frees(record: DecidedCall, rule: str) -> bool:
+        if rule not in without:
+            without[rule] = _without(proposal, rule)
+        other = without[rule]
+        if other is None:
+            return False
+        try:
+            return replayed(record, now).held_after and not replayed(record, other).stopped_after
+        except BadCall:
+            return False
+
+    return frees
+
+
+def _without(proposal: Proposal, rule: str) -> PolicySet | None:
+    trial = Proposal(files=proposal.files, policy=proposal.policy)
+    try:
+        taken = trial.offer(rule, (), shadowed(rule), lambda policy: "")
+    except (NotProposed, CannotEdit, InvalidDocument):
+        return None
+    return trial.policy if taken else None
+
+
+class _Offering:
+    """Makes each finding a change of the proposal, or says why it is none."""
+
+    def __init__(self, proposal: Proposal, history: Records, bounds: Bounds, asked: Asked) -> None:
+        self._proposal = proposal
+        self._first = proposal.policy  #: that is in force: what all changes together are held to
+        self._history = history
+        self._bounds = bounds
+        self._asked = asked
+        self._found = Freed()
+
+    def threshold(self, found: Threshold) -> None:
+        name = f"signals.confidence.raise_below.{found.stake}"
+        if found.proposed is None:
+            self._proposal.left_out.append((name, " ".join(found.notes) or "too little data"))
+            return
+        if not found.changes:
+            return
+        was = "none" if found.current is None else f"{found.current:g}"
+        title = f"{name}: {was} -> {found.proposed:g}"
+        self._offer(title, _of_threshold(found), threshold(_stake(found.stake), found.proposed))
+
+    def rule(self, found: UselessRule) -> None:
+        title = f"rule {found.rule}: to shadow mode"
+        self._offer(title, _of_rule(found), shadowed(found.rule))
+
+    def grants(self, found: tuple[WorthGranting, ...]) -> Iterator[Advice]:
+        groups = self._groups(found)
+        for each, group in zip(found, groups, strict=True):
+            tool = self._proposal.policy.tools.get(each.tool)
+            if tool is not None and tool.grants is not None:
+                yield Advice(title=_granted(each), evidence=tuple(_of_group(each, self._bounds)))
+                continue
+            title = f"exception for {each.agent} and {each.tool} ({_target(each)})"
+            reason = (
+                f"People approved all {each.approved} such calls of {each.days} days as they were."
+                f" Look at {', '.join(group.calls.ids)}."
+            )
+            edit = excepted(group.calls, self._asked.owner, reason, self._asked.today)
+            if group.dual:
+                why = "two people are asked about some of these calls: nobody spares both at once"
+                self._proposal.left_out.append((title, why))
+                continue
+            self._offer(title, _of_group(each, self._bounds), edit, frozenset(group.ids))
+
+    def _groups(self, found: tuple[WorthGranting, ...]) -> list[_Group]:
+        groups = [_Group(each) for each in found]
+        by = {(each.agent, each.tool, _key(each.target)): group
+              for each, group in zip(found, groups, strict=True)}  # fmt: skip
+        for record in self._history() if by else ():
+            group = by.get((record.agent, record.tool, _key(record.target or {})))
+            if group is not None and record.target:
+                group.add(record)
+        return groups
+
+    def _offer(
+        self,
+        title: str,
+        evidence: Iterator[str],
+        edit: Callable[[Proposal], Files],
+        about: frozenset[str] | None = None,
+    ) -> None:
+        said = list(evidence)
+        taken = self._proposal.offer(title, said, edit, self._check(about))
+        if taken:
+            change = self._proposal.changes[-1]
+            self._proposal.changes[-1] = replace(
+                change, evidence=(*change.evidence, *self._replayed())
+            )
+
+    def _check(self, about: frozenset[str] | None) -> Check:
+        """Return what holds a changed policy against history: it alone, and all changes so far."""
+        before = self._proposal.policy
+
+        def check(policy: PolicySet) -> str:
+            self._found = freed(self._history, before, policy, about)
+            if about is not None and self._found.bad:
+                return f"{self._found.bad} of the calls that it would let through were bad"
+            why = self._bounds.why_not(self._found)
+            if why or before is self._first:
+                return why
+            together = self._bounds.why_not(freed(self._history, self._first, policy))
+            return together and f"together with the changes before it, {together}"
+
+        return check
+
+    def _replayed(self) -> Iterator[str]:
+        found, bounds = self._found, self._bounds
+        yield (
+            f"replayed: {found.calls} calls would go out unreviewed, {found.right} of them were"
+            f" right, {found.bad} bad; wrong and unreviewed at most {bounds.share(found):.2%} of"
+            f" all calls (Clopper-Pearson, {bounds.confidence:.0%})"
+        )
+
+
+class _Group:
+    """The calls of one finding, and whether two people were asked about some."""
+
+    def __init__(self, found: WorthGranting) -> None:
+        self.calls = Repeated(agent=found.agent, tool=found.tool, target=found.target)
+        self.ids: set[str] = set()
+        self.dual = False
+
+    def add(self, record: DecidedCall) -> None:
+        if went_wrong(record):
+            return
+        self.ids.add(record.id)
+        self.dual |= record.level == Level.APPROVE_DUAL.word
+        if record.held and record.verdict == "approve" and not record.masked:
+            self.calls.add(record.id, record.arguments)
+
+
+def _stake(word: str) -> Stake:
+    return Stake[word.upper()]
+
+
+def _key(target: object) -> str:
+    return json.dumps(target, sort_keys=True, default=dict)
+
+
+def _target(found: WorthGranting) -> str:
+    return ", ".join(f"{name}={value}" for name, value in list(found.target.items())[:3])[:120]
+
+
+def _granted(found: WorthGranting) -> str:
+    last = found.examples[-1] if found.examples else "ID"
+    return (
+        f"grant {found.tool} of {found.agent} ({_target(found)}) with its next approval: on the"
+        f" page, or `interlock approve ID --grant 7d`; the latest was {last}"
+    )
+
+
+def _of_threshold(found: Threshold) -> Iterator[str]:
+    yield (
+        f"wrong and unreviewed at most {found.bound:.2%} of {found.calls} calls of {found.stake}"
+        f" stake (target {found.target:.2%}, confidence {found.confidence:.0%}; {found.method})"
+    )
+    yield (
+        f"estimate {found.estimate:.2%}; a threshold decides {found.decided_by} of them;"
+        f" {found.reviewed} were reviewed, {found.audited} audited"
+    )
+    yield (
+        f"{found.saved} holds would not have been ({found.saved_ms / 60_000:.0f} min of looking),"
+        f" {found.added} would have been beside; such as {', '.join(found.examples) or 'none'}"
+    )
+    yield from found.notes
+
+
+def _of_rule(found: UselessRule) -> Iterator[str]:
+    yield (
+        f"it alone held {found.held} calls; of {found.decided} that people decided they changed or"
+        f" refused {found.changed}: at most {found.bound:.2%} (below {found.floor:.2%}, confidence"
+        f" {found.confidence:.0%}; {found.method})"
+    )
+    yield (
+        f"{found.saved} holds would not have been ({found.saved_ms / 60_000:.0f} min of looking);"
+        f" such as {', '.join(found.examples)}"
+    )
+    yield "shadow mode counts on: take it out once its counts say so"
+
+
+def _of_group(found: WorthGranting, bounds: Bounds) -> Iterator[str]:
+    most = at_most(0, found.approved, bounds.confidence)
+    people = "person" if found.people == 1 else "people"
+    yield (
+        f"{found.approved} approvals as they were by {found.people} {people}, none refused, in"
+        f" {found.days} days: at most {most:.2%} of such calls are bad (confidence"
+        f" {bounds.confidence:.0%}; Clopper-Pearson, one-sided)"
+    )
+    yield f"{found.saved} holds would not have been; such as {', '.join(found.examples)}"
