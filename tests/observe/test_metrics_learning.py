@@ -68,14 +68,12 @@ def test_audits_that_wait_are_those_of_the_store() -> None:
     assert learning.value("interlock_audits_waiting") is None
 
 
-def test_fits_refusals_and_failures_are_counted() -> None:
+def test_fits_and_refusals_are_counted() -> None:
     learning = Learning()
     learning.metrics.fitted("kept")
     learning.metrics.refused("forged")
-    learning.metrics.archive_failed()
     assert learning.value("interlock_calibration_fits_total", outcome="kept") == 1
     assert learning.value("interlock_calibration_refused_total", why="forged") == 1
-    assert learning.value("interlock_archive_errors_total") == 1
 
 
 async def test_the_age_of_models_is_that_at_the_moment_when_it_is_asked_for() -> None:

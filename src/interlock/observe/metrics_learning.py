@@ -52,11 +52,6 @@ class LearningMetrics:
             "1 where the archive of decided calls answers",
             registry=registry,
         )
-        self._failures = Counter(
-            "interlock_archive_errors",
-            "Times that the archive could not take in what the store has for it",
-            registry=registry,
-        )
         self._asked = _Asked()
         registry.register(self._asked)
 
@@ -77,12 +72,6 @@ class LearningMetrics:
     def know_calibration(self, calibration: Calibration) -> None:
         """Have the figures of models say what *calibration* believes whenever they are read."""
         self._asked.calibration = calibration
-
-    def archive_failed(self) -> None:
-        self._failures.inc()
-
-    def archive_behind(self, entries: int) -> None:
-        """Nothing is kept of it: `archive_truth` says so at the moment when metrics are read."""
 
     def archive_truth(self, kept: Kept | None, behind: int | None = None) -> None:
         """Take over what the archive says; None: it does not answer.
