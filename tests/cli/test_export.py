@@ -292,6 +292,28 @@ async def test_an_export_that_broke_off_goes_on_and_is_the_same_in_the_end(
     assert "`lines that were there already` | 1,400" in (folder / "set" / "README.md").read_text()
 
 
+async def test_an_export_that_broke_off_at_once_or_at_the_very_end_goes_on(
+    world: World,
+    interlock: Command,
+    folder: Path,
+) -> None:
+    archive = MemoryArchive(records=calls(5), known={HASH: SCHEMA}, broken={1})
+    async with people_with(world.deps, archive) as url:
+        auditor = await an_auditor(world, interlock, folder, url)
+        command = ("export", "--format=records", "--out=set")
+        assert (await auditor.types(*command)).code == 1
+        in_the_way = folder / "set" / "data-train.jsonl"
+        in_the_way.mkdir()
+        blocked = await auditor.types(*command, "--resume")
+        assert blocked.code == 1 and "Cannot write set/data-train.jsonl" in blocked.err
+        in_the_way.rmdir()
+        pages = archive.pages
+        done(await auditor.types(*command, "--resume"))
+    assert archive.pages == pages
+    assert len(lines(folder / "set" / "data-train.jsonl")) == 5
+    assert json.loads((folder / "set" / "schemas.json").read_text()) == {HASH: SCHEMA}
+
+
 def pack_again(call: DecidedCall) -> dict[str, Any]:
     return {name: getattr(call, name) for name in DecidedCall.__dataclass_fields__}
 

@@ -181,10 +181,16 @@ def _exported(
     tally = Tally.from_json(writing.note["tally"]) if "tally" in writing.note else Tally()
     exporter = Exporter(target.format, wanted, tally)
     writing.take_up(exporter)
-    schemas: dict[str, Mapping[str, Any]] = {}
+    schemas: dict[str, Mapping[str, Any]] = dict(writing.note.get("schemas", {}))
     try:
         if not writing.note.get("done"):
             _copy(exporter, writing, source, schemas)
+        parts = writing.parts()
+        text = card(name, target.format, wanted, tally, parts, __version__)
+        more = {_LABELLING: CONFIG} if name == "label-studio" else {}
+        if name == "records":
+            more[SCHEMAS_FILE] = json.dumps(schemas)
+        finish(target, parts, text, more)
     except InvalidDocument:
         raise
     except InterlockError as error:
@@ -192,14 +198,13 @@ def _exported(
             f"{error.detail} {tally.read:,} calls were read before.",
             help=f"{error.help} What was written stays: go on with --resume.".strip(),
         ) from None
+    except OSError as error:
+        raise InterlockError(
+            f"Cannot write {error.filename or target.out}: {error.strerror}.",
+            help="Make room for it, then go on with --resume.",
+        ) from None
     except KeyboardInterrupt:
         raise InterlockError("Interrupted.", help="Go on with --resume.") from None
-    parts = writing.parts()
-    text = card(name, target.format, wanted, tally, parts, __version__)
-    more = {_LABELLING: CONFIG} if name == "label-studio" else {}
-    if name == "records":
-        more[SCHEMAS_FILE] = json.dumps(schemas)
-    finish(target, parts, text, more)
     return tally, parts
 
 
@@ -207,7 +212,6 @@ def _copy(
     exporter: Exporter, writing: Writing, source: Source, schemas: dict[str, Mapping[str, Any]]
 ) -> None:
     tally, told = exporter.tally, exporter.tally.read // _TELL
-    schemas |= writing.note.get("schemas", {})
     for page in source.pages(writing.cursor):
         for record in page.records:
             lines = exporter.lines(record, page.schemas)

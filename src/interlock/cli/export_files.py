@@ -204,6 +204,7 @@ def begin(target: Target, note: Mapping[str, Any], *, replace: bool) -> Writing:
         ) from None
     except OSError as error:
         raise InterlockError(f"Cannot write to {target.folder}: {error.strerror}.") from None
+    write(target.aside / _NOTE, [json.dumps(dict(note))])
     return Writing(target, note)
 
 
