@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -262,3 +263,9 @@ async def test_where_nothing_keeps_calls_it_says_so(server: Server) -> None:
         told = await read(world, status=404)
         assert "keeps decided calls" in told["detail"]
     await store.close()
+
+
+def test_the_docs_say_what_each_figure_is_in_the_same_words() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "analytics.md").read_text(encoding="utf-8")
+    for name, said in DEFINITIONS.items():
+        assert f"(`{name}`) | {said} |" in text, name

@@ -97,7 +97,7 @@ async def test_the_page_says_what_the_api_says(world: World) -> None:
 async def test_every_definition_of_the_api_stands_on_the_page(world: World) -> None:
     world.archive.has(some())
     page = await html(world)
-    shown = dict(re.findall(r'<p class="means" data-means="(\w+)">(.*?)</p>', page))
+    shown = dict(re.findall(r'<span data-means="(\w+)">(.*?)</span></p>', page))
     assert shown.keys() == DEFINITIONS.keys()
     for name, text in DEFINITIONS.items():
         said = re.sub(r"</?code>", "`", shown[name]).replace("&#39;", "'")
