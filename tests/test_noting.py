@@ -155,11 +155,12 @@ RULES = policy()
 BY_SIZE = policy(SIZED)
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn", "Mn", "Me"]))
 words = st.text("abcxyz", min_size=1, max_size=5)
+names = st.sampled_from(["note", "amount", "note", "abc"])
 leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts
 leaves = leaves | st.floats(allow_nan=False, allow_infinity=False, min_value=-1e9, max_value=1e9)
 values = st.recursive(
     leaves,
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(words, each, max_size=3),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(names | words, each, max_size=3),
     max_leaves=8,
 )
 indents = st.sampled_from([None, 1, 4])
@@ -174,7 +175,7 @@ def bodies(draw: st.DrawFn) -> tuple[bytes, str]:
         ).encode()
         return document, "application/json" if kind == "json" else "application/vnd.shop+json"
     if kind == "form":
-        fields = draw(st.dictionaries(words, texts, max_size=3))
+        fields = draw(st.dictionaries(names, texts, max_size=3))
         how = draw(st.sampled_from([quote, lambda text, *_: quote(text, safe="")]))
         written = "&".join(f"{name}={how(value)}" for name, value in fields.items())
         return written.replace("%20", draw(st.sampled_from(["+", "%20"]))).encode(), (
@@ -189,13 +190,13 @@ def bodies(draw: st.DrawFn) -> tuple[bytes, str]:
 
 @st.composite
 def https(draw: st.DrawFn) -> ToolCall:
-    path = "/" + draw(st.sampled_from(["pay", "other"])) + "/" + quote(draw(words))
-    pairs = draw(st.lists(st.tuples(words, texts), max_size=3))
+    path = "/" + draw(st.sampled_from(["pay", "pay", "other"])) + "/" + quote(draw(words))
+    pairs = draw(st.just([]) | st.lists(st.tuples(names, texts), max_size=3))
     target = path + (f"?{urlencode(pairs)}" if pairs else "")
     name = st.sampled_from(["X-One", "x-one", "X-Two", "Accept"])
     headers = draw(st.lists(st.tuples(name, words), max_size=3))
     body, media = draw(bodies())
-    method = draw(st.sampled_from(["POST", "PUT", "GET"]))
+    method = draw(st.sampled_from(["POST", "POST", "PUT", "GET"]))
     return http(body, media, target=target, method=method, headers=tuple(headers))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -235,6 +237,36 @@ async def test_a_schema_is_kept_once(recorded: Recorded) -> None:
     found = await recorded.whole()
     (name,) = {each.schema for each in found}
     assert set(await recorded.feed.schemas([name])) == {name}
+
+
+async def test_a_large_record_counts_as_what_its_agent_makes_the_store_keep(
+    recorded: Recorded,
+) -> None:
+    async def kept() -> int:
+        return int(await recorded.store.client.get(f"{recorded.store._prefix}:u:bot") or 0)
+
+    noise = "".join(sha256(b"%d" % n).hexdigest() for n in range(150))
+    await recorded.world.ask(Level.DENY)
+    small = await kept()
+    body = json.dumps({"amount": 1, "note": noise}).encode()
+    await recorded.world.ask(Level.DENY, body=body)
+
+    *_, found = await recorded.whole()
+    assert found.arguments["note"] == noise
+    assert await kept() - small > 2000 + len(recorded.notes.encode(found)) > 6000
+
+
+async def test_what_the_store_kept_of_an_allowed_call_makes_the_same_record(
+    recorded: Recorded,
+) -> None:
+    action = (await recorded.world.ask(Level.ALLOW)).action
+    await recorded.world.quiet()
+    (found,) = await recorded.whole()
+
+    kept = await recorded.store.get(action.id)
+
+    assert kept is not None
+    assert replace(recorded.notes.record(kept), ended=found.ended) == found
 
 
 async def test_schemas_are_bounded(recorded: Recorded) -> None:

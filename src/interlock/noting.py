@@ -144,10 +144,8 @@ def _arguments(
     decision = action.decision
     if decision is not None and decision.arguments and action.original is None:
         return decision.arguments, decision.sources
-    if request.body or request.query or decision is None or decision.sources:
-        read = prepare(request, policy).arguments
-        return read.values, read.sources
-    return decision.arguments, decision.sources
+    read = prepare(request, policy).arguments
+    return read.values, read.sources
 
 
 def _decided(
