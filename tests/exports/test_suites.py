@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock import noting
+from interlock.core.actions import State, ToolCall, Verdict
+from interlock.core.decisions import Level
+from interlock.core.evaluate import decide, prepare
+from interlock.core.facts import Facts, Session
 from interlock.core.records import DecidedCall
 from interlock.exports import formats
 from interlock.exports.making import suites
 from interlock.exports.making.exporter import Exporter, Wanted
 from interlock.policies.corpus import read_corpus
+from interlock.policies.load import read_policies
 from interlock.policies.positions import load_yaml
 from interlock.policies.suite import read_suite, run_suite
 from interlock.policies.suite_document import SuiteDocument
-from tests.approvals.world import CAREFUL
+from tests.approvals.world import CAREFUL, a_call
+from tests.support.builders import a_review, an_action
 from tests.support.records import NOON, record, records, said
 
 REQUEST: dict[str, Any] = {
@@ -169,3 +178,40 @@ def test_what_the_store_had_lost_is_unknown() -> None:
     one, other = read_corpus(lines, "corpus.jsonl")
     assert one.entry.facts.unknown
     assert not other.entry.facts.unknown
+
+
+FAR = Session(untrusted_content=True, writes=6)
+
+
+@pytest.mark.parametrize(
+    ("call", "facts"),
+    [
+        (a_call(), {"session": FAR}),
+        (a_call(body=b'{"amount": 2500, "recipient": "Bob GmbH"}'), {"session": Session()}),
+        (a_call("bank", "DELETE", "/unknown", b""), {}),
+        (a_call(body=b'{"amount": "much"}'), {}),
+        (a_call(body='{"amount": 1.50, "recipient": "Zoë 🙂 \\u2028"}'.encode()), {"session": FAR}),
+    ],
+)
+def test_a_call_as_it_is_recorded_is_held_again(
+    tmp_path: Path, call: ToolCall, facts: dict[str, Any]
+) -> None:
+    """From the gate's judgement through its record to the suite, and back to the same level."""
+    policy = read_policies([("policy.yaml", STRICT)])
+    prepared = prepare(call, policy)
+    used = {counter.key: 0 for counter in prepared.needs.counters}
+    at = datetime.fromtimestamp(NOON / 1000, UTC)
+    decision = decide(prepared, Facts(used=used, **facts), at)
+    action = an_action(call)
+    refused = a_review(action, verdict=Verdict.REJECT)
+    ended = replace(
+        action, decision=decision, state=State.REJECTED, reviews=(refused,), created=NOON
+    )
+    call_kept = noting.record_of(ended, policy, lambda person: f"r-{person}")
+    if decision.level is Level.DENY:  # nobody was asked
+        assert cases(call_kept) == []
+        return
+    assert decision.level in (Level.APPROVE, Level.APPROVE_DUAL), decision.trace
+    assert len(cases(call_kept)) == 1
+    report = run_suite(suite(tmp_path, STRICT, call_kept))
+    assert report.ok, report.failures
