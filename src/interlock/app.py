@@ -30,7 +30,9 @@ from .observe.metrics import Metrics
 from .parts import (
     TESTED,
     Parts,
+    audits_of,
     authenticators_of,
+    calibration_of,
     definitions_of,
     deliver,
     delivery_of,
@@ -43,7 +45,6 @@ from .parts import (
     watch_policy,
 )
 from .people import PeopleListener, listen
-from .ports import KeyRing
 from .running import Running
 from .sending import Timing
 from .serving_mcp import opened_mcp, servers_over_http
@@ -111,6 +112,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         metrics.count_waiting_definitions(definitions.waiting)
         delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)
         practice = practice_of(config, store)
+        calibration = calibration_of(config, store, keys, metrics)
         practising = practising_of(config, store, practice, metrics, lambda: gate)
         gate = Gate(
             policy=policy,
@@ -126,6 +128,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             joined_by_key=frozenset(
                 name for name, each in config.upstreams.items() if each.joins == "idempotency-key"
             ),
+            confidences=calibration,
         )
         store.on_lapsed = gate.recorder.lapsed
         hide_secrets(lambda: gate.policy.redact.detectors)
@@ -140,18 +143,21 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             authenticators=authenticators_of(config, store, keys),
             delivery=delivery,
             practice=practice,
+            audits=audits_of(config, store, gate, metrics),
+            calibration=calibration,
         )
         deliver(delivery, stack)
         people = PeopleListener(parts)
         served = await people.open(stack)
         mcp = await opened_mcp(parts, keys, servers, stack)
-        agents = await _agents(config, gate, ring, metrics, mcp.endpoint, stack)
+        agents = await _agents(parts, mcp.endpoint, stack)
         stack.callback(mcp.legacy.close)  # before the listener: its streams end by themselves never
         stack.push_async_callback(_drain, gate)  # first to go: nothing new, finish what runs
         tasks = Tasks()
         sweeper = tasks.spawn(sweep(gate), "sweep")
         stack.callback(sweeper.cancel)
         stack.callback(tasks.spawn(practising.run(), "practice").cancel)
+        stack.callback(tasks.spawn(calibration.run(), "calibrated").cancel)
         if config.servers:
             stack.callback(tasks.spawn(definitions.run(), "definitions").cancel)
         if served is None:
@@ -197,23 +203,18 @@ def _upstream(settings: UpstreamSettings) -> HttpUpstream:
 # listeners ---------------------------------------------------------------------------------
 
 
-async def _agents(
-    config: Config,
-    gate: Gate,
-    ring: KeyRing,
-    metrics: Metrics,
-    mcp: McpEndpoint,
-    stack: AsyncExitStack,
-) -> Address:
+async def _agents(parts: Parts, mcp: McpEndpoint, stack: AsyncExitStack) -> Address:
+    config = parts.config
     anonymous = config.agents.anonymous
     listener = AgentsListener(
-        gate,
-        ring,
+        parts.gate,
+        parts.ring,
         {name: _route(name, config) for name in config.upstreams},
         anonymous=Agent(id=anonymous.id, owner=anonymous.owner) if anonymous else None,
         hosts=_hosts(config),
-        refused=metrics.refused,
+        refused=parts.metrics.refused,
         mcp=mcp,
+        audits=parts.audits,
     )
     runner = web.ServerRunner(server(listener), shutdown_timeout=GRACE)
     return await listen(runner, config.agents.listen, stack)

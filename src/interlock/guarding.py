@@ -29,7 +29,9 @@ from .observe.metrics import Metrics
 from .parts import (
     TESTED,
     Parts,
+    audits_of,
     authenticators_of,
+    calibration_of,
     definitions_of,
     deliver,
     delivery_of,
@@ -95,6 +97,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         own = OwnCalls(guarded.session)
         delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)
         practice = practice_of(config, store)
+        calibration = calibration_of(config, store, keys, metrics)
         practising = practising_of(config, store, practice, metrics, lambda: gate)
         gate = Gate(
             policy=loaded.policy,
@@ -107,6 +110,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             ids=RandomIds(),
             seal_key=keys.seal,
             timing=_timing(settings),
+            confidences=calibration,
         )
         store.on_lapsed = gate.recorder.lapsed
         hide_secrets(lambda: gate.policy.redact.detectors)
@@ -121,6 +125,8 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
             authenticators=authenticators_of(config, store, keys),
             delivery=delivery,
             practice=practice,
+            audits=audits_of(config, store, gate, metrics),
+            calibration=calibration,
         )
         deliver(delivery, stack)
         served = served_tasks(parts, keys)
@@ -132,6 +138,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         for work, name in (
             (sweep(gate), "sweep"),
             (practising.run(), "practice"),
+            (calibration.run(), "calibrated"),
             (definitions.run(), "definitions"),
             (watch_policy(parts, loaded).run(), "policy-watch"),
             (PeopleListener(parts).take_over(guarded.tell), "people"),

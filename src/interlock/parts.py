@@ -16,15 +16,19 @@ from .core.errors import StoreUnavailable
 from .core.rules import PolicySet
 from .doctor import weak_ground
 from .gate import Gate
-from .keyfiles import DerivedKeys
+from .keyfiles import DerivedKeys, derived_keys
+from .learning import Calibration
 from .notify.delivery import Delivery
 from .notify.log import Notifier as LogNotifier
+from .observe.audited import CountedAudits
 from .observe.metrics import Metrics
 from .policies.schemas import compile_schema
 from .ports import Limits, Notifier
 from .practising import Around, Practising
 from .reload import PolicyWatch
 from .settings import Config
+from .store.audits import RedisAudits
+from .store.calibration import RedisCalibration
 from .store.credentials import RedisAuthenticators
 from .store.definitions import StoredDefinitions
 from .store.desk import RedisDesk
@@ -59,6 +63,8 @@ class Parts:
     authenticators: RedisAuthenticators
     delivery: Delivery
     practice: RedisPractice
+    audits: CountedAudits
+    calibration: Calibration
 
 
 async def open_store(config: Config, stack: AsyncExitStack) -> tuple[RedisStore, str]:
@@ -172,6 +178,31 @@ def delivery_of(
         digests=digests,
         counted=metrics.notified,
     )
+
+
+def audits_of(config: Config, store: RedisStore, gate: Gate, metrics: Metrics) -> CountedAudits:
+    """Return what people and agents say of calls that have ended."""
+    return CountedAudits(RedisAudits(store.client, gate.notes, config.store.prefix), metrics)
+
+
+def calibrations_of(parts: Parts) -> RedisCalibration:
+    """Return where models of agents' confidence are kept."""
+    return _calibrations(parts.config, parts.store, derived_keys(parts.config))
+
+
+def _calibrations(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisCalibration:
+    return RedisCalibration(store.client, key=keys.calibration, prefix=config.store.prefix)
+
+
+def calibration_of(
+    config: Config, store: RedisStore, keys: DerivedKeys, metrics: Metrics
+) -> Calibration:
+    """Return what past decisions make of agents' confidence; have it `run`."""
+    learning = metrics.learning
+    kept = _calibrations(config, store, keys)
+    calibration = Calibration(kept, SystemClock(), learning.refused)
+    learning.know_calibration(calibration)
+    return calibration
 
 
 def deliver(delivery: Delivery, stack: AsyncExitStack) -> None:

@@ -20,6 +20,7 @@ from .approvals.api import add_api
 from .approvals.deps import ApiDeps
 from .approvals.identity import OneTimeLinks
 from .approvals.page import add_page
+from .archiving import archived
 from .channels import addresses, slack_door
 from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
@@ -97,6 +98,7 @@ class PeopleListener:
         door = oidc_of(config, key, clock)
         if door is not None:
             stack.push_async_callback(door.provider.close)
+        kept = await archived(parts, stack)
         app = web.Application(client_max_size=config.agents.max_body * 4)
         deps = ApiDeps(
             gate=parts.gate,
@@ -123,6 +125,10 @@ class PeopleListener:
             slack=slack_door(config, derived_keys(config), parts.delivery.channels, clock),
             channel_refused=parts.metrics.channel_refused,
             agents=configured_agents(config),
+            archive=kept.archive,
+            audits=parts.audits,
+            confidences=parts.calibration,
+            pseudonym=parts.gate.notes.pseudonym,
         )
         add_api(app, deps)
         add_page(app, deps)
@@ -133,6 +139,10 @@ class PeopleListener:
                 store=parts.store,
                 metrics=parts.metrics,
                 outbox=parts.delivery.outbox,
+                desk=parts.desk,
+                audits=parts.audits,
+                archive=kept.archive,
+                behind=kept.behind,
             ),
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)

@@ -149,7 +149,8 @@ class ApiDeps:
     `practice`: how people did with practice calls. `agents`: those that configuration names, and
     who owns them; None: it does not say.
     `archive`: decided calls; None: nothing keeps them here. `audits`: calls drawn for an audit.
-    `confidences`: what past decisions make of agents' confidence.
+    `confidences`: what past decisions make of agents' confidence. `pseudonym` answers what records
+    say for a person.
     """
 
     gate: Gate
@@ -182,6 +183,7 @@ class ApiDeps:
     archive: Archive | None = None
     audits: Audits | None = None
     confidences: Confidences | None = None
+    pseudonym: Callable[[str], str] | None = None
 
     @property
     def secure(self) -> bool:

@@ -7,6 +7,7 @@ after a kill -9. Whatever fails is tried again, later and later; calls wait in t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -33,24 +34,6 @@ class Noting(Protocol):
         """Return the record of *entry*. Raises ValueError where nobody with our key wrote it."""
 
 
-class Counted(Protocol):
-    """What is told how following goes, for metrics."""
-
-    def archive_failed(self) -> None: ...
-
-    def archive_behind(self, entries: int) -> None: ...
-
-
-class Uncounted:
-    """Nothing is counted."""
-
-    def archive_failed(self) -> None:
-        return None
-
-    def archive_behind(self, entries: int) -> None:
-        return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where records come from.
@@ -74,13 +57,12 @@ class Following:
         self,
         archive: FileArchive,
         sources: Sources,
-        counted: Counted | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._archive, self._sources = archive, sources
-        self._counted: Counted = counted or Uncounted()
         self._pause = pause
         self._behind = 0
+        self._upto = ""
         self._swept = 0
         archive.behind = lambda: self._behind
 
@@ -92,14 +74,13 @@ class Following:
                 await self.step(WAIT_MS)
                 pause, told = PAUSE, ""
             except StoreUnavailable as error:
-                self._counted.archive_failed()
+                await self._look()
                 if error.detail != told:  # once, however often it is tried
                     log.error("%s %s", error.detail, error.help)
                     told = error.detail
                 await self._pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             except Exception:  # outermost: one bad record must not stop what keeps all others
-                self._counted.archive_failed()
                 log.exception("following decided calls failed; again in %g s", LONGEST_PAUSE)
                 await self._pause(LONGEST_PAUSE)
 
@@ -116,9 +97,22 @@ class Following:
             taken = await self._take(feed.entries, feed.ended, feed.next, feed.lost)
             await records.archived(at.name, feed.next)
         self._behind = await records.behind(feed.next)
-        self._counted.archive_behind(self._behind)
         await self._forget()
         return taken
+
+    async def behind(self) -> int:
+        """Return how many entries of the feed are not in the archive.
+
+        Where the archive does not answer, it is as far as it was. Raises StoreUnavailable.
+        """
+        with contextlib.suppress(StoreUnavailable):
+            self._upto = (await self._archive.position()).upto
+        self._behind = await self._sources.records.behind(self._upto)
+        return self._behind
+
+    async def _look(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self.behind()
 
     async def _take(
         self, entries: Iterable[bytes], ended: Iterable[str], upto: str, lost: int
