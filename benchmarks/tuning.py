@@ -13,8 +13,9 @@ import argparse
 import random
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -271,27 +272,37 @@ def finds(findings: Findings) -> tuple[bool, bool, bool]:
     return "at-night" in rules, "large" not in rules, grants == {"team@example.org"}
 
 
-def exposed(dice: random.Random, rate: float, most: int = 400) -> int | None:
+_most = cache(at_most)
+
+
+def exposed(dice: random.Random, rate: Callable[[int], float], most: int = 400) -> int | None:
     """Return after how many practice calls a reviewer is surely below SUSPECT; None: never."""
     caught = 0
     for shown in range(1, most + 1):
-        caught += dice.random() < rate
-        if at_most(caught, shown) < SUSPECT:
+        caught += dice.random() < rate(shown)
+        if _most(caught, shown) < SUSPECT:
             return shown
     return None
+
+
+def drifting(shown: int) -> float:
+    """Return what the drifting reviewer catches where the whole drift takes 60 practice calls."""
+    return catches("r-drifting", min(1.0, shown / 60))
 
 
 def exposing(seed: int, runs: int = 1000) -> Iterator[str]:
     dice = random.Random(seed)
     for rate in (0.3, 0.4, 0.5, 0.6, 0.9, 0.95):
-        found = [exposed(dice, rate) for _ in range(runs)]
-        counts = sorted(each for each in found if each is not None)
-        share = len(counts) / runs
-        ends = [counts[int(len(counts) * q)] if share > q else "-" for q in (0.5, 0.95)]
-        if share < 1:
-            ends = [sorted(each or 10**9 for each in found)[int(runs * q)] for q in (0.5, 0.95)]
-            ends = ["-" if each == 10**9 else each for each in ends]
-        yield f"| {rate:.0%} | {ends[0]} | {ends[1]} | {share:.1%} |"
+        yield _exposing(f"{rate:.0%}", [exposed(dice, lambda _, r=rate: r) for _ in range(runs)])
+    yield _exposing("98 % falling to 38 % over 60", [exposed(dice, drifting) for _ in range(runs)])
+
+
+def _exposing(name: str, found: list[int | None]) -> str:
+    never = 10**9
+    counts = sorted(each or never for each in found)
+    ends = [counts[int(len(counts) * share)] for share in (0.5, 0.95)]
+    shown = " | ".join("-" if each == never else str(each) for each in ends)
+    return f"| {name} | {shown} | {sum(each < never for each in counts) / len(counts):.1%} |"
 
 
 def main() -> None:
