@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from ..core.actions import Action, State
+from ..core.actions import Action, State, Verdict
 from ..core.decisions import Decision, PolicyRef
 from ..core.events import (
     Answered,
@@ -35,12 +35,13 @@ from ..core.events import (
     Reviewed,
 )
 from .metrics_learning import LearningMetrics
-from .metrics_people import PeopleMetrics
+from .metrics_people import HELD_LEVELS, PeopleMetrics
 from .shadow import asked
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _CALL = ("upstream", "tool", "level")
 EVALUATION_ERROR = "evaluation_error"  #: the reason of `core.evaluate` where judging failed
+FAIL_CLOSED = ("store-unavailable", "state-unavailable", "internal-error")
 _ENDS = {
     State.DENIED: "denied",
     State.REJECTED: "rejected",
@@ -222,8 +223,22 @@ class Metrics:
         self._all_stopped = Gauge(
             "interlock_all_agents_stopped", "1 where people stopped all agents", registry=registry
         )
+        self._begin()
         self.people = PeopleMetrics(registry, clock)
         self.learning = LearningMetrics(registry)
+
+    def _begin(self) -> None:
+        """Have what alerts watch at 0: a series that begins with 1 has not increased."""
+        for kind in FAIL_CLOSED:
+            self._refusals.labels(kind)
+        for level in HELD_LEVELS:
+            self._expirations.labels(level)
+            for verdict in Verdict:
+                self._reviews.labels(verdict.value, level)
+        for outcome in ("caught", "missed", "unanswered"):
+            self._practice.labels(outcome)
+        for read in ("loaded", "refused"):
+            self._reloads.labels(read)
 
     # ports.Observer ------------------------------------------------------------------------
 

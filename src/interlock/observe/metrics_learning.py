@@ -13,10 +13,10 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from ..core.records import Turned
-from ..learning import Calibration
+from ..learning import Calibration, Refused
 from ..learning_ports import Kept
 
-BY_AGENT = "agent"  #: as `records.Reported.by` has it; everybody else is a person
+BY_AGENT, BY_PERSON = "agent", "person"  #: the first as `records.Reported.by` has it
 
 
 class LearningMetrics:
@@ -54,13 +54,25 @@ class LearningMetrics:
         )
         self._asked = _Asked()
         registry.register(self._asked)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have everything at 0: a series that begins with 1 has not increased."""
+        for turned in Turned:
+            self._judged.labels(turned.value)
+            for by in (BY_AGENT, BY_PERSON):
+                self._reports.labels(by, turned.value)
+        for outcome in ("kept", "fewer", "failed"):
+            self._fits.labels(outcome)
+        for why in Refused:
+            self._refused.labels(why.value)
 
     def judged(self, turned: Turned) -> None:
         self._judged.labels(turned.value).inc()
 
     def reported(self, by: str, turned: Turned) -> None:
         """Count a report; *by* is `agent`, or anybody else's pseudonym."""
-        who = BY_AGENT if by == BY_AGENT else "person"
+        who = BY_AGENT if by == BY_AGENT else BY_PERSON
         self._reports.labels(who, turned.value).inc()
 
     def fitted(self, outcome: str) -> None:

@@ -17,6 +17,7 @@ from ..core.events import Decided, Event, Reviewed
 STREAK_SECONDS = 12 * 3600  #: after which who decided nothing is no longer at it
 MOST_PEOPLE = 1000  #: whose streaks are remembered
 NO_CODE, OTHER_CODE, NO_RULE = "none", "other", "none"
+HELD_LEVELS = ("approve", "approve_dual")
 _LOOKS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900)
 _HUMAN = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _CLAIMS = tuple(each / 10 for each in range(1, 11))
@@ -95,6 +96,10 @@ class PeopleMetrics:
             ("tool",),
             registry=registry,
         )
+
+        for level in HELD_LEVELS:  # at 0, as `Metrics` does with what alerts watch
+            self._fast.labels(level)
+            self._looks.labels(level)
 
     def know_reasons(self, codes: Callable[[], Collection[str]]) -> None:
         """Have reasons that *codes* does not list counted as `other`: anybody may write any."""
