@@ -111,13 +111,16 @@ def fit(points: Iterable[Point]) -> Models:
 
     Memory is bounded by the number of groups, not of points: claims are read to three decimals.
     """
-    groups: dict[Key, _Counted] = {}
+    callers: dict[Key, _Counted] = {}
     for each in points:
-        for key in _pools(each.agent, each.tool):
-            counted = groups.get(key)
-            if counted is None:
-                counted = groups[key] = _Counted()
-            counted.add(each)
+        counted = callers.get((each.agent, each.tool))
+        if counted is None:
+            counted = callers[each.agent, each.tool] = _Counted()
+        counted.add(each)
+    groups: dict[Key, _Counted] = {}
+    for (agent, tool), counted in callers.items():
+        for key in _pools(agent, tool):
+            groups.setdefault(key, _Counted()).join(counted)
     return Models(by=MappingProxyType(dict(_fitted(groups))))
 
 
@@ -213,9 +216,19 @@ class _Counted:
 
     def add(self, point: Point) -> None:
         self.labels += 1
-        cell = self.cells.setdefault(_on_grid(point.confidence), [0.0, 0.0])
+        claim = _on_grid(point.confidence)
+        cell = self.cells.get(claim)
+        if cell is None:
+            cell = self.cells[claim] = [0.0, 0.0]
         cell[0] += point.weight if point.right else 0.0
         cell[1] += point.weight
+
+    def join(self, other: _Counted) -> None:
+        self.labels += other.labels
+        for claim, (right, weight) in other.cells.items():
+            cell = self.cells.setdefault(claim, [0.0, 0.0])
+            cell[0] += right
+            cell[1] += weight
 
     def fitted(self) -> Model | None:
         if self.labels < FEWEST:
