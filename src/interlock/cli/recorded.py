@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -249,17 +250,28 @@ def reach(url: str | None, key_file: Path | None, file: Path) -> Callable[[], Ac
     return lambda: access(url, key_file, file)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Records that can be read more than once; `stopped`: those that policy held or denied."""
+
+    all: Callable[[], Iterator[DecidedCall]]
+    stopped: Callable[[], Iterator[DecidedCall]]
+
+
 @contextmanager
-def kept(found: Iterator[DecidedCall]) -> Iterator[Callable[[], Iterator[DecidedCall]]]:
-    """Keep records in a private temporary file, so that they can be read more than once."""
-    with tempfile.TemporaryFile() as file:
+def kept(found: Iterator[DecidedCall]) -> Iterator[Kept]:
+    """Keep records in private temporary files: most are let through, and seldom read again."""
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as stopped:
         for count, record in enumerate(found, 1):
-            file.write(json.dumps(pack(record)).encode() + b"\n")
+            line = json.dumps(pack(record)).encode() + b"\n"
+            file.write(line)
+            if record.level not in ("allow", "notify"):
+                stopped.write(line)
             if count % 100_000 == 0:
                 note(f"{count} calls read")
+        yield Kept(all=lambda: _again(file), stopped=lambda: _again(stopped))
 
-        def again() -> Iterator[DecidedCall]:
-            file.seek(0)
-            return _read(file, "records")
 
-        yield again
+def _again(file: IO[bytes]) -> Iterator[DecidedCall]:
+    file.seek(0)
+    yield from _read(file, "records")

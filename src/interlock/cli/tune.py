@@ -100,10 +100,10 @@ def tune(
         settings=Settings(target=target, confidence=confidence), owner=owner, today=_today()
     )
     with kept(records(reach(url, key_file, file), source, since, {})) as history:
-        outcome = tuned(proposal, history, asked)
+        outcome = tuned(proposal, history.all, history.stopped, asked)
         if not outcome.findings.records:
             raise InvalidDocument((_nothing(source),))
-        sums = _replayed(outcome, history())
+        sums = _replayed(outcome, history.all())
     suites = checked_suites(suites_in(paths), outcome.proposal.files)
     written = write(out, outcome.proposal.files, suites_in(paths)) if out is not None else ()
     if as_json:

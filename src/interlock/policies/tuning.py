@@ -54,13 +54,16 @@ class Outcome:
     settings: Settings
 
 
-def tuned(proposal: Proposal, history: Records, asked: Asked) -> Outcome:
-    """Put into *proposal* what *history* speaks for."""
+def tuned(proposal: Proposal, history: Records, stopped: Records, asked: Asked) -> Outcome:
+    """Put into *proposal* what *history* speaks for.
+
+    *stopped*: of the same calls those that were held or denied; they are read for each change.
+    """
     settings = _heard(proposal.policy, asked.settings)
     settings = replace(settings, frees=_frees(proposal))
     findings = tune(history(), settings)
     bounds = Bounds(calls=findings.records, target=settings.target, confidence=settings.confidence)
-    offering = _Offering(proposal, history, bounds, asked)
+    offering = _Offering(proposal, stopped, bounds, asked)
     for stake in findings.thresholds:
         offering.threshold(stake)
     for rule in findings.rules:
@@ -111,10 +114,10 @@ def _without(proposal: Proposal, rule: str) -> PolicySet | None:
 class _Offering:
     """Makes each finding a change of the proposal, or says why it is none."""
 
-    def __init__(self, proposal: Proposal, history: Records, bounds: Bounds, asked: Asked) -> None:
+    def __init__(self, proposal: Proposal, stopped: Records, bounds: Bounds, asked: Asked) -> None:
         self._proposal = proposal
         self._first = proposal.policy  #: that is in force: what all changes together are held to
-        self._history = history
+        self._stopped = stopped
         self._bounds = bounds
         self._asked = asked
         self._found = Freed()
@@ -157,7 +160,7 @@ class _Offering:
         groups = [_Group(each) for each in found]
         by = {(each.agent, each.tool, _key(each.target)): group
               for each, group in zip(found, groups, strict=True)}  # fmt: skip
-        for record in self._history() if by else ():
+        for record in self._stopped() if by else ():
             group = by.get((record.agent, record.tool, _key(record.target or {})))
             if group is not None and record.target:
                 group.add(record)
@@ -183,13 +186,13 @@ class _Offering:
         before = self._proposal.policy
 
         def check(policy: PolicySet) -> str:
-            self._found = freed(self._history, before, policy, about)
+            self._found = freed(self._stopped, before, policy, about)
             if about is not None and self._found.bad:
                 return f"{self._found.bad} of the calls that it would let through were bad"
             why = self._bounds.why_not(self._found)
             if why or before is self._first:
                 return why
-            together = self._bounds.why_not(freed(self._history, self._first, policy))
+            together = self._bounds.why_not(freed(self._stopped, self._first, policy))
             return together and f"together with the changes before it, {together}"
 
         return check
