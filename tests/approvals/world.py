@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -307,13 +307,6 @@ class Postbox:
         return "the receiver answered 500" if channel == "webhook.broken" else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deps(ApiDeps):
-    """What the people's side needs, with the pseudonyms of tests."""
-
-    pseudonym: Callable[[str], str] = pseudonym
-
-
 @dataclass
 class World:
     """Everything that a test needs to act as agents and as people."""
@@ -417,7 +410,7 @@ async def a_world(
     app = web.Application()
     server = TestServer(app, host="127.0.0.1")
     archive, audits = FakeArchive(), FakeAudits()
-    deps = Deps(
+    deps = ApiDeps(
         gate=gate,
         store=store,
         keys=keys,
@@ -440,6 +433,7 @@ async def a_world(
         authenticators=RedisAuthenticators(store.client, key=b"a" * 32, prefix=prefix),
         archive=archive if learning else None,
         audits=audits if learning else None,
+        pseudonym=pseudonym,
     )
     add_api(app, deps)
     add_page(app, deps)

@@ -194,7 +194,7 @@ LONGEST = 200  #: characters of one filter
 _TEXT = {"type": "string", "maxLength": LONGEST}
 _WHEN = {
     "anyOf": [
-        {"type": "string", "pattern": "^([1-9][0-9]{0,3}[smhd]|[0-9]{1,15})$"},
+        {"type": "string", "pattern": "^([1-9][0-9]{0,3}[smhd]|[0-9]{1,15})?$"},
         {"type": "string", "format": "date"},
     ]
 }

@@ -9,8 +9,7 @@ from .deps import ApiDeps
 
 def pseudonym(deps: ApiDeps, person: str) -> str:
     """Return what records say for *person*; empty: nobody here can tell."""
-    made = getattr(deps, "pseudonym", None)
-    return str(made(person)) if made is not None and person else ""
+    return deps.pseudonym(person) if deps.pseudonym is not None and person else ""
 
 
 def by_pseudonym(deps: ApiDeps, people: Iterable[str]) -> dict[str, str]:
