@@ -89,8 +89,9 @@ lock: | .venv/bin/python
 	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra apprise -o requirements/serve.lock
 	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra apprise --extra demo -o requirements/demo.lock
 	$(UV_COMPILE) pyproject.toml requirements/build.in --extra aws --extra apprise --extra demo --extra dev -o requirements/dev.lock
-	for each in mcp-clients-1 mcp-clients-2 mcp-clients-node mcp-bench; do \
+	for each in mcp-clients-1 mcp-clients-2 mcp-clients-node mcp-bench exports; do \
 	  $(UV_COMPILE) requirements/$$each.in -o requirements/$$each.lock || exit 1; done
+	$(UV_COMPILE) --no-deps requirements/exports-trl.in -o requirements/exports-trl.lock
 
 clean:
 	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
