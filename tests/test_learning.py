@@ -208,6 +208,14 @@ async def test_what_people_decided_is_fitted_page_by_page_and_kept() -> None:
     assert known == pytest.approx(0.5, abs=0.01)
 
 
+async def test_who_fits_models_believes_them_at_once() -> None:
+    kept = Kept()
+    calibration = Calibration(kept, Clock())
+    fits = Fitting(MemoryArchive(decided(60)), kept, Clock(), believe=calibration.refresh)
+    await fits.fit()
+    assert calibration.calibrated("bot", "bank.pay", 0.9) == pytest.approx(0.5, abs=0.05)
+
+
 async def test_calls_without_a_claim_or_a_label_teach_nothing() -> None:
     rest = [
         record(id="x1", confidence=None),

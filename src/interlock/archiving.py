@@ -54,7 +54,13 @@ async def archived(parts: Parts, stack: AsyncExitStack) -> Archived:
 
     sources = Sources(records=feed, noting=gate.notes, found=found, keep=keep, now=store.now)
     following = Following(archive, sources)
-    fitting = Fitting(archive, calibrations_of(parts), SystemClock(), parts.metrics.learning.fitted)
+    fitting = Fitting(
+        archive,
+        calibrations_of(parts),
+        SystemClock(),
+        parts.metrics.learning.fitted,
+        parts.calibration.refresh,
+    )
     tasks = Tasks()
     running = [tasks.spawn(following.run(), "archive"), tasks.spawn(fitting.run(), "calibration")]
     stack.push_async_callback(stopped, running)

@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -139,7 +139,8 @@ class Fitting:
     """Fits models of the archive's labelled calls, hourly or when there are many new ones.
 
     Models of many more labels, which another archive of this installation fitted, stay for a day:
-    an archive that has only begun to read knows less. `counted` is told how each fit ended.
+    an archive that has only begun to read knows less. `counted` is told how each fit ended;
+    `believe` is asked to read what was kept, so that this process need not wait for its next look.
     """
 
     def __init__(
@@ -148,11 +149,13 @@ class Fitting:
         kept: Calibrations,
         clock: Clock,
         counted: Callable[[str], None] = _uncounted,
+        believe: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._archive = archive
         self._kept = kept
         self._clock = clock
         self._counted = counted
+        self._believe = believe
         self._last: int | None = None  #: when the last fit was made, ms
         self._seen = 0  #: labels that came since are counted behind this time
         self._new = 0
@@ -204,6 +207,8 @@ class Fitting:
             return
         await self._kept.write(fitted)
         self._counted("kept")
+        if self._believe is not None:
+            await self._believe()
 
     async def _count_new(self) -> None:
         """Count labelled calls that ended since the last look; the rest waits for the next."""

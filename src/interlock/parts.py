@@ -163,6 +163,7 @@ def delivery_of(
     """Return what tells people through channels; *gate* is asked for once something is told."""
     calls = Reader(gate)
     built = channels_of(Means(config=config, store=store, keys=keys, calls=calls))
+    metrics.know_channels([each.channel.name for each in built])
     digests = {
         each.channel.name: round(each.settings.digest * 1000)
         for each in built

@@ -20,10 +20,12 @@ from .approvals.api import add_api
 from .approvals.deps import ApiDeps
 from .approvals.identity import OneTimeLinks
 from .approvals.page import add_page
+from .approvals.reasons import REASONS
 from .archiving import archived
 from .channels import addresses, slack_door
 from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
+from .core.rules import PolicySet
 from .health import Health, add_health
 from .keyfiles import derived_keys, ensure_operator_keys, read_private, write_private
 from .parts import Parts, policies_seen_of
@@ -99,6 +101,7 @@ class PeopleListener:
         if door is not None:
             stack.push_async_callback(door.provider.close)
         kept = await archived(parts, stack)
+        parts.metrics.people.know_reasons(lambda: reasons_of(parts.gate.policy))
         app = web.Application(client_max_size=config.agents.max_body * 4)
         deps = ApiDeps(
             gate=parts.gate,
@@ -149,6 +152,11 @@ class PeopleListener:
         people = await listen(runner, config.people.listen, stack)
         base = config.people.url or f"http://{people}"
         return Served(url=base, links=_sign_in_links(config, links, base))
+
+
+def reasons_of(policy: PolicySet) -> frozenset[str]:
+    """Return the codes of why calls are rejected: policy's own, or those that there are anyway."""
+    return frozenset(code for code, _ in policy.attention.reasons or REASONS)
 
 
 def configured_agents(config: Config) -> dict[str, str | None]:

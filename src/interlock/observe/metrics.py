@@ -6,7 +6,7 @@ of an agent: tools are catalogue ids or `unknown`, upstreams are configured name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from prometheus_client import (
@@ -307,6 +307,12 @@ class Metrics:
 
     def practised(self, outcome: str) -> None:
         self._practice.labels(outcome).inc()
+
+    def know_channels(self, names: Iterable[str]) -> None:
+        """Have what becomes of notices through each channel at 0, as alerts need it."""
+        for name in names:
+            for outcome in ("delivered", "retried", "dead", "outdated", "dropped"):
+                self._notifications.labels(name, outcome)
 
     def notified(self, channel: str, outcome: str) -> None:
         self._notifications.labels(channel, outcome).inc()
