@@ -158,9 +158,7 @@ async def reported(args: argparse.Namespace, folder: Path) -> float:
     first = (await archive.page(Selected(), middle, 100)).records
     newer = Taken(records=first, upto="0", schemas={})
     for name, sql in sorted(statements().items()):
-        text = sql.format(
-            calls="calls", counts=counted._COUNTS, quantiles=counted._QUANTILES, day=DAY
-        )
+        text = counted.written(sql)
         asked[f"  {name.strip('_').lower()}"] = lambda text=text: archive._rows(text, [])  # type: ignore[misc]
     whole = 0.0
     for name, ask in asked.items():

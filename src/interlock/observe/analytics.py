@@ -35,22 +35,23 @@ NOBODY = Share(hits=0, of=0)
 CAME = ("approved", "edited", "rejected", "responded", "expired", "cancelled")
 
 _QUANTILES = "[0.5, 0.9, 0.99]"
-_COUNTS = (
-    "count(*), count(*) FILTER (held), "
-    + ", ".join(f"count(*) FILTER (outcome = '{each}')" for each in CAME)
-    + ", count(*) FILTER (denied), count(*) FILTER (wrong)"
+_ALIKE = "held, outcome, denied, wrong"
+_SUMS = (
+    "sum(n)::BIGINT, coalesce(sum(n) FILTER (held), 0)::BIGINT, "
+    + ", ".join(f"coalesce(sum(n) FILTER (outcome = '{each}'), 0)::BIGINT" for each in CAME)
+    + ", coalesce(sum(n) FILTER (denied), 0)::BIGINT, coalesce(sum(n) FILTER (wrong), 0)::BIGINT"
 )
+# Calls that are alike are counted first: few rows are left for everything that is asked of them.
 _GROUPS = """
-SELECT CASE WHEN grouping(level) = 0 THEN 'levels' WHEN grouping(tool) = 0 THEN 'tools'
-            WHEN grouping(agent) = 0 THEN 'agents' WHEN grouping(day) = 0 THEN 'days'
-            ELSE 'total' END, coalesce(level, tool, agent, ''), day, {counts}
-FROM (SELECT *, ended // {day} * {day} AS day FROM {calls})
-GROUP BY GROUPING SETS ((), (level), (tool), (agent), (day))"""
+SELECT name, {sums} FROM (
+  SELECT {what} AS name, {alike}, count(*) AS n FROM {calls} GROUP BY ALL) GROUP BY name"""
 _RULES = """
-SELECT rule, {counts} FROM (
-  SELECT unnest(CASE WHEN len(rules) = 0 THEN [''] ELSE rules END) AS rule, held, outcome, denied,
-         wrong FROM {calls})
-GROUP BY rule"""
+SELECT name, {sums} FROM (
+  SELECT name, {alike}, count(*) AS n
+  FROM (SELECT unnest(rules) AS name, {alike} FROM {calls} WHERE len(rules) > 0) GROUP BY ALL
+  UNION ALL
+  SELECT '' AS name, {alike}, count(*) AS n FROM {calls} WHERE len(rules) = 0 GROUP BY ALL)
+GROUP BY name"""
 _TIMES = """
 SELECT count(first_look), quantile_cont(first_look, {quantiles}),
        count(to_decide), quantile_cont(to_decide, {quantiles})
@@ -76,16 +77,14 @@ SELECT grouping(who), coalesce(who, ''), count(*),
 FROM (SELECT unnest(said, recursive := true), wrong FROM {calls} WHERE len(said) > 0)
 GROUP BY GROUPING SETS ((), (who))"""
 _STREAKS = """
-WITH each AS (
-  SELECT id, generate_subscripts(said, 1) AS place, unnest(said, recursive := true)
-  FROM {calls} WHERE len(said) > 0),
-runs AS (
-  SELECT who, verdict = 'approve' AS approved,
-         count(*) FILTER (verdict != 'approve')
-           OVER (PARTITION BY who ORDER BY given, id, place) AS run
-  FROM each)
 SELECT who, max(length) FROM (
-  SELECT who, run, count(*) FILTER (approved) AS length FROM runs GROUP BY who, run)
+  SELECT who, run, count(*) FILTER (approved) AS length FROM (
+    SELECT who, approved, count(*) FILTER (NOT approved)
+             OVER (PARTITION BY who ORDER BY given, id, place) AS run
+    FROM (SELECT id, place, one.who AS who, one.given AS given, one.verdict = 'approve' AS approved
+          FROM (SELECT id, generate_subscripts(said, 1) AS place, unnest(said) AS one
+                FROM {calls} WHERE len(said) > 0)))
+  GROUP BY who, run)
 GROUP BY who"""
 _BINS = """
 SELECT bin, count(*), sum(weight), sum(weight * confidence), sum(weight) FILTER (rightly),
@@ -97,6 +96,13 @@ _AUDITS = """
 SELECT count(*), count(*) FILTER (drawn), count(weight), count(*) FILTER (NOT rightly),
        sum(weight), sum(weight) FILTER (NOT rightly)
 FROM {calls} WHERE unreviewed"""
+_OF = {"total": "''", "levels": "level", "tools": "tool", "agents": "agent"}
+_DAY = f"ended // {DAY_MS} * {DAY_MS}"
+
+
+def written(sql: str, calls: str = "calls", what: str = "tool") -> str:
+    """Return a statement of this module, of the table *calls*, grouped by *what*."""
+    return sql.format(calls=calls, sums=_SUMS, alike=_ALIKE, quantiles=_QUANTILES, what=what)
 
 
 def analytics(ask: Ask, selected: Selected) -> Analytics:
@@ -105,7 +111,9 @@ def analytics(ask: Ask, selected: Selected) -> Analytics:
     groups = counting.groups()
     everybody, reviewers = counting.reviewing()
     first_look, to_decide = counting.times()
-    lists = groups | {"reviewers": reviewers}
+    lists = {name: each for name, each in groups.items() if name != "total"} | {
+        "reviewers": reviewers
+    }
     lists |= {"fields": counting.tallies(_FIELDS), "reasons": counting.tallies(_REASONS)}
     total = groups["total"][0]
     return Analytics(
@@ -158,22 +166,22 @@ class _Counting:
         self._calls = f"(SELECT * FROM calls WHERE {where})"  # noqa: S608 (constants)
         self.days: list[Day] = []
 
-    def _ask(self, sql: str) -> list[Row]:
-        text = sql.format(calls=self._calls, counts=_COUNTS, quantiles=_QUANTILES, day=DAY_MS)
-        return self._ask_sql(text, self._values)
+    def _ask(self, sql: str, what: str = "") -> list[Row]:
+        # `{calls}` may stand in it twice, each time with its values
+        return self._ask_sql(written(sql, self._calls, what), self._values * sql.count("{calls}"))
 
     def groups(self) -> dict[str, list[Any]]:
         """Return groups of each list, largest first; fills `days`."""
-        found: dict[str, list[Any]] = {"total": [], "levels": [], "tools": [], "agents": []}
-        for which, name, day, *counts in self._ask(_GROUPS):
-            if which == "days":
-                self.days.append(_day(day, counts))
-            else:
-                found[which].append(_group(name, counts))
-        found["rules"] = [_group(name, counts) for name, *counts in self._ask(_RULES)]
+        found = {"rules": [_group(name, counts) for name, *counts in self._ask(_RULES)]}
+        for name, what in _OF.items():
+            found[name] = [_group(name, counts) for name, *counts in self._ask(_GROUPS, what)]
+        self.days = sorted(
+            (_day(start, counts) for start, *counts in self._ask(_GROUPS, _DAY)),
+            key=lambda each: each.start,
+        )
         for each in found.values():
             each.sort(key=lambda one: (-one.calls, one.name))
-        self.days.sort(key=lambda each: each.start)
+        found["total"] = found["total"] or [_group("", [0] * 10)]
         return found
 
     def reviewing(self) -> tuple[Reviewing, list[Reviewing]]:
