@@ -75,6 +75,8 @@ class FileArchive:
 
     async def close(self) -> None:
         """End what is running, and let go of the file."""
+        if self._closed:
+            return
         self._closed = True
         connection = self._connection
         if connection is not None:
