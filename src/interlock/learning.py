@@ -30,7 +30,7 @@ NEW_LABELS = 100  #: so many more than at the last time are worth another one
 UNHEARD_MS = 24 * 3_600_000  #: how long models are believed while the store says nothing of them
 OLDEST_MS = 7 * 24 * 3_600_000  #: older models are not believed: agents change
 SMALLER_MS = 24 * 3_600_000  #: how long models of many more labels stay, see `Fitting`
-PAGE = 500  #: records that are in memory at a time
+PAGE = 200  #: records that are in memory at a time
 _PAGES = 40  #: that one look for new labels reads at most
 _SHARE = 0.9
 

@@ -156,6 +156,17 @@ def test_what_nobody_tells_would_be_noticed(expression: str, wrong: str, series:
     assert missing(expression, series) == [wrong]
 
 
+def test_reasons_are_told_by_the_codes_that_there_are(series: Series) -> None:
+    told = {(row["verdict"], row["reason"]) for row in series["interlock_review_reasons_total"]}
+    assert told == {("reject", "policy"), ("reject", "none"), ("edit", "none")}
+
+
+def test_no_series_names_a_person_or_an_agent(series: Series) -> None:
+    values = {value for rows in series.values() for row in rows for value in row.values()}
+    assert not values & {"ann", "bob", "local"}
+    assert not [value for value in values if value.startswith("r-")]
+
+
 def value(series_text: str, name: str) -> float:
     lines = [line for line in series_text.splitlines() if line.startswith(f"{name} ")]
     assert len(lines) == 1, name
@@ -177,6 +188,14 @@ def test_promise_41_gauges_are_what_the_store_holds_after_a_kill_9() -> None:
             waits(again, "interlock_audits_waiting", 1)
             waits(again, "interlock_records_kept", 1)
             waits(again, "interlock_records_behind", 0)
+            waits(again, "interlock_archive_up", 1)
+            with again.person() as ann:
+                for agent, gauge in (("-", "all_agents_stopped"), ("local", "agents_stopped")):
+                    waits(again, f"interlock_{gauge}", 0)
+                    stopping = {"reason": "It pays twice."}
+                    said = ann.post(f"/v1/agents/{agent}/suspend", json=stopping)
+                    assert said.status_code == 200, said.text
+                    waits(again, f"interlock_{gauge}", 1)
     tool.stop()
 
 
