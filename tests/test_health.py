@@ -14,6 +14,7 @@ from interlock.learning_ports import Kept
 from interlock.observe.metrics import Metrics
 from interlock.store.desk import RedisDesk
 from interlock.store.redis import RedisStore
+from tests.observe.test_audited import Kept as Audits
 from tests.support.archive import MemoryArchive
 from tests.support.fakes import SEAL_KEY, World
 from tests.support.stores import Server
@@ -113,9 +114,11 @@ async def test_a_store_that_is_gone_has_no_figures_of_what_waits(own_server: Ser
         gate=World(store).gate,
         store=store,
         metrics=Metrics(),
+        audits=Audits(),
         archive=MemoryArchive(),
         behind=behind,
     )
+    assert (await figures(health))["interlock_audits_waiting"] == 4
     own_server.kill()
     found = await figures(health)
     assert (found["interlock_store_up"], found["interlock_archive_up"]) == (0, 1)

@@ -116,6 +116,15 @@ def test_a_look_that_was_seen_is_measured_and_one_that_was_not_is_not() -> None:
     assert people.value("interlock_approvals_fast_total", level="approve") == 0
 
 
+def test_the_first_of_two_people_who_looked_is_who_looked_first() -> None:
+    people, action = People(), held(Level.APPROVE_DUAL)
+    once = people.review(action, said(action, looked_ms=50_000), State.HELD)
+    people.review(once, said(once, who=BOB, looked_ms=2_000), State.APPROVED)
+    labels = {"level": "approve_dual"}
+    assert people.value("interlock_time_to_first_look_seconds_sum", **labels) == 10
+    assert people.value("interlock_time_to_first_look_seconds_count", **labels) == 1
+
+
 @pytest.mark.parametrize(
     ("looked_ms", "size", "fast"),
     [
