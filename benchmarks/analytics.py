@@ -90,7 +90,6 @@ def made(count: int, held: float) -> Iterator[DecidedCall]:
             policy="billing@12",
             policy_sha256="0" * 64,
             facts={"spent": {"day": draw.randrange(10_000)}, "familiar": True},
-            waits="waiting" if reviewed else "",
             reviews=said if reviewed else (),
             status=200,
             share=0.05,

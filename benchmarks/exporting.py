@@ -97,7 +97,6 @@ def made(number: int) -> DecidedCall:
         rules=("new-recipient",),
         policy="payments@7",
         policy_sha256="5f" * 32,
-        waits="waiting",
         reviews=(Said(who=who, verdict=verdict, at=START + number * 7 + 5, looked_ms=9_000),),
         status=0 if verdict == "reject" else 200,
     )

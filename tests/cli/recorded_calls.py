@@ -108,7 +108,7 @@ def unsure(number: int, confidence: float, **changes: Any) -> DecidedCall:
 def sure(number: int, **changes: Any) -> DecidedCall:
     """Let through, drawn for an audit, and found right."""
     call = paying(number, amount=20, to=f"p{number}")
-    how = {"level": "notify", "reviews": (), "waits": "", "share": 1.0, "drawn": True}
+    how = {"level": "notify", "reviews": (), "share": 1.0, "drawn": True}
     return record(**(call | how | {"confidence": 0.95, "audit": audited()} | changes))
 
 

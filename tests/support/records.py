@@ -41,7 +41,6 @@ def record(**changes: Any) -> DecidedCall:
         "reversibility": "compensable",
         "policy": "test@1",
         "policy_sha256": "0" * 64,
-        "waits": "waiting",
         "reviews": (said(),),
         "status": 200,
     }
@@ -50,7 +49,7 @@ def record(**changes: Any) -> DecidedCall:
 
 def unreviewed(**changes: Any) -> DecidedCall:
     """Return a call that policy let through by itself; `share`, `drawn` and `audit` say more."""
-    usual: dict[str, Any] = {"level": "notify", "stake": "medium", "reviews": (), "waits": ""}
+    usual: dict[str, Any] = {"level": "notify", "stake": "medium", "reviews": ()}
     return record(**(usual | changes))
 
 
@@ -150,7 +149,6 @@ def records(**fixed: Any) -> st.SearchStrategy[DecidedCall]:
         "policy": st.sampled_from(("", "test@1", "test@2")),
         "policy_sha256": st.sampled_from(("", "0" * 64)),
         "facts": _mappings,
-        "waits": st.sampled_from(("", "waiting", "gone")),
         "quorum": st.integers(1, 2),
         "reviews": st.lists(_saids, max_size=3).map(tuple).map(_in_order),
         "cause": words,

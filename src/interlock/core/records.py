@@ -106,7 +106,6 @@ class DecidedCall:
     policy: str = ""  #: `name@version`
     policy_sha256: str = ""
     facts: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)  #: of the past, as packed
-    waits: str = ""  #: `waiting` | `gone`: whether the caller still waited at the decision
     quorum: int = 1
     reviews: tuple[Said, ...] = ()  #: oldest first
     cause: str = ""
