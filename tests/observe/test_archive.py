@@ -89,6 +89,20 @@ async def test_a_record_is_found_by_its_id(archive: FileArchive) -> None:
     assert await archive.get("a3") is None
 
 
+async def test_a_record_of_an_earlier_version_is_read_as_far_as_it_is_known(
+    archive: FileArchive, tmp_path: Path
+) -> None:
+    await archive.take(taken(record()))
+    await archive.close()
+    with duckdb.connect(str(tmp_path / "records.duckdb")) as file:
+        file.execute('UPDATE calls SET packed = replace(packed, \'{"id"\', \'{"old":1,"id"\')')
+
+    again = FileArchive(tmp_path / "records.duckdb")
+
+    assert await again.get("a1") == record()
+    await again.close()
+
+
 @pytest.mark.parametrize("cursor", ["", "x", "1", "-a", "٣-a", "9" * 19 + "-a"])
 async def test_a_cursor_of_somebody_else_is_refused(archive: FileArchive, cursor: str) -> None:
     with pytest.raises(MalformedCall):

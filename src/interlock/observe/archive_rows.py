@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from ..core.analytics import LEAST_LOOK_MS, READ_BYTES_PER_SECOND, came_of, found_wrong, went
@@ -49,6 +50,7 @@ COLUMNS = {
     "packed": "VARCHAR",
 }
 BINS = tuple(each / 10 for each in range(1, 10))  #: inner bounds of the reliability diagram
+_KNOWN = frozenset(each.name for each in fields(DecidedCall))
 
 
 def columns_of(records: Iterable[DecidedCall]) -> list[list[Any]]:
@@ -58,8 +60,12 @@ def columns_of(records: Iterable[DecidedCall]) -> list[list[Any]]:
 
 
 def unpacked(text: str) -> DecidedCall:
-    """Return the record whose `packed` column is *text*; raises as `records.unpack`."""
-    return unpack(json.loads(text))
+    """Return the record whose `packed` column is *text*; raises as `records.unpack`.
+
+    What an earlier version said of a call, and this one does not know, is left out.
+    """
+    said = json.loads(text)
+    return unpack({name: each for name, each in said.items() if name in _KNOWN})
 
 
 def _row(record: DecidedCall) -> tuple[Any, ...]:
