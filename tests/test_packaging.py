@@ -159,7 +159,8 @@ def test_the_locks_hold_everything_that_the_project_asks_for() -> None:
 
 def test_the_locks_agree_about_versions() -> None:
     versions: dict[str, set[str]] = {}
-    for lock in LOCKS:
+    # what reads exports runs by itself, in an environment of its own, and never meets Interlock
+    for lock in (each for each in LOCKS if not each.name.startswith("exports")):
         for name, version in set(REQUIREMENT.findall(lock.read_text())):
             versions.setdefault(name, set()).add(version)
     known_twice = {"networkx", "mcp"}  # for old and new Pythons; clients of both kinds
