@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from interlock.core.identity import Kind
+from interlock.core.practice import Practised
 from interlock.keyfiles import write_private
 from tests.approvals.world import World
 from tests.support.archive import MemoryArchive, people_with
@@ -69,4 +70,26 @@ async def test_a_policy_is_tuned_on_what_the_running_interlock_recorded(
         auditor = await somebody(world, interlock, folder, url)
         said = await auditor.types("tune", "--policy", "bank.yaml", "--json")
     assert said.code == 0, said.err
-    assert len(json.loads(said.out)["changes"]) == 2
+    answer = json.loads(said.out)
+    assert len(answer["changes"]) == 2
+    assert answer["practice"] == {"caught": 0, "missed": 0}
+
+
+async def test_what_everybody_made_of_practice_calls_is_asked_for(
+    world: World,
+    interlock: Command,
+    folder: Path,
+) -> None:
+    assert world.deps.practice is not None
+    now = await world.store.now()
+    for person, number in (("ann", 3), ("bea", 2)):
+        for each in range(number):
+            await world.deps.practice.note(person, f"{person}{each}", Practised.CAUGHT, now)
+    await world.deps.practice.note("bea", "missed", Practised.MISSED, now)
+    (folder / "bank.yaml").write_text(TUNABLE)
+    async with people_with(world.deps, MemoryArchive(records=month())) as url:
+        auditor = await somebody(world, interlock, folder, url)
+        asked = await auditor.types("tune", "--policy", "bank.yaml", "--json")
+        told = await auditor.types("tune", "--policy", "bank.yaml", "--practice", "9/1", "--json")
+    assert json.loads(asked.out)["practice"] == {"caught": 5, "missed": 1}
+    assert json.loads(told.out)["practice"] == {"caught": 9, "missed": 1}

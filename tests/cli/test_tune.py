@@ -212,6 +212,43 @@ def test_calls_that_two_people_decide_get_no_exception(tune: Tune) -> None:
     assert any("two people" in each["why"] for each in answer["not_proposed"])
 
 
+# ---- practice ---------------------------------------------------------------------------------
+
+
+def test_what_people_may_miss_counts_in_every_bound(tune: Tune) -> None:
+    believed = found(tune(month(), "--json"))
+    sharp = found(tune(month(), "--practice", "57/3", "--json"))
+    assert (believed["practice"], sharp["practice"]) == (
+        {"caught": 0, "missed": 0},
+        {"caught": 57, "missed": 3},
+    )
+    assert [each["notes"] for each in sharp["findings"]["thresholds"]] == [[]]
+    (less,), (more,) = (
+        [each["bound"] for each in answer["findings"]["rules"]] for answer in (believed, sharp)
+    )
+    assert less < more < 2 * less
+
+
+def test_where_people_miss_much_nothing_is_loosened(tune: Tune) -> None:
+    said = tune(month(), "--practice", "1/19", "--owner", "ann@example.com", "--json")
+    answer = found(said)
+    assert answer["replay"]["freed"]["calls"] == 0
+    assert not any("shadow" in each for each in titles(answer))
+
+
+def test_how_people_practised_stands_above_the_proposal(tune: Tune) -> None:
+    out = tune(month(), "--practice", "57/3").out
+    assert "# practice: people caught 57 of 60 practice calls, at least 87.6% of what is" in out
+    assert "at their word" not in out
+    assert "at their word" in tune(month(), "--practice", "0/0").out
+
+
+@pytest.mark.parametrize("given", ["57", "57/", "-1/3", "5.5/1", "a/b", "1234567/1", "٣/1"])
+def test_practice_is_told_as_two_counts(tune: Tune, given: str) -> None:
+    said = tune(month()[:1], "--practice", given)
+    assert said.code == 2 and "such as 58/2" in said.err
+
+
 # ---- where it writes -------------------------------------------------------------------------
 
 

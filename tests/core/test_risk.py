@@ -82,6 +82,20 @@ def test_the_truth_is_below_the_bound_as_often_as_said(share: float) -> None:
     assert above <= 400 * 0.05
 
 
+def test_of_what_people_found_the_rest_is_what_they_may_miss() -> None:
+    believed, half = Caught(caught=0, missed=0), Caught(caught=500, missed=500)
+    assert believed.share_at_most(0, 600, 0.95) == pytest.approx(0.00498, abs=1e-5)
+    assert half.share_at_most(6, 600, 0.95) > 2 * believed.share_at_most(6, 600, 0.975)
+    assert Caught(caught=0, missed=9).share_at_most(0, 600, 0.95) == 1.0
+
+
+@given(st.integers(0, 20), st.integers(0, 200), st.integers(0, 200))
+def test_practice_never_lowers_what_is_wrong_at_most(wrong: int, caught: int, missed: int) -> None:
+    made = Caught(caught=caught, missed=missed)
+    least = Caught(caught=0, missed=0).share_at_most(wrong, 200, 0.95)
+    assert least <= made.share_at_most(wrong, 200, 0.95) <= 1
+
+
 def test_conformal_control_adds_the_largest_weight() -> None:
     strata = [Stratum(losses=3), Stratum(losses=2, share=0.1)]
     assert conformal(strata, 999) == pytest.approx((3 + 20 + 10) / 1000)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..core.risk import Caught
 from ..policies.replaying import LOOSER, STRICTER
 from ..policies.replaying_sums import Sums
 from ..policies.tuning import Outcome
@@ -71,10 +72,19 @@ def _head(outcome: Outcome) -> Iterator[str]:
     count = len(outcome.proposal.changes)
     plural = "s" if count != 1 else ""
     yield _comment(f"{count or 'no'} change{plural} proposed; nothing is applied")
+    if asked.caught.practised:
+        yield _comment(_practice(asked.caught, asked.confidence))
     for each in found.notes:
         yield _comment(f"note: {each}")
     if found.left_out:
         yield _comment(f"note: {found.left_out} groups of calls were too many to keep")
+
+
+def _practice(made: Caught, confidence: float) -> str:
+    return (
+        f"practice: people caught {made.caught} of {made.caught + made.missed} practice calls, at"
+        f" least {made.at_least(confidence):.1%} of what is wrong; bounds allow for the rest"
+    )
 
 
 def _day(ms: int) -> str:
@@ -129,6 +139,7 @@ def as_json(
     return {
         "target": outcome.settings.target,
         "confidence": outcome.settings.confidence,
+        "practice": dataclasses.asdict(outcome.settings.caught),
         "findings": dataclasses.asdict(outcome.findings),
         "changes": [
             {"title": each.title, "evidence": list(each.evidence), "files": list(each.files)}

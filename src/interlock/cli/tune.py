@@ -10,6 +10,7 @@ import click
 
 from ..core.errors import InvalidDocument, Problem
 from ..core.records import DecidedCall
+from ..core.risk import Caught
 from ..core.tuning import Settings
 from ..policies.proposing import opened
 from ..policies.replaying_sums import Sums
@@ -17,6 +18,7 @@ from ..policies.tuning import Asked, Outcome, tuned
 from .console import note
 from .options import configured_partly
 from .policy_output import PATHS, echo_json, suites_in
+from .practised import caught_of, practice_option
 from .proposed import checked_suites, folder_for, write
 from .recorded import kept, reach, records, records_options
 from .render_tune import as_json as outcome_as_json
@@ -61,6 +63,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     metavar="DIR",
     help="Write the proposed files there; it may not hold any yet.",
 )
+@practice_option
 @records_options
 def tune(
     paths: tuple[Path, ...],
@@ -68,6 +71,7 @@ def tune(
     confidence: float,
     owner: str,
     out: Path | None,
+    practice: Caught | None,
     source: Path | None,
     since: str | None,
     url: str | None,
@@ -96,10 +100,11 @@ def tune(
     if out is not None:
         folder_for(out, (*paths, *live))
     proposal = opened(paths)
-    asked = Asked(
-        settings=Settings(target=target, confidence=confidence), owner=owner, today=_today()
-    )
-    with kept(records(reach(url, key_file, file), source, since, {})) as history:
+    at = reach(url, key_file, file)
+    caught = caught_of(practice, at if source is None else None)
+    wanted = Settings(target=target, confidence=confidence, caught=caught)
+    asked = Asked(settings=wanted, owner=owner, today=_today())
+    with kept(records(at, source, since, {})) as history:
         outcome = tuned(proposal, history.all, history.stopped, asked)
         if not outcome.findings.records:
             raise InvalidDocument((_nothing(source),))

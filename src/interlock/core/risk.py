@@ -37,9 +37,25 @@ class Caught:
     caught: int
     missed: int
 
+    @property
+    def practised(self) -> bool:
+        return self.caught + self.missed > 0
+
     def at_least(self, confidence: float) -> float:
         """Return the share that is caught at least; 0 where nobody practised."""
         return at_least(self.caught, self.caught + self.missed, confidence)
+
+    def share_at_most(self, found: int, tries: int, confidence: float) -> float:
+        """Return what share of *tries* is wrong at most, where people *found* so many.
+
+        Where they practised, the exact bound is divided by the share that they catch at least, each
+        at half of the doubt (Bonferroni).
+        """
+        if not self.practised:
+            return at_most(found, tries, confidence)
+        doubt = (1 - confidence) / 2
+        catch = self.at_least(1 - doubt)
+        return min(1.0, at_most(found, tries, 1 - doubt) / catch) if catch else 1.0
 
 
 AT_THEIR_WORD = Caught(caught=0, missed=0)  #: no practice: reviewers' labels are believed
@@ -57,10 +73,9 @@ def bound(
     *reviewed*: losses that people found; where they practised, so many more as they may have
     missed. *sampled*: losses that audits found, at most MOST_STRATA (see `merged`). *calls*: all.
     """
-    practised = caught.caught + caught.missed > 0
-    doubt = (1 - confidence) / (1 + len(sampled) + practised)
+    doubt = (1 - confidence) / (1 + len(sampled) + caught.practised)
     total = at_most(reviewed.losses, calls, 1 - doubt) / reviewed.share
-    if practised:
+    if caught.practised:
         found = caught.at_least(1 - doubt)
         total = total / found if found > 0 else 1.0
     for each in sampled:

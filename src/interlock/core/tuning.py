@@ -155,7 +155,7 @@ class Tuner:
             rules=tuple(self._rules()),
             grants=tuple(self._grants()),
             left_out=self.rules.left_out + self.grants.left_out,
-            notes=() if settings.caught.caught + settings.caught.missed else (_BELIEVED,),
+            notes=() if settings.caught.practised else (_BELIEVED,),
         )
 
     def _thresholds(self) -> Iterable[Threshold]:

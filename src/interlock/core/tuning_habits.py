@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .binomial import at_most
 from .records import DecidedCall, label_of
 from .risk import Caught
 
@@ -51,12 +50,7 @@ class Held:
 
     def precision_at_most(self, confidence: float, caught: Caught) -> float:
         """Return the share of decided holds that were worth it, at most; more where people miss."""
-        if not caught.caught + caught.missed:
-            return at_most(self.changed, self.decided, confidence)
-        doubt = (1 - confidence) / 2
-        found = caught.at_least(1 - doubt)
-        most = at_most(self.changed, self.decided, 1 - doubt)
-        return min(1.0, most / found) if found else 1.0
+        return caught.share_at_most(self.changed, self.decided, confidence)
 
 
 class Rules:

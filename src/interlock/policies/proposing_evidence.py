@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..core.binomial import at_most
 from ..core.records import DecidedCall, label_of
+from ..core.risk import AT_THEIR_WORD, Caught
 from ..core.rules import PolicySet
 from .replaying import BadCall, replayed
 from .replaying_sums import went_wrong
@@ -24,12 +24,15 @@ class Freed:
     bad: int = 0  #: rejected, changed, found or reported wrong
     outside: int = 0  #: that are none of those which the change is about
 
-    def most_bad(self, confidence: float) -> float:
+    def most_bad(self, confidence: float, caught: Caught = AT_THEIR_WORD) -> float:
         """Return the largest share of these that is bad, as sure as *confidence*.
 
         Clopper and Pearson (Biometrika 26, 1934), one-sided; what nobody found right is bad.
+        *caught*: what people made of practice calls; so many more as they may miss.
         """
-        return at_most(self.calls - self.right, self.calls, confidence) if self.calls else 0.0
+        if not self.calls:
+            return 0.0
+        return caught.share_at_most(self.calls - self.right, self.calls, confidence)
 
 
 def freed(
@@ -58,16 +61,17 @@ def freed(
 class Bounds:
     """How much a proposal may let through: bad and unreviewed calls, of *calls* in all.
 
-    The share is bounded by *target*, as sure as *confidence*.
+    The share is bounded by *target*, as sure as *confidence*; each change's for itself.
     """
 
     calls: int
     target: float
     confidence: float
+    caught: Caught = AT_THEIR_WORD
 
     def share(self, found: Freed) -> float:
         """Return the largest share of all calls that would be bad and go out unreviewed."""
-        return found.most_bad(self.confidence) * found.calls / max(self.calls, 1)
+        return found.most_bad(self.confidence, self.caught) * found.calls / max(self.calls, 1)
 
     def why_not(self, found: Freed) -> str:
         """Return why a change that frees *found* is not proposed; empty: it may be."""

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..core.binomial import at_most
 from ..core.decisions import Level, Stake
 from ..core.errors import InvalidDocument
 from ..core.records import DecidedCall
@@ -62,7 +61,12 @@ def tuned(proposal: Proposal, history: Records, stopped: Records, asked: Asked) 
     settings = _heard(proposal.policy, asked.settings)
     settings = replace(settings, frees=_frees(proposal))
     findings = tune(history(), settings)
-    bounds = Bounds(calls=findings.records, target=settings.target, confidence=settings.confidence)
+    bounds = Bounds(
+        calls=findings.records,
+        target=settings.target,
+        confidence=settings.confidence,
+        caught=settings.caught,
+    )
     offering = _Offering(proposal, stopped, bounds, asked)
     for stake in findings.thresholds:
         offering.threshold(stake)
@@ -273,7 +277,7 @@ def _of_rule(found: UselessRule) -> Iterator[str]:
 
 
 def _of_group(found: WorthGranting, bounds: Bounds) -> Iterator[str]:
-    most = at_most(0, found.approved, bounds.confidence)
+    most = bounds.caught.share_at_most(0, found.approved, bounds.confidence)
     people = "person" if found.people == 1 else "people"
     yield (
         f"{found.approved} approvals as they were by {found.people} {people}, none refused, in"
