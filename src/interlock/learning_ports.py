@@ -91,6 +91,9 @@ class Audits(Protocol):
 
     async def count(self) -> int: ...
 
+    async def get(self, action_id: str) -> Action | None:
+        """Return a call that waits for an auditor; None: it does not (any more)."""
+
     async def judge(self, action_id: str, verdict: Audited) -> bool:
         """Keep a verdict; False: somebody else judged it first, or it was not drawn."""
 

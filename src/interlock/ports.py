@@ -143,6 +143,9 @@ class Store(Protocol):
 
     async def held(self, cursor: str | None, limit: int) -> Listed: ...
 
+    async def oldest(self) -> int:
+        """Return when the hold that waits longest was created, ms; 0 where none is open."""
+
     async def held_of(self, agent: str, cursor: str | None, limit: int) -> Listed:
         """Return held calls of one agent, in the queue's order; `total` counts those of all."""
 

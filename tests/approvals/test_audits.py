@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +11,17 @@ import pytest
 from interlock.core.actions import Action, Answer, State, evolve
 from interlock.core.decisions import Level
 from interlock.core.desk import Absence
+from interlock.core.errors import StoreUnavailable
 from interlock.core.identity import Kind
 from interlock.core.matching import build
 from interlock.core.records import Turned
 from interlock.core.rules import Redact
 from interlock.store.redis import RedisStore
-from tests.support.records import audited, unreviewed
+from tests.support.records import audited, reported, unreviewed
 from tests.support.stores import Server, fresh_prefix
 
 from .figures import pseudonym
+from .test_access import session
 from .world import World, a_call, a_world
 
 NASTY = '\u202e<script>alert(1)</script>"'
@@ -89,7 +92,7 @@ async def test_what_was_drawn_waits_is_looked_at_and_judged_once(world: World) -
     )
     assert (status, said) == (200, {"id": first.id, "turned": "wrong", "waiting": 1})
     kept = world.audits.judged[first.id]
-    assert (kept.who, kept.turned, kept.looked_ms) == (pseudonym("ann"), Turned.WRONG, 900)
+    assert (kept.who, kept.turned) == (pseudonym("ann"), Turned.WRONG)
     assert (kept.reason_code, kept.message) == ("duplicate", "Twice.")
 
     status, said = await judge(world, first, bob)
@@ -202,7 +205,7 @@ async def test_the_form_of_the_page_judges(world: World) -> None:
     form = verdict(action, "wrong", reason_code="policy", message="No.", visible_ms="1234")
     answer = await world.ask("POST", f"/audits/{action.id}", key=ann, data=form)
     assert (answer.status, answer.headers["Location"]) == (303, "/audits?said=wrong")
-    assert world.audits.judged[action.id].looked_ms == 1234
+    assert world.audits.judged[action.id].looked_ms == 0  # it was never opened before
     text = await (await world.ask("GET", "/audits?said=wrong", key=ann)).text()
     assert "Noted: it was wrong." in text and "No call waits for an audit" in text
     again = await world.ask("POST", f"/audits/{action.id}", key=ann, data=form)
@@ -225,6 +228,68 @@ async def test_where_no_audits_are_kept_it_says_so(server: Server) -> None:
         page = await world.ask("GET", "/audits", key=ann)
         assert page.status == 200 and "No calls are kept for audits" in await page.text()
     await store.close()
+
+
+# how long it was looked at ------------------------------------------------------------------
+
+
+async def test_a_page_is_believed_no_longer_look_than_there_was_time_for(world: World) -> None:
+    action = await passed(world)
+    client, _ = await session(world)
+    async with client:
+        audit = await (await client.get(f"{world.url}/v1/audits/{action.id}")).json()
+        opened = await world.store.now()
+        form = verdict(action, csrf=audit["csrf"], visible_ms="86400000")
+        said = await client.post(
+            f"{world.url}/audits/{action.id}", data=form, headers={"Origin": world.url}
+        )
+        assert said.status == 200
+    kept = world.audits.judged[action.id]
+    assert 0 <= kept.looked_ms <= kept.at - opened + 1000  # not a day
+
+
+async def test_a_page_may_say_that_it_was_looked_at_shorter(world: World) -> None:
+    action = await passed(world)
+    client, _ = await session(world)
+    async with client:
+        audit = await (await client.get(f"{world.url}/v1/audits/{action.id}")).json()
+        said = await client.post(
+            f"{world.url}/v1/audits/{action.id}",
+            json=verdict(action, visible_ms=0),
+            headers={"Origin": world.url, "Interlock-CSRF": audit["csrf"]},
+        )
+        assert said.status == 200
+    assert world.audits.judged[action.id].looked_ms == 0
+
+
+async def test_with_a_key_the_time_since_it_was_first_read_counts(world: World) -> None:
+    first, second = await passed(world), await passed(world, session="s-82")
+    ann = await world.key(Kind.APPROVER, "ann")
+    await get(world, f"/v1/audits/{first.id}", ann)
+    read = await world.deps.desk.looked(first.id, first.digest, "ann")
+    assert read is not None
+    for each in (first, second):
+        assert (await judge(world, each, ann, visible_ms=86_400_000))[0] == 200
+    kept = world.audits.judged[first.id]
+    assert 0 <= kept.looked_ms <= await world.store.now() - read.first
+    assert world.audits.judged[second.id].looked_ms == 0  # it was never read
+
+
+# what waits ---------------------------------------------------------------------------------
+
+
+async def test_every_page_says_how_many_wait_for_an_audit(world: World) -> None:
+    ann = await world.key(Kind.APPROVER, "ann")
+    badge = 'id="audits-waiting"'
+    assert badge not in await (await world.ask("GET", "/review", key=ann)).text()
+    first = await passed(world)
+    await passed(world, session="s-82")
+    for path in ("/review", "/audits", "/history", f"/audits/{first.id}"):
+        text = await (await world.ask("GET", path, key=ann)).text()
+        assert f'{badge} class="badge" title="calls that wait for an audit">2<' in text, path
+    await judge(world, first, ann)
+    text = await (await world.ask("GET", "/review", key=ann)).text()
+    assert f'{badge} class="badge" title="calls that wait for an audit">1<' in text
 
 
 # reports ------------------------------------------------------------------------------------
@@ -256,6 +321,123 @@ async def test_what_was_not_sent_turned_out_in_no_way(world: World) -> None:
     await world.decide(action, ann, type="reject", message="No.")
     assert await report(world, action, ann) == 409
     assert world.audits.reported == {}
+
+
+async def the_page(world: World, action: Action, key: str, query: str = "") -> str:
+    answer = await world.ask("GET", f"/review/{action.id}{query}", key=key)
+    assert answer.status == 200
+    return await answer.text()
+
+
+BUTTONS = ("It turned out right</button>", "It turned out wrong</button>")
+
+
+async def test_the_page_of_a_call_that_was_sent_asks_how_it_turned_out(world: World) -> None:
+    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
+    text = await the_page(world, action, ann)
+    assert all(each in text for each in BUTTONS) and "Nobody has said yet" in text
+    form = {"turned": "wrong", "message": "Twice."}
+    answer = await world.ask("POST", f"/review/{action.id}/outcome", key=ann, data=form)
+    assert (answer.status, answer.headers["Location"]) == (
+        303,
+        f"/review/{action.id}?turned=wrong#outcome",
+    )
+    (kept,) = world.audits.reported[action.id]
+    assert (kept.by, kept.turned, kept.message) == (pseudonym("ann"), Turned.WRONG, "Twice.")
+    assert "Noted: it turned out wrong." in await the_page(world, action, ann, "?turned=wrong")
+    assert "Noted" not in await the_page(world, action, ann, "?turned=%3Cb%3E")
+
+
+async def test_what_was_not_sent_is_not_asked_about(world: World) -> None:
+    action, ann = await world.hold(), await world.key(Kind.APPROVER, "ann")
+    assert 'id="outcome"' not in await the_page(world, action, ann)
+    await world.decide(action, ann, type="reject", message="No.")
+    assert 'id="outcome"' not in await the_page(world, action, ann)
+    why = (await get(world, f"/v1/approvals/{action.id}/outcome", ann))["why"]
+    assert why == "It was not sent, so it did not turn out in any way."
+
+
+async def test_it_shows_what_agent_people_and_auditor_said(world: World) -> None:
+    action, ann = await passed(world), await world.key(Kind.APPROVER, "ann")
+    reports = (
+        reported(Turned.WRONG, by="agent", message=NASTY),
+        reported(Turned.RIGHT, by=pseudonym("ann")),
+        reported(Turned.WRONG, by=pseudonym("bob"), message="It was paid twice."),
+    )
+    said = audited(Turned.WRONG, who=pseudonym("bob"), message="Never.", reason_code="policy")
+    record = unreviewed(id=action.id, drawn=True, audit=said, reports=reports)
+    world.archive.records[action.id] = record
+    told = await get(world, f"/v1/approvals/{action.id}/outcome", ann)
+    assert [(each["by"], each["you"]) for each in told["reports"]] == [
+        ("agent", False),
+        (pseudonym("ann"), True),
+        (pseudonym("bob"), False),
+    ]
+    assert (told["judged"]["turned"], told["judged"]["you"], told["why"]) == ("wrong", False, "")
+    text = await the_page(world, action, ann)
+    assert "<script>alert" not in text and "\u202e" not in text
+    words = " ".join(re.sub(r"<[^>]+>", "", text).split())
+    assert f"It was wrong, says {pseudonym('bob')} in an audit" in words
+    assert "It turned out wrong, says the agent itself" in words
+    assert "It turned out right, says you" not in words and "It turned out right, say you" in words
+    audit = await (await world.ask("GET", f"/audits/{action.id}", key=ann)).text()
+    assert "It was paid twice." in audit and "Reported since" in audit
+    world.archive.records[action.id] = replace(record, reports=reports[1:2] * 5)
+    text = await the_page(world, action, ann)
+    assert "5 reports of it are kept already" in text and BUTTONS[0] not in text
+
+
+async def test_auditors_read_how_it_turned_out_and_get_no_form(world: World) -> None:
+    action, iris = await passed(world, draw=False), await world.key(Kind.AUDITOR, "iris")
+    text = await the_page(world, action, iris)
+    assert "Auditors read; approvers and admins report." in text and BUTTONS[0] not in text
+    form = {"turned": "wrong"}
+    answer = await world.ask("POST", f"/review/{action.id}/outcome", key=iris, data=form)
+    assert (answer.status, world.audits.reported) == (403, {})
+
+
+@pytest.mark.parametrize("bad", [{"turned": "x"}, {"turned": ""}, {"message": "x" * 10_001}])
+async def test_a_report_that_is_none_of_ours_is_refused(world: World, bad: Any) -> None:
+    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
+    form = {"turned": "wrong"} | bad
+    answer = await world.ask("POST", f"/review/{action.id}/outcome", key=ann, data=form)
+    assert (answer.status, world.audits.reported) == (400, {})
+
+
+async def test_another_sites_page_judges_and_reports_nothing(world: World) -> None:
+    action = await passed(world)
+    client, _ = await session(world)
+    async with client:
+        audit = await (await client.get(f"{world.url}/v1/audits/{action.id}")).json()
+        tokens = {"audits": audit["csrf"], "review": audit["item"]["csrf"]}
+        assert tokens["audits"] != tokens["review"]
+        for place, other in (("audits", "review"), ("review", "audits")):
+            path = f"/audits/{action.id}" if place == "audits" else f"/review/{action.id}/outcome"
+            for token, headers in (
+                ("", {"Origin": world.url}),
+                ("0" * 64, {"Origin": world.url}),
+                (tokens[other], {"Origin": world.url}),
+                (tokens[place], {"Origin": "https://evil.example"}),
+                (tokens[place], {"Origin": world.url, "Sec-Fetch-Site": "cross-site"}),
+                (tokens[place], {}),
+            ):
+                form = verdict(action, csrf=token)
+                answer = await client.post(f"{world.url}{path}", data=form, headers=headers)
+                assert answer.status == 403, (path, token, headers)
+    assert (world.audits.judged, world.audits.reported) == ({}, {})
+
+
+async def test_a_call_is_shown_though_the_archive_cannot_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
+
+    async def locked(action_id: str) -> None:
+        raise StoreUnavailable("The archive is locked.")
+
+    monkeypatch.setattr(world.archive, "get", locked)
+    text = await the_page(world, action, ann)
+    assert "Buy milk" in text and 'id="outcome"' not in text
 
 
 async def test_auditors_report_nothing(world: World) -> None:

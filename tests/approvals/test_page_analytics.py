@@ -15,9 +15,11 @@ from interlock.approvals.figures import DEFINITIONS
 from interlock.approvals.rendering import between, lasting, percent
 from interlock.core.identity import Kind
 from interlock.core.practice import Practised
+from interlock.core.records import Turned
 from interlock.core.rules import Attention
 from interlock.store.redis import RedisStore
 from tests.support.naughty import strings, unseen
+from tests.support.records import audited, reported, unreviewed
 from tests.support.stores import Server, fresh_prefix
 
 from .browser import PHONE, WIDER, a_browser, signed_in
@@ -264,6 +266,13 @@ async def test_figures_and_audits_are_accessible(
         for path in ("/audits", f"/audits/{action.id}"):
             await page.goto(f"{world.url}{path}")
             await check(page, axe, path)
+        said = reported(Turned.WRONG, by="agent", message="x" * 300)
+        record = unreviewed(id=action.id, audit=audited(Turned.WRONG), reports=(said,))
+        world.archive.records[action.id] = record
+        for path in (f"/review/{action.id}?turned=wrong", f"/audits/{action.id}"):
+            await page.goto(f"{world.url}{path}")
+            await expect(page.get_by_text("It turned out wrong").first).to_be_visible()
+            await check(page, axe, path)
         held = await world.hold()
         await page.goto(f"{world.url}/review/{held.id}")
         await page.wait_for_selector("[data-ready]")
@@ -284,6 +293,13 @@ async def test_without_scripts_figures_are_read_and_calls_judged_all_the_same(
         await page.goto(f"{world.url}/audits/{action.id}")
         await page.get_by_role("button", name="It was wrong").click()
         await expect(page.get_by_text("Noted: it was wrong.")).to_be_visible()
+        await page.goto(f"{world.url}/review/{action.id}")
+        await page.get_by_label("What did you find out?").fill("It was sent twice.")
+        await page.get_by_role("button", name="It turned out wrong").click()
+        await expect(page.get_by_text("Noted: it turned out wrong.")).to_be_visible()
+        assert await page.evaluate(WIDER) == 0
+    (kept,) = world.audits.reported[action.id]
+    assert kept.message == "It was sent twice."
     assert world.audits.judged[action.id].turned.value == "wrong"
 
 

@@ -110,11 +110,14 @@ class SlowArchive(FakeArchive):
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
+    broken: bool = False
 
     async def analytics(self, selected: Selected) -> Analytics:
         await self.go.wait()
         if self.fails:
             raise StoreUnavailable("The archive is locked.")
+        if self.broken:
+            raise ZeroDivisionError
         return await FakeArchive.analytics(self, selected)
 
 
@@ -156,6 +159,27 @@ async def test_an_archive_that_fails_is_asked_again_and_breaks_nothing() -> None
     assert past.of("bot", 0) is None
     await past.settled()
     assert past.of("bot", 0) is not None
+
+
+async def test_a_defect_of_the_archive_is_logged_once_until_it_works_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    archive, clock = SlowArchive(broken=True), Clock()
+    archive.go.set()
+    past = Past(archive, clock)
+    for agent in ("bot", "bot", "", "other"):
+        assert past.of(agent, 0) is None
+        await past.settled()
+    (told,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "by a defect of the archive" in told.getMessage() and told.exc_info is not None
+    archive.broken = False
+    assert past.of("bot", 0) is None
+    await past.settled()
+    assert past.of("bot", 0) is not None
+    archive.broken, clock.now = True, clock.now + FRESH + 1
+    past.of("bot", 0)
+    await past.settled()
+    assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 2
 
 
 async def test_what_is_still_read_ends_when_it_is_closed() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -33,13 +32,6 @@ FIELDS = ("since", "until", "agent", "tool", "rule", "level", "reviewer")
 _AGO = re.compile(r"[1-9][0-9]{0,3}[smhd]", re.ASCII)
 _MS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _WHO = re.compile(r"r-[0-9a-f]{12}", re.ASCII)
-
-
-@runtime_checkable
-class Ageing(Protocol):
-    """A store that says when the oldest held call came, ms; 0: none is held."""
-
-    async def oldest(self) -> int: ...
 
 
 async def show(request: web.Request) -> web.Response:
@@ -145,7 +137,7 @@ async def _around(deps: ApiDeps, archive: Archive, who: Principal, now: int) -> 
 
 async def _queue(store: Store, now: int) -> QueueNow:
     held = (await store.held(None, 1)).total
-    oldest = await store.oldest() if isinstance(store, Ageing) else 0
+    oldest = await store.oldest()
     return QueueNow(held=held, oldest_ms=max(now - oldest, 0) if oldest else 0)
 
 

@@ -44,6 +44,7 @@ from . import (
     notifications,
     openapi,
     practice,
+    reports,
     showing,
     signing_out,
     step_up,
@@ -353,6 +354,7 @@ ROUTES = (
     *feedback.ROUTES,
     *analytics.ROUTES,
     *audits.ROUTES,
+    *reports.ROUTES,
     Route(method="GET", path="/v1/events", handler=stream, kinds=PEOPLE),
     Route(method="GET", path="/openapi.json", handler=document, kinds=None),
 )

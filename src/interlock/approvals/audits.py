@@ -1,8 +1,7 @@
 """Audits: people judge, afterwards, a random share of the calls that went through by themselves.
 
 Approvers and admins judge, whoever does not own the agent; auditors read. Nothing is sent, stopped
-or undone by it: a verdict goes into the record of the call. Reports of how any other call turned
-out are taken here too.
+or undone by it: a verdict goes into the record of the call.
 """
 
 from __future__ import annotations
@@ -10,30 +9,22 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
-from ..core.actions import Action, State
+from ..core.actions import Action
 from ..core.desk import Absence
-from ..core.errors import (
-    Forbidden,
-    IllegalTransition,
-    MalformedCall,
-    NotFound,
-    StaleVersion,
-    TooMany,
-)
+from ..core.errors import Forbidden, IllegalTransition, MalformedCall, NotFound, StaleVersion
 from ..core.identity import Kind, Principal
-from ..core.records import Audited, Reported, Turned
-from ..core.redaction import visible_line, visible_text
+from ..core.records import Audited, Turned
+from ..core.redaction import visible_line
 from ..learning_ports import Audits
-from . import showing
+from . import reports, showing
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
+from .deciding import looked_ms
 from .deps import DEPS, ApiDeps
 from .identity import auditing
-from .identity import deciding as to_decide
 from .models import Item
 from .models_audits import (
     AuditCard,
@@ -41,9 +32,6 @@ from .models_audits import (
     AuditList,
     AuditSaid,
     AuditVerdict,
-    Judged,
-    OutcomeReport,
-    OutcomeSaid,
 )
 from .pseudonyms import pseudonym
 from .rights import barred, owns
@@ -53,14 +41,6 @@ log = logging.getLogger("interlock.audit")
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9A-Za-z_-]{1,64}", re.ASCII)
 _MOST, _USUAL = 200, 50
-_SENT = frozenset({State.ANSWERED, State.UNKNOWN, State.RESOLVED})
-
-
-@runtime_checkable
-class Waiting(Protocol):
-    """Audits that say whether one call still waits."""
-
-    async def get(self, action_id: str) -> Action | None: ...
 
 
 def kept_here(deps: ApiDeps) -> Audits:
@@ -128,30 +108,17 @@ async def drawn(request: web.Request) -> Action:
 async def shown(request: web.Request, action: Action, item: Item) -> AuditItem:
     """Return *item* with what there is to know for judging it afterwards."""
     deps, visitor = request.app[DEPS], request[VISITOR]
-    own = pseudonym(deps, visitor.principal.id)
-    judged, why = await _judged(deps, action, own), await _refused(deps, visitor, action)
+    said, why = await reports.said(deps, visitor, action), await _refused(deps, visitor, action)
     session = visitor.session
+    if not why:  # a verdict says how long this lay before them; the page may tell it shorter
+        await deps.desk.look(action.id, action.digest, visitor.principal.id, 0)
     return AuditItem(
         item=item,
         share=action.decision.audit_share if action.decision else 0.0,
         why=why,
-        judged=judged,
+        judged=said.judged,
+        reports=said.reports,
         csrf=session.token(auditing(action.id)) if session and not why else "",
-    )
-
-
-async def _judged(deps: ApiDeps, action: Action, own: str) -> Judged | None:
-    record = await deps.archive.get(action.id) if deps.archive else None
-    if record is None or record.audit is None:
-        return None
-    said = record.audit
-    return Judged(
-        turned="right" if said.turned is Turned.RIGHT else "wrong",
-        who=visible_line(said.who),
-        you=said.who == own,
-        at=said.at,
-        reason_code=visible_line(said.reason_code),
-        message=visible_text(said.message),
     )
 
 
@@ -159,7 +126,7 @@ async def _refused(deps: ApiDeps, visitor: Visitor, action: Action) -> str:
     who = visitor.principal
     why = refused(action, who, await deps.store.now(), await deps.desk.stands_in(who.id))
     audits = kept_here(deps)
-    if not why and isinstance(audits, Waiting) and await audits.get(action.id) is None:
+    if not why and await audits.get(action.id) is None:
         return "It does not wait for an audit: it was judged, or has no answer yet."
     return why
 
@@ -202,7 +169,7 @@ async def judged(deps: ApiDeps, visitor: Visitor, action: Action, asked: AuditVe
         who=pseudonym(deps, who.id),
         turned=Turned(asked.turned),
         at=await deps.store.now(),
-        looked_ms=asked.visible_ms,
+        looked_ms=await looked_ms(deps, visitor, action.id, action.digest, asked.visible_ms),
         reason_code=asked.reason_code,
         message=asked.message,
     )
@@ -214,32 +181,8 @@ async def judged(deps: ApiDeps, visitor: Visitor, action: Action, asked: AuditVe
     return AuditSaid(id=action.id, turned=asked.turned, waiting=await audits.count())
 
 
-async def report_outcome(request: web.Request) -> web.Response:
-    """Keep how a call turned out, as a person found out."""
-    asked = await read(request, OutcomeReport)
-    deps, visitor = request.app[DEPS], request[VISITOR]
-    action = await showing.shown_action(request)
-    check_token(request, visitor, to_decide(action.digest))
-    audits = kept_here(deps)
-    if action.state not in _SENT:
-        raise IllegalTransition("It was not sent, so it did not turn out in any way.")
-    said = Reported(
-        by=pseudonym(deps, visitor.principal.id),
-        turned=Turned(asked.turned),
-        at=await deps.store.now(),
-        message=asked.message,
-    )
-    if not await audits.report(action.id, said):
-        raise TooMany("As many reports of this call are kept as there may be; nothing was noted.")
-    log.info(
-        "call %s reported %s by=%s", action.id, asked.turned, visible_line(visitor.principal.id)
-    )
-    return answer(OutcomeSaid(id=action.id, turned=asked.turned))
-
-
 ROUTES = (
     Route(method="GET", path="/v1/audits", handler=list_audits, kinds=PEOPLE),
     Route(method="GET", path=f"/v1/audits/{_ID}", handler=show_audit, kinds=PEOPLE),
     Route(method="POST", path=f"/v1/audits/{_ID}", handler=judge_audit, kinds=PEOPLE),
-    Route(method="POST", path=f"/v1/approvals/{_ID}/outcome", handler=report_outcome, kinds=PEOPLE),
 )

@@ -1,7 +1,9 @@
-"""The pages of audits: what waits, and one call with two buttons. They need no script."""
+"""The pages of audits, and the form that reports how a call turned out. They need no script."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,19 +12,41 @@ from pydantic import ValidationError
 
 from ..core.errors import MalformedCall, NotFound
 from ..core.identity import Kind
-from . import audits, showing
+from . import audits, reports, showing
 from .access import VISITOR, Route
 from .deps import DEPS, apart
 from .identity import auditing, deciding
 from .models import Item
-from .models_audits import AuditVerdict
+from .models_audits import AuditVerdict, OutcomeReport
 from .problems import CrossSite
 from .reasons import REASONS
 from .sign_in import html
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
+_STALE_FORM = "The form is not one that Interlock made; load the page again."
+WAITING: web.RequestKey[int] = web.RequestKey("audits_waiting", int)
+"""How many calls wait for an audit."""
 _SAID = {"right": "Noted: it was right.", "wrong": "Noted: it was wrong."}
+
+
+def counting(route: Route) -> Route:
+    """Return *route*; a page of those who are signed in says how many calls wait for an audit."""
+    if not route.page or route.kinds is None:
+        return route
+    return replace(route, handler=_counting(route.handler))
+
+
+def _counting(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        kept = request.app[DEPS].audits
+        if kept is not None:
+            request[WAITING] = await kept.count()
+        return await handler(request)
+
+    return handle
 
 
 async def page(request: web.Request) -> web.Response:
@@ -73,11 +97,22 @@ async def judge(request: web.Request) -> web.Response:
     try:
         asked = AuditVerdict.model_validate(texts | {"visible_ms": int(looked[:9])})
     except (ValidationError, ValueError):
-        raise MalformedCall(
-            "The form is not one that Interlock made; load the page again."
-        ) from None
+        raise MalformedCall(_STALE_FORM) from None
     await audits.judged(request.app[DEPS], request[VISITOR], action, asked)
     raise web.HTTPSeeOther(f"/audits?said={asked.turned}")
+
+
+async def report(request: web.Request) -> web.Response:
+    """Keep what a form says of how a call turned out, and show the call again."""
+    form, action = await request.post(), await showing.shown_action(request)
+    _check(request, str(form.get("csrf", "")), deciding(action.digest))
+    texts = {name: str(form.get(name, "")) for name in ("turned", "message")}
+    try:
+        asked = OutcomeReport.model_validate(texts)
+    except ValidationError:
+        raise MalformedCall(_STALE_FORM) from None
+    await reports.reported(request.app[DEPS], request[VISITOR], action, asked)
+    raise web.HTTPSeeOther(f"/review/{action.id}?turned={asked.turned}#outcome")
 
 
 def _check(request: web.Request, token: str, purpose: str) -> None:
@@ -97,4 +132,5 @@ ROUTES = (
         kinds=frozenset({Kind.APPROVER}),
         page=True,
     ),
+    Route(method="POST", path=f"/review/{_ID}/outcome", handler=report, kinds=PEOPLE, page=True),
 )

@@ -18,7 +18,11 @@ class AuditVerdict(Model):
     reason_code: Code = ""
     message: Message = ""
     visible_ms: int = Field(
-        default=0, ge=0, le=86_400_000, description="from the page: how long it was in sight"
+        default=0,
+        ge=0,
+        le=86_400_000,
+        description="from a page: how long it was in sight since it was opened; believed as far as"
+        " that is ago. With a key, the time since it was first read counts",
     )
 
 
@@ -57,6 +61,24 @@ class Judged(Model):
     message: str
 
 
+class ReportView(Model):
+    """What was reported of a call that was sent; `by`: `agent`, or a pseudonym."""
+
+    turned: Literal["right", "wrong"]
+    by: str
+    you: bool
+    at: int
+    message: str
+
+
+class OutcomeView(Model):
+    """How a call turned out, as far as the archive knows by now."""
+
+    judged: Judged | None = Field(description="what an auditor said, where it was drawn")
+    reports: list[ReportView] = Field(description="oldest first")
+    why: str = Field(description="why you cannot report; empty: you can")
+
+
 class AuditItem(Model):
     """A call that was drawn: everything about it, and whether you may judge it."""
 
@@ -64,6 +86,7 @@ class AuditItem(Model):
     share: float = Field(description="how likely a call like this one is drawn")
     why: str = Field(description="why you may not judge it; empty: you may")
     judged: Judged | None = Field(description="as far as the archive knows by now")
+    reports: list[ReportView] = Field(description="what was reported of it, oldest first")
     csrf: str = Field(description="the token that judges it from a session; else empty")
 
 
@@ -121,6 +144,15 @@ OPERATIONS = (
         takes=AuditVerdict,
         parameters=(IN_PATH, CSRF),
         refusals=(400, 401, 403, 404, 409, 412, 415, 421, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/approvals/{id}/outcome",
+        name="showOutcome",
+        summary="How a call turned out: what was reported of it, and what an auditor said",
+        answers=OutcomeView,
+        parameters=(IN_PATH,),
+        refusals=(401, 403, 404, 409, 421, 503),
     ),
     Operation(
         method="POST",

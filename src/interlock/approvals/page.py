@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ..core.errors import NotFound
+from ..core.actions import Action
+from ..core.errors import NotFound, StoreUnavailable
 from ..core.identity import Kind
 from ..core.redaction import visible_line
 from . import (
@@ -21,6 +22,7 @@ from . import (
     oidc,
     policy,
     rendering,
+    reports,
     showing,
     sign_in,
 )
@@ -35,6 +37,7 @@ from .deps import DEPS, ApiDeps, apart
 from .form import fields
 from .identity import SIGNING_OUT, STOPPING, deciding
 from .models import Card, Item
+from .models_audits import OutcomeView
 from .problems import CrossSite
 from .reasons import REASONS
 
@@ -99,7 +102,8 @@ def add_page(app: web.Application, deps: ApiDeps) -> None:
     """Add the page to *app*, beside `api.add_api`."""
     app[REFUSE_PAGE] = sign_in.refused
     app[sign_in.COMMON] = _common
-    add_routes(app, deps, tuple(map(desk_pages.halting, ROUTES)))
+    pages = map(audits_pages.counting, map(desk_pages.halting, ROUTES))
+    add_routes(app, deps, tuple(pages))
 
 
 def _html(template: str, *, status: int = 200, **values: Any) -> web.Response:
@@ -120,7 +124,15 @@ def _common(request: web.Request) -> dict[str, Any]:
         "leave": session.token(SIGNING_OUT) if session else "",
         "state": request.app[DEPS].gate.policy_state if visitor else None,
         "halted": request.get(desk_pages.HALTED),
-        "tools_waiting": request.app[DEPS].definitions.waiting() if visitor else 0,
+        "waiting": _waiting(request) if visitor else {},
+    }
+
+
+def _waiting(request: web.Request) -> dict[str, tuple[int, str]]:
+    """Return how many wait at each place, and what it is that waits."""
+    return {
+        "tools": (request.app[DEPS].definitions.waiting(), "tools that wait to be accepted"),
+        "audits": (request.get(audits_pages.WAITING, 0), "calls that wait for an audit"),
     }
 
 
@@ -173,7 +185,7 @@ async def _item_page(request: web.Request, shown: Item) -> web.Response:
     stopping = session.token(STOPPING) if session else ""
     names = action.decision.arguments if action and action.decision and shown.whole else {}
     lengths = [each for each in LENGTHS if shown.grant and each[1] <= shown.grant.longest_ms]
-    common = _common(request)
+    common, turned = _common(request), await _turned_out(request, action)
 
     def made() -> web.Response:
         form = fields(shown, names)
@@ -186,10 +198,22 @@ async def _item_page(request: web.Request, shown: Item) -> web.Response:
             reasons=deps.gate.policy.attention.reasons or REASONS,
             stopping=stopping,
             lengths=lengths,
+            turned=turned,
+            turned_now=request.query.get("turned", ""),
             **common,
         )
 
     return await apart(request.app, shown.call.body.size, made)
+
+
+async def _turned_out(request: web.Request, action: Action | None) -> OutcomeView | None:
+    """Return how a call that was sent turned out; None: it was not, or that cannot be read now."""
+    if action is None or action.state not in reports.SENT:
+        return None
+    try:
+        return await reports.said(request.app[DEPS], request[VISITOR], action)
+    except StoreUnavailable:  # the call is shown all the same
+        return None
 
 
 async def grants(request: web.Request) -> web.Response:

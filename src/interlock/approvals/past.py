@@ -41,6 +41,7 @@ class Past:
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._one = asyncio.Lock()
         self._tasks = Tasks()
+        self._complained = False
 
     def of(self, agent: str, now: int) -> Analytics | None:
         """Return what is known of *agent*'s calls (empty: all), at once; None: nothing yet.
@@ -63,12 +64,21 @@ class Past:
                 found = await archive.analytics(selected)
             self._known[selected.agent] = (self._clock(), found)
             self._known.move_to_end(selected.agent)
+            self._complained = False
             while len(self._known) > _MOST:
                 self._known.popitem(last=False)
         except InterlockError as error:  # it is an extra: the call is shown without it
             log.info("no figures beside calls: %s", error.detail)
+        except Exception as error:  # outermost: nobody else sees what this task ends with
+            self._complain(error)
         finally:
             self._reading.pop(selected.agent, None)
+
+    def _complain(self, error: Exception) -> None:
+        """Log a defect once, until figures are read again."""
+        if not self._complained:
+            log.error("no figures beside calls, by a defect of the archive", exc_info=error)
+        self._complained = True
 
     async def settled(self) -> None:
         """Return once nothing is being read any more."""
