@@ -22,7 +22,7 @@ from interlock.core.events import Answered, Cancelled, Claimed, Decided, Event, 
 from interlock.core.facts import MILLION, NO_FACTS, Facts, Grant, Session
 from interlock.core.lifecycle import step
 from interlock.core.messages import TOOLS_CALL, call_content, call_envelope
-from interlock.core.records import DecidedCall, pack, unpack
+from interlock.core.records import DecidedCall, pack, target_of, unpack
 from interlock.core.rules import PolicySet
 from interlock.noting import Noting, changed, decode, encode, facts_from, record_of
 from interlock.noting_calls import LARGEST
@@ -246,6 +246,44 @@ def reviewed(call: ToolCall, verdict: Verdict, to: ToolCall | None = None, **sai
 
 
 PAY = b'{"amount": 900, "note": "for May"}'
+
+
+def aimed(*names: str, more: str = "") -> PolicySet:
+    """Return a policy that says what a payment acts on."""
+    before = "    facets: {data: confidential}\n"
+    target = f"    target: [{', '.join(names)}]\n"
+    return read_policies([("shop.yaml", POLICY.replace(before, before + target) + more)])
+
+
+AIMED = aimed("who", "amount")
+
+
+def test_a_record_always_says_what_the_call_acts_on_where_policy_says_what_that_is() -> None:
+    found = noted(ended(http(PAY, "application/json"), AIMED), AIMED)
+    assert AIMED.repeat_denied is None and AIMED.tools["shop.pay"].grants is None
+    assert found.target == target_of(found) == {"who": "bob", "amount": 900}
+
+
+def test_where_policy_does_not_say_so_it_is_every_argument() -> None:
+    found = noted(ended(http(PAY, "application/json"), RULES), RULES)
+    assert found.target is None
+    assert target_of(found) == {"who": "bob", "amount": 900, "note": "for May"}
+    assert target_of(noted(ended(http(target="/other"), RULES), RULES)) == {}
+
+
+def test_what_a_person_changed_does_not_change_what_the_agent_aimed_at() -> None:
+    edited = reviewed(
+        http(PAY, "application/json"),
+        Verdict.EDIT,
+        http(PAY, "application/json", target="/pay/eve"),
+    )
+    assert target_of(record_of(edited, AIMED, str))["who"] == "bob"
+
+
+def test_a_hidden_target_is_hidden_in_the_record() -> None:
+    hiding = aimed("who", more="redact: {logs: [args.who]}\n")
+    found = noted(ended(http(PAY, "application/json"), hiding), hiding)
+    assert found.masked and found.target == {"who": "…"}
 
 
 def test_a_rejected_call_says_who_rejected_it_by_a_name_of_its_own() -> None:

@@ -68,7 +68,8 @@ def record_of(
     context, size = request.context, len(request.body)
     entry = entry_of(request, cleaner)
     shown = fitting(cleaner.arguments(values), size, cleaner)
-    said = {} if decision is None else _decided(action, decision, final_cleaner, clean, pseudonym)
+    target = _target(decision, values, policy)
+    said = {} if decision is None else _decided(decision, final_cleaner, clean, pseudonym)
     made = DecidedCall(
         id=action.id,
         version=action.version,
@@ -86,6 +87,7 @@ def record_of(
         final_arguments={} if final is None else final.arguments,
         edited=() if final is None else changed(values, final.values),
         size=size,
+        target=None if target is None else fitting(cleaner.arguments(target), size, cleaner),
         session=context.session,
         reason=clean(context.reason),
         task=clean(context.task, _TASK),
@@ -148,16 +150,23 @@ def _arguments(
     return read.values, read.sources
 
 
+def _target(
+    decision: Decision | None, values: Mapping[str, Any], policy: PolicySet
+) -> Mapping[str, Any] | None:
+    """Return the arguments that the tool declares as its target; None where it declares none."""
+    tool = policy.tools.get(decision.tool) if decision is not None else None
+    if tool is None or tool.target is None:
+        return None
+    return {name: values.get(name) for name in tool.target}
+
+
 def _decided(
-    action: Action,
     decision: Decision,
     cleaner: Cleaner,
     clean: Callable[[str], str],
     pseudonym: Pseudonym,
 ) -> dict[str, Any]:
-    facts, target = decision.facts, decision.target
-    size = len(action.call.body)
-    reviewed = decision.level >= Level.APPROVE
+    facts, reviewed = decision.facts, decision.level >= Level.APPROVE
     return {
         "description": decision.description,
         "calibrated": facts.calibrated,
@@ -170,7 +179,6 @@ def _decided(
         "exceptions": decision.exceptions,
         "limits": decision.limits,
         "grant": decision.grant,
-        "target": None if target is None else fitting(cleaner.arguments(target), size, cleaner),
         "why": decision.reason,
         "policy": f"{decision.policy.name}@{decision.policy.version}",
         "policy_sha256": decision.policy.sha256,

@@ -251,7 +251,9 @@ def test_thirty_seven_identical_approvals_are_worth_a_grant() -> None:
         mails(30, limits=("per-day",)),
         mails(30, signals=("repeat_denied",)),
         mails(30, why="unknown_tool"),
-        mails(30, target=None),
+        mails(30, target=None, arguments={}),
+        mails(30, target=None, masked=True),
+        mails(30, target=None, request={"method": "PUT", "body": "a", "content_type": "image/png"}),
         mails(30, target={"to": "…4711"}),
         mails(30, tool=""),
         mails(30, state="expired", reviews=()),
@@ -260,6 +262,20 @@ def test_thirty_seven_identical_approvals_are_worth_a_grant() -> None:
 )
 def test_a_grant_is_not_worth_it(some: list[DecidedCall]) -> None:
     assert tune(some).grants == ()
+
+
+def test_without_a_declared_target_every_argument_is_the_target() -> None:
+    one, other = {"amount": 900, "to": "bob"}, {"amount": 901, "to": "bob"}
+    some = mails(12, target=None, arguments=one) + mails(11, target=None, arguments=other)
+    refused = mails(1, target=None, arguments=other, reviews=(said("reject"),))
+    assert [each.target for each in tune(some).grants] == [one, other]
+    assert [each.target for each in tune(some + refused).grants] == [one]
+
+
+def test_a_body_as_it_was_written_is_read_like_any_other() -> None:
+    request = {"body": '{"to":"bob"}', "content_type": "application/json"}
+    (found,) = tune(mails(12, target=None, arguments={"to": "bob"}, request=request)).grants
+    assert found.target == {"to": "bob"}
 
 
 def test_approvals_of_long_ago_do_not_count() -> None:

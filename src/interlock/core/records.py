@@ -101,7 +101,7 @@ class DecidedCall:
     exceptions: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     grant: str = ""  #: id of the grant that lowered it
-    target: Mapping[str, Any] | None = None  #: the arguments that a grant would be bound to
+    target: Mapping[str, Any] | None = None  #: the arguments that its tool declares; see target_of
     why: str = ""  #: machine word: unknown_tool, args_schema_mismatch ...
     policy: str = ""  #: `name@version`
     policy_sha256: str = ""
@@ -165,6 +165,16 @@ def label_of(record: DecidedCall) -> Label | None:
     if record.verdict in ("", "respond"):
         return None
     return Label(right=record.verdict == "approve", weight=weight)
+
+
+def target_of(record: DecidedCall) -> Mapping[str, Any]:
+    """Return what the call as proposed acts on, as a grant would be bound to it.
+
+    The arguments that the tool declares as its target, else all of them; empty: nobody says.
+    """
+    if record.why == "unknown_tool":
+        return _EMPTY
+    return record.arguments if record.target is None else record.target
 
 
 def pack(record: DecidedCall) -> dict[str, Any]:

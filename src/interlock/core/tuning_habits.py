@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .records import DecidedCall, label_of
+from .records import DecidedCall, label_of, target_of
 from .risk import Caught
 
 MOST_RULES = 2_000
@@ -113,7 +113,8 @@ class Grants:
         self.left_out = 0
 
     def add(self, record: DecidedCall) -> None:
-        if not record.held or not record.tool or not record.target or not _whole(record.target):
+        bound_to = target_of(record)
+        if not record.held or not record.tool or not bound_to or not _whole(bound_to):
             return
         label = label_of(record)
         if label is None and record.verdict != "respond":
@@ -121,14 +122,14 @@ class Grants:
         right = label is not None and label.right
         if right and not _spared(record):
             return
-        target = json.dumps(dict(record.target), sort_keys=True, default=dict)
+        target = json.dumps(dict(bound_to), sort_keys=True, default=dict)
         key = record.agent, record.tool, target
         same = self._by.get(key)
         if same is None:
             if len(self._by) >= MOST_TARGETS and not self._made_room():
                 self.left_out += 1
                 return
-            same = self._by[key] = Same(record.target)
+            same = self._by[key] = Same(bound_to)
         if right:
             same.add(record, self._days)
         else:
@@ -160,7 +161,16 @@ class Grants:
 def _spared(record: DecidedCall) -> bool:
     """Whether a grant would have lowered it: no rule, limit or doubt held it."""
     settled = record.rules or record.limits or record.why or "repeat_denied" in record.signals
-    return not settled and record.state != "expired"
+    # Where every argument is the target, a hidden one, or bytes, may be others in each call.
+    unsure = record.target is None and (record.masked or _bytes(record.request))
+    return not settled and not unsure and record.state != "expired"
+
+
+def _bytes(request: Mapping[str, Any]) -> bool:
+    """Whether a recorded call has a body that policy cannot look into."""
+    media = str(request.get("content_type", ""))
+    read = media.endswith("json") or media == "application/x-www-form-urlencoded"
+    return "body" in request and not read
 
 
 def _whole(target: Mapping[str, Any]) -> bool:

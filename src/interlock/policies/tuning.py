@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..core.decisions import Level, Stake
 from ..core.errors import InvalidDocument
-from ..core.records import DecidedCall
+from ..core.records import DecidedCall, target_of
 from ..core.rules import PolicySet
 from ..core.tuning import Findings, Settings, Threshold, UselessRule, WorthGranting, tune
 from .proposing import Check, Files, NotProposed, Proposal, excepted, shadowed, threshold
@@ -165,8 +165,8 @@ class _Offering:
         by = {(each.agent, each.tool, _key(each.target)): group
               for each, group in zip(found, groups, strict=True)}  # fmt: skip
         for record in self._stopped() if by else ():
-            group = by.get((record.agent, record.tool, _key(record.target or {})))
-            if group is not None and record.target:
+            group = by.get((record.agent, record.tool, _key(target_of(record))))
+            if group is not None:
                 group.add(record)
         return groups
 
