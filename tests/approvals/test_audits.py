@@ -34,7 +34,8 @@ async def passed(world: World, *, draw: bool = True, **more: Any) -> Action:
     action = await world.settled(submission.action)
     assert action.state is State.ANSWERED
     if draw:
-        world.audits.drawn[action.id] = evolve(action, drawn=True)
+        answer = Answer(status=200, headers=(), body=b'{"done": true}')  # kept for auditors alone
+        world.audits.drawn[action.id] = evolve(action, drawn=True, answer=answer)
     return action
 
 
@@ -50,8 +51,7 @@ def drawing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         found = await get(action_id)
         if found is None or action_id not in world.audits.drawn:
             return found
-        answer = Answer(status=200, headers=(), body=b'{"done": true}')  # kept of drawn ones
-        return evolve(found, drawn=True, answer=answer)
+        return evolve(found, drawn=True)
 
     monkeypatch.setattr(world.gate, "get", drawn)
 
@@ -174,6 +174,22 @@ async def test_pages_of_many_are_read_one_after_the_other(world: World) -> None:
         await get(world, f"/v1/audits{query}", ann, status=400)
 
 
+async def test_what_waits_is_shown_when_its_own_record_is_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, ann = await passed(world), await world.key(Kind.APPROVER, "ann")
+
+    async def gone(action_id: str) -> None:
+        return None
+
+    monkeypatch.setattr(world.gate, "get", gone)
+    shown = await get(world, f"/v1/audits/{action.id}", ann)
+    assert shown["item"]["answer"]["visible"] == '{"done": true}'
+    assert '"Buy milk"' in shown["item"]["call"]["body"]["visible"]
+    assert (await judge(world, action, ann))[0] == 200
+    await get(world, f"/v1/audits/{action.id}", ann, status=404)
+
+
 async def test_once_it_is_known_the_page_says_who_judged_and_how(world: World) -> None:
     action, ann = await passed(world), await world.key(Kind.APPROVER, "ann")
     said = audited(Turned.WRONG, who=pseudonym("ann"), message=NASTY, reason_code="policy")
@@ -195,6 +211,8 @@ async def test_the_page_shows_the_call_its_answer_and_two_buttons(world: World) 
     assert f'href="/audits/{action.id}"' in queue
     text = await (await world.ask("GET", f"/audits/{action.id}", key=ann)).text()
     assert "The tool answered <b>200</b>" in text and "Buy milk" in text
+    assert "What it did" in text and "Exactly what was sent" in text and "let through" in text
+    assert "one person" not in text
     assert "<script>alert" not in text and "\u202e" not in text
     for turned, words in (("right", "It was right"), ("wrong", "It was wrong")):
         assert f'name="turned" value="{turned}">{words}</button>' in text

@@ -94,12 +94,17 @@ def _asked(query: Mapping[str, str]) -> tuple[int, str | None]:
 
 async def show_audit(request: web.Request) -> web.Response:
     action = await drawn(request)
-    return answer(await shown(request, action, await showing.item(request)))
+    return answer(await shown(request, action, await showing.item_of(request, action)))
 
 
 async def drawn(request: web.Request) -> Action:
-    """Return the call that the path names, where it was drawn and its record is ours."""
-    action = await showing.shown_action(request)
+    """Return the call that the path names, where it was drawn and its record is ours.
+
+    While it waits for an auditor, with all that was kept for one: its body and the tool's answer.
+    """
+    audits = request.app[DEPS].audits
+    kept = await audits.get(request.match_info["id"]) if audits else None
+    action = showing.trusted(request, kept or await showing.found(request))
     if not action.drawn:
         raise NotFound("This call was not drawn for an audit.")
     return action

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from pydantic import ValidationError
 
+from ..core.actions import Action
 from ..core.errors import MalformedCall, NotFound
 from ..core.identity import Kind
 from . import audits, reports, showing
@@ -61,20 +62,19 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def one(request: web.Request) -> web.Response:
-    await audits.drawn(request)
-    return await _page(request, await showing.item(request))
+    action = await audits.drawn(request)
+    return await _page(request, action, await showing.item_of(request, action))
 
 
 async def reveal(request: web.Request) -> web.Response:
     """Show a call that was drawn with what policy hides of it; that it was shown is recorded."""
-    form, action = await request.post(), await showing.shown_action(request)
+    form, action = await request.post(), await audits.drawn(request)
     _check(request, str(form.get("csrf", "")), deciding(action.digest))
-    await audits.drawn(request)
-    return await _page(request, await showing.revealed(request, action))
+    return await _page(request, action, await showing.revealed(request, action))
 
 
-async def _page(request: web.Request, item: Item) -> web.Response:
-    deps, action = request.app[DEPS], await audits.drawn(request)
+async def _page(request: web.Request, action: Action, item: Item) -> web.Response:
+    deps = request.app[DEPS]
     audit = await audits.shown(request, action, item)
     reasons = deps.gate.policy.attention.reasons or REASONS
 

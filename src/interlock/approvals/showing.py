@@ -88,7 +88,11 @@ async def item(request: web.Request, *, limit: int = 0) -> models.Item:
     With a *limit* in bytes, bodies beyond it and the arguments read from them are left out, and
     `whole` is false: the page then asks for all of it before it lets anybody approve.
     """
-    action = await shown_action(request)
+    return await item_of(request, await shown_action(request), limit=limit)
+
+
+async def item_of(request: web.Request, action: Action, *, limit: int = 0) -> models.Item:
+    """Return *action* as `item` returns the one that the path names."""
     return await _item(request, action, masked_for(request.app[DEPS], action), limit)
 
 
@@ -293,7 +297,11 @@ async def found(request: web.Request) -> Action:
 
 async def shown_action(request: web.Request) -> Action:
     """Return the action asked for, where its record is what Interlock wrote."""
-    action = await found(request)
+    return trusted(request, await found(request))
+
+
+def trusted(request: web.Request, action: Action) -> Action:
+    """Return *action* with its arguments. Raises IllegalTransition: others changed its record."""
     if not request.app[DEPS].gate.genuine(action):
         raise IllegalTransition(
             "The record of this call was changed outside Interlock: what it shows cannot be"
