@@ -83,7 +83,20 @@ def test_what_people_refused_goes_on_being_held(tmp_path: Path) -> None:
 def test_a_policy_that_lets_it_through_fails(tmp_path: Path) -> None:
     report = run_suite(suite(tmp_path, LENIENT, held()))
     assert not report.ok
-    assert "level: want 'approve'" in str(report.failures[0])
+    assert "level_at_least: want 'approve', got 'notify'" in str(report.failures[0])
+
+
+@pytest.mark.parametrize("stricter", ["at_least: approve_dual", "deny: Not after reading."])
+def test_a_policy_that_asks_for_more_passes(tmp_path: Path, stricter: str) -> None:
+    rule = "session.writes > 5\n    at_least: approve"
+    assert STRICT.count(rule) == 1
+    more = STRICT.replace(rule, f"session.writes > 5\n    {stricter}")
+    report = run_suite(suite(tmp_path, more, held()))
+    assert report.ok, report.failures
+
+
+def test_one_person_where_two_were_asked_is_too_few(tmp_path: Path) -> None:
+    assert not run_suite(suite(tmp_path, STRICT, held(level="approve_dual"))).ok
 
 
 def test_edits_and_answers_in_the_tools_place_are_cases_and_approvals_are_not() -> None:

@@ -62,6 +62,27 @@ def test_a_case_that_does_not_says_where_what_and_why(folder: Path) -> None:
     assert "    matrix compensable x low: notify" in said
 
 
+def test_a_level_may_be_expected_at_least(folder: Path) -> None:
+    result = report(
+        folder,
+        """cases:
+  - name: t
+    call: pay
+    each:
+      - {args.amount: 5, expect: {level_at_least: notify}}
+      - {args.amount: 5, expect: {level_at_least: approve}}
+      - {args.amount: 101, expect: {level_at_least: approve}}
+      - {args.amount: 101, expect: {level_at_least: approve, level: approve}}
+      - {args.amount: x, expect: {level_at_least: approve_dual}}
+""",
+    )
+
+    said = sorted(str(each) for each in result.failures)
+    assert any("level_at_least: want 'approve', got 'notify'" in each for each in said)
+    assert any(" level: want 'approve', got 'approve_dual'" in each for each in said)
+    assert (result.passed, len(said)) == (3, 2)
+
+
 def test_a_table_sets_and_expects_row_by_row(folder: Path) -> None:
     result = report(
         folder,
@@ -98,6 +119,7 @@ def test_a_table_sets_and_expects_row_by_row(folder: Path) -> None:
         ("agent: bto, expect: {tool: pay}", "there is no agent 'bto' in fixtures; did you mean"),
         ("set: {args.account: ..}, expect: {tool: pay}", "the gate would refuse this call"),
         ("", "expects nothing"),
+        ("expect: {level_at_least: allow}", "every decision is at least allow"),
         ("expect: {}", "expects nothing: say level, rules or a reason"),
     ],
 )

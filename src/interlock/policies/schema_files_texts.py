@@ -298,6 +298,7 @@ GrantEntry
   reason: Why.
 Expect
   level: The level of the decision.
+  level_at_least: The level of the decision is this one, or a stricter one.
   stake: The stake.
   reversibility: The reversibility.
   facet: The facet or rule that decided the stake.

@@ -88,6 +88,7 @@ class Expect(Part):
     """What a decision must be. Lists are whole lists, in any order."""
 
     level: LevelWord | None = None
+    level_at_least: LevelWord | None = None
     stake: StakeWord | None = None
     reversibility: ReversibilityWord | None = None
     facet: str | None = None

@@ -23,7 +23,7 @@ Wrong = tuple[tuple[str | int, ...], str]
 
 
 def unknown_names(policy: PolicySet, expect: Expect) -> Iterator[Wrong]:
-    """Yield the names that nothing has: a test about nothing must not pass."""
+    """Yield what makes it a test about nothing, such as a name that nothing has: none may pass."""
     rules = {rule.id for rule in policy.rules}
     limits = {limit.id for limit in policy.limits}
     exceptions = {each.id for each in policy.exceptions}
@@ -41,6 +41,8 @@ def unknown_names(policy: PolicySet, expect: Expect) -> Iterator[Wrong]:
             if name not in known:
                 where = name if isinstance(given, Mapping) else index
                 yield (field, where), f"names unknown {kind} {name!r}{_near(name, known)}"
+    if expect.level_at_least == Level.ALLOW.word:
+        yield ("level_at_least",), "every decision is at least allow: name a level above it"
     if expect.tool and expect.tool not in policy.tools:
         yield ("tool",), f"names unknown tool {expect.tool!r}{_near(expect.tool, policy.tools)}"
 
@@ -97,6 +99,8 @@ def differences(expect: Expect, decision: Decision, policy: PolicySet) -> Iterat
         if name in _TIMES:
             same = _times(wanted) == got
             got = _written(got)
+        elif name == "level_at_least":
+            same = decision.level >= Level[wanted.upper()]
         elif name in _LISTS:
             same = sorted(wanted) == sorted(got)
             wanted = list(wanted)
@@ -132,6 +136,8 @@ def _of_policy(name: str, decision: Decision, policy: PolicySet, wanted: Any) ->
         return decision.dwell_ms or None
     if name == "audit":
         return decision.audit_share
+    if name == "level_at_least":
+        return decision.level.word
     return _got(decision, name, wanted)
 
 
