@@ -540,9 +540,9 @@ def test_facts_are_read_back_as_they_were(facts: Facts) -> None:
     assert facts_from(packed) == facts
 
 
-def test_a_grant_is_read_back_but_for_its_mac_and_who_gave_it() -> None:
+def test_a_grant_is_read_back_but_for_its_names_and_who_gave_it() -> None:
     packed = pack_facts(Facts(grant=GRANT), pseudonym=lambda person: "r-1")
-    assert facts_from(packed).grant == replace(GRANT, mac="", by="r-1")
+    assert facts_from(packed).grant == replace(GRANT, mac="", key="", by="r-1")
     assert GRANT.mac not in json.dumps(packed)
 
 
@@ -561,6 +561,51 @@ def test_what_was_used_then_is_found_by_the_same_names() -> None:
     again = prepare(made_again(found, found.request, rules), rules)
 
     assert decide(again, facts_from(found.facts), AT).limits == decision.limits == ("daily",)
+
+
+def limited(*limits: tuple[str, str]) -> str:
+    """Return limits by id, each with its `key`."""
+    tools = "tools: [shop.pay], window: 1d, count: 5, then: approve"
+    each = [f"  - {{id: {name}, description: X., key: [{key}], {tools}}}\n" for name, key in limits]
+    return "limits:\n" + "".join(each)
+
+
+LIMITED = limited(("mine", "agent.id"), ("whom", "args.who"), ("aim", "tool, target"))
+LIMITED += "approvals:\n  caps: {per_agent_per_hour: 9}\n"
+
+
+def spent(rules: PolicySet) -> tuple[DecidedCall, dict[str, int]]:
+    """Return the record of a call with all that was used of its limits, by the names of them."""
+    call = http(PAY, "application/json")
+    prepared = prepare(call, rules)
+    used = {counter.key: MILLION for counter in prepared.needs.counters}
+    decision = decide(prepared, Facts(used=used, familiar=True), AT)
+    action, _ = step(Action(id="a", call=call), Decided(at=NOON, decision=decision))
+    named = {limit.id: counter.key for limit, counter in prepared.shares}
+    hour = prepared.caps[1]
+    return noted(action, rules), named | ({"hour": hour.key} if hour else {})
+
+
+def test_no_counter_of_a_masked_record_is_named_by_its_arguments() -> None:
+    """Its name is a hash: whoever tries all account numbers finds the one that was hidden."""
+    found, named = spent(policy(LIMITED + "redact: {logs: [args.who]}\n"))
+    assert found.masked
+    assert found.facts["used"] == {named["mine"]: MILLION, named["hour"]: MILLION}
+    assert found.facts["familiar"] is True
+    assert not any(named[each] in anywhere(found) for each in ("whom", "aim"))
+
+
+def test_a_record_in_the_clear_has_every_counter() -> None:
+    found, named = spent(policy(LIMITED))
+    assert not found.masked
+    assert set(found.facts["used"]) == set(named.values())
+
+
+def test_where_no_counter_is_left_it_still_says_that_they_were_asked_for() -> None:
+    only = limited(("whom", "agent.id, args.who"))
+    found, _ = spent(policy(only + "redact: {logs: [args.who]}\n"))
+    assert found.facts["used"] == {}
+    assert facts_from(found.facts).used == {}
 
 
 def test_a_record_names_the_schema_of_its_arguments() -> None:

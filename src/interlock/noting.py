@@ -24,7 +24,7 @@ from .core.rules import PolicySet
 from .noting_calls import Cleaner, entry_of, fitting
 from .noting_entries import decode as decode
 from .noting_entries import encode as encode
-from .noting_facts import Pseudonym, pack_facts
+from .noting_facts import Pseudonym, pack_facts, unguessable
 from .noting_facts import facts_from as facts_from
 from .ports import Definitions
 
@@ -100,7 +100,9 @@ def record_of(
         **said,
     )
     masked = cleaner.masked or final_cleaner.masked
-    made = replace(made, masked=True) if masked else made
+    if masked:
+        facts = unguessable(made.facts, prepare(action.call, policy))
+        made = replace(made, masked=True, facts=facts)
     return made if told is None else telling(made, told)
 
 

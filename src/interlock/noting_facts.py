@@ -7,6 +7,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
+from .core.evaluate import Prepared
 from .core.facts import NO_FACTS, Facts, Grant, Session
 from .noting_calls import Cleaner
 
@@ -36,10 +37,23 @@ def pack_facts(
     return packed
 
 
+def unguessable(packed: Mapping[str, Any], prepared: Prepared) -> Mapping[str, Any]:
+    """Return facts without the counters that are named by the arguments of *prepared*.
+
+    Such a name is a hash of what a record hides: whoever tries values would find the one.
+    """
+    if "used" not in packed:
+        return packed
+    told = {counter.key for limit, counter in prepared.shares if not limit.by_arguments}
+    told |= {cap.key for cap in prepared.caps if cap is not None}
+    # Where none is left it still says that they were asked for.
+    return {**packed, "used": {key: each for key, each in packed["used"].items() if key in told}}
+
+
 def _grant(
     grant: Grant, cleaner: Cleaner | None, clean: Callable[[str], str], pseudonym: Pseudonym
 ) -> dict[str, Any]:
-    said = {each: getattr(grant, each) for each in _GRANT if each != "mac"}
+    said = {each: getattr(grant, each) for each in _GRANT if each not in ("mac", "key")}
     target = dict(grant.target) if cleaner is None else cleaner.arguments(grant.target)
     return said | {"target": target, "by": pseudonym(grant.by), "reason": clean(grant.reason)}
 
@@ -57,7 +71,7 @@ def facts_from(packed: Mapping[str, Any]) -> Facts:
     return Facts(
         used=MappingProxyType(dict(rest.pop("used", {}))),
         session=None if session is None else Session(**session),
-        grant=None if grant is None else Grant(**grant),
+        grant=None if grant is None else Grant(**{"key": "", **grant}),
         **rest,
     )
 

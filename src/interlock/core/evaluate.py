@@ -118,8 +118,7 @@ def _sure(prepared: Prepared, facts: Facts) -> Mapping[str, int]:
     return {
         counter.key: facts.used[counter.key]
         for limit, counter in prepared.shares
-        if counter.key in facts.used
-        and not any(path == "target" or path.startswith("args.") for path in limit.key)
+        if counter.key in facts.used and not limit.by_arguments
     }
 
 

@@ -64,6 +64,11 @@ class Limit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", frame((self.id, str(self.window_ms), *self.key)))
 
+    @property
+    def by_arguments(self) -> bool:
+        """Whether the name of its counter depends on what the call's arguments are."""
+        return any(path == "target" or path.startswith("args.") for path in self.key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Novelty:
