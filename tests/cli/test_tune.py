@@ -222,18 +222,19 @@ def test_what_people_may_miss_counts_in_every_bound(tune: Tune) -> None:
         {"caught": 0, "missed": 0},
         {"caught": 57, "missed": 3},
     )
-    assert [each["notes"] for each in sharp["findings"]["thresholds"]] == [[]]
+    assert believed["findings"]["notes"] and not sharp["findings"]["notes"]
     (less,), (more,) = (
         [each["bound"] for each in answer["findings"]["rules"]] for answer in (believed, sharp)
     )
     assert less < more < 2 * less
 
 
-def test_where_people_miss_much_nothing_is_loosened(tune: Tune) -> None:
+def test_where_people_miss_much_only_what_could_all_be_wrong_is_freed(tune: Tune) -> None:
     said = tune(month(), "--practice", "1/19", "--owner", "ann@example.com", "--json")
     answer = found(said)
-    assert answer["replay"]["freed"]["calls"] == 0
-    assert not any("shadow" in each for each in titles(answer))
+    assert titles(answer) == ["exception for biller and pay (account=7, to=landlord)"]
+    assert answer["replay"]["freed"]["calls"] <= 0.02 * 2400  # the target
+    assert "at most 100.00% of such calls are bad" in answer["changes"][0]["evidence"][0]
 
 
 def test_how_people_practised_stands_above_the_proposal(tune: Tune) -> None:
