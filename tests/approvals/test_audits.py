@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +10,12 @@ import pytest
 from interlock.core.actions import Action, Answer, State, evolve
 from interlock.core.decisions import Level
 from interlock.core.desk import Absence
-from interlock.core.errors import StoreUnavailable
 from interlock.core.identity import Kind
 from interlock.core.matching import build
 from interlock.core.records import Turned
 from interlock.core.rules import Redact
 from interlock.store.redis import RedisStore
-from tests.support.records import audited, reported, unreviewed
+from tests.support.records import audited, unreviewed
 from tests.support.stores import Server, fresh_prefix
 
 from .figures import pseudonym
@@ -308,159 +306,6 @@ async def test_every_page_says_how_many_wait_for_an_audit(world: World) -> None:
     await judge(world, first, ann)
     text = await (await world.ask("GET", "/review", key=ann)).text()
     assert f'{badge} class="badge" title="calls that wait for an audit">1<' in text
-
-
-# reports ------------------------------------------------------------------------------------
-
-
-async def report(world: World, action: Action, key: str, turned: str = "wrong", **more: Any) -> int:
-    body = {"turned": turned} | more
-    path = f"/v1/approvals/{action.id}/outcome"
-    return (await world.ask("POST", path, key=key, json=body)).status
-
-
-async def test_people_report_how_a_call_that_was_sent_turned_out(world: World) -> None:
-    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
-    assert await report(world, action, ann, message="The note was lost.") == 200
-    (kept,) = world.audits.reported[action.id]
-    assert (kept.by, kept.turned, kept.message) == (
-        pseudonym("ann"),
-        Turned.WRONG,
-        "The note was lost.",
-    )
-    for _ in range(4):
-        assert await report(world, action, ann, "right") == 200
-    assert await report(world, action, ann) == 429
-
-
-async def test_what_was_not_sent_turned_out_in_no_way(world: World) -> None:
-    action, ann = await world.hold(), await world.key(Kind.APPROVER, "ann")
-    assert await report(world, action, ann) == 409
-    await world.decide(action, ann, type="reject", message="No.")
-    assert await report(world, action, ann) == 409
-    assert world.audits.reported == {}
-
-
-async def the_page(world: World, action: Action, key: str, query: str = "") -> str:
-    answer = await world.ask("GET", f"/review/{action.id}{query}", key=key)
-    assert answer.status == 200
-    return await answer.text()
-
-
-BUTTONS = ("It turned out right</button>", "It turned out wrong</button>")
-
-
-async def test_the_page_of_a_call_that_was_sent_asks_how_it_turned_out(world: World) -> None:
-    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
-    text = await the_page(world, action, ann)
-    assert all(each in text for each in BUTTONS) and "Nobody has said yet" in text
-    form = {"turned": "wrong", "message": "Twice."}
-    answer = await world.ask("POST", f"/review/{action.id}/outcome", key=ann, data=form)
-    assert (answer.status, answer.headers["Location"]) == (
-        303,
-        f"/review/{action.id}?turned=wrong#outcome",
-    )
-    (kept,) = world.audits.reported[action.id]
-    assert (kept.by, kept.turned, kept.message) == (pseudonym("ann"), Turned.WRONG, "Twice.")
-    assert "Noted: it turned out wrong." in await the_page(world, action, ann, "?turned=wrong")
-    assert "Noted" not in await the_page(world, action, ann, "?turned=%3Cb%3E")
-
-
-async def test_what_was_not_sent_is_not_asked_about(world: World) -> None:
-    action, ann = await world.hold(), await world.key(Kind.APPROVER, "ann")
-    assert 'id="outcome"' not in await the_page(world, action, ann)
-    await world.decide(action, ann, type="reject", message="No.")
-    assert 'id="outcome"' not in await the_page(world, action, ann)
-    why = (await get(world, f"/v1/approvals/{action.id}/outcome", ann))["why"]
-    assert why == "It was not sent, so it did not turn out in any way."
-
-
-async def test_it_shows_what_agent_people_and_auditor_said(world: World) -> None:
-    action, ann = await passed(world), await world.key(Kind.APPROVER, "ann")
-    reports = (
-        reported(Turned.WRONG, by="agent", message=NASTY),
-        reported(Turned.RIGHT, by=pseudonym("ann")),
-        reported(Turned.WRONG, by=pseudonym("bob"), message="It was paid twice."),
-    )
-    said = audited(Turned.WRONG, who=pseudonym("bob"), message="Never.", reason_code="policy")
-    record = unreviewed(id=action.id, drawn=True, audit=said, reports=reports)
-    world.archive.records[action.id] = record
-    told = await get(world, f"/v1/approvals/{action.id}/outcome", ann)
-    assert [(each["by"], each["you"]) for each in told["reports"]] == [
-        ("agent", False),
-        (pseudonym("ann"), True),
-        (pseudonym("bob"), False),
-    ]
-    assert (told["judged"]["turned"], told["judged"]["you"], told["why"]) == ("wrong", False, "")
-    text = await the_page(world, action, ann)
-    assert "<script>alert" not in text and "\u202e" not in text
-    words = " ".join(re.sub(r"<[^>]+>", "", text).split())
-    assert f"It was wrong, says {pseudonym('bob')} in an audit" in words
-    assert "It turned out wrong, says the agent itself" in words
-    assert "It turned out right, says you" not in words and "It turned out right, say you" in words
-    audit = await (await world.ask("GET", f"/audits/{action.id}", key=ann)).text()
-    assert "It was paid twice." in audit and "Reported since" in audit
-    world.archive.records[action.id] = replace(record, reports=reports[1:2] * 5)
-    text = await the_page(world, action, ann)
-    assert "5 reports of it are kept already" in text and BUTTONS[0] not in text
-
-
-async def test_auditors_read_how_it_turned_out_and_get_no_form(world: World) -> None:
-    action, iris = await passed(world, draw=False), await world.key(Kind.AUDITOR, "iris")
-    text = await the_page(world, action, iris)
-    assert "Auditors read; approvers and admins report." in text and BUTTONS[0] not in text
-    form = {"turned": "wrong"}
-    answer = await world.ask("POST", f"/review/{action.id}/outcome", key=iris, data=form)
-    assert (answer.status, world.audits.reported) == (403, {})
-
-
-@pytest.mark.parametrize("bad", [{"turned": "x"}, {"turned": ""}, {"message": "x" * 10_001}])
-async def test_a_report_that_is_none_of_ours_is_refused(world: World, bad: Any) -> None:
-    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
-    form = {"turned": "wrong"} | bad
-    answer = await world.ask("POST", f"/review/{action.id}/outcome", key=ann, data=form)
-    assert (answer.status, world.audits.reported) == (400, {})
-
-
-async def test_another_sites_page_judges_and_reports_nothing(world: World) -> None:
-    action = await passed(world)
-    client, _ = await session(world)
-    async with client:
-        audit = await (await client.get(f"{world.url}/v1/audits/{action.id}")).json()
-        tokens = {"audits": audit["csrf"], "review": audit["item"]["csrf"]}
-        assert tokens["audits"] != tokens["review"]
-        for place, other in (("audits", "review"), ("review", "audits")):
-            path = f"/audits/{action.id}" if place == "audits" else f"/review/{action.id}/outcome"
-            for token, headers in (
-                ("", {"Origin": world.url}),
-                ("0" * 64, {"Origin": world.url}),
-                (tokens[other], {"Origin": world.url}),
-                (tokens[place], {"Origin": "https://evil.example"}),
-                (tokens[place], {"Origin": world.url, "Sec-Fetch-Site": "cross-site"}),
-                (tokens[place], {}),
-            ):
-                form = verdict(action, csrf=token)
-                answer = await client.post(f"{world.url}{path}", data=form, headers=headers)
-                assert answer.status == 403, (path, token, headers)
-    assert (world.audits.judged, world.audits.reported) == ({}, {})
-
-
-async def test_a_call_is_shown_though_the_archive_cannot_be_read(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
-
-    async def locked(action_id: str) -> None:
-        raise StoreUnavailable("The archive is locked.")
-
-    monkeypatch.setattr(world.archive, "get", locked)
-    text = await the_page(world, action, ann)
-    assert "Buy milk" in text and 'id="outcome"' not in text
-
-
-async def test_auditors_report_nothing(world: World) -> None:
-    action = await passed(world, draw=False)
-    assert await report(world, action, await world.key(Kind.AUDITOR)) == 403
 
 
 async def test_what_policy_hid_of_a_tool_that_it_reads_otherwise_by_now_stays_hidden(
