@@ -152,3 +152,21 @@ async def test_a_closed_one_leaves_no_task_behind_and_nobody_waiting() -> None:
             await write
     assert len(post.groups) == ABREAST
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "store-batch"]
+
+
+async def test_when_its_loop_ends_nothing_starts_that_would_outlive_it() -> None:
+    """Fault caught: whoever travels is cancelled with all others, and sends who waited behind."""
+    post = Post()
+    batch = Batch(post.send)
+    writes = await started(batch, b"a")
+    writes += await started(batch, b"b")
+    writes += await started(batch, b"c")  # it waits for one of the others
+    travelling = [task for task in asyncio.all_tasks() if task.get_name() == "store-batch"]
+
+    for task in travelling:
+        task.cancel()
+    await asyncio.wait(writes)
+
+    assert len(travelling) == len(post.groups) == ABREAST
+    assert [type(write.exception()) for write in writes] == [StoreUnavailable] * 3
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "store-batch"]

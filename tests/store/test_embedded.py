@@ -14,7 +14,7 @@ import pytest
 
 from interlock.core.errors import StoreUnavailable, WeakGround
 from interlock.store.connection import connect
-from interlock.store.embedded import RESTARTS, EmbeddedStore
+from interlock.store.embedded import RESTARTS, EmbeddedStore, _children
 from interlock.store.ground import SUN_PATH, socket_path
 
 PARENT = """
@@ -157,6 +157,7 @@ async def test_we_may_leave_before_a_process_that_joined_us(tmp_path: Path) -> N
     ended(child)
     with pytest.raises(OSError):
         await asyncio.open_unix_connection(store.socket)
+    _children.pop(store.pid).wait(30)  # the next start would: in this process there is none
 
 
 async def test_a_server_whose_parent_was_killed_is_adopted(tmp_path: Path) -> None:

@@ -58,12 +58,15 @@ class Batch:
 
     async def close(self) -> None:
         """Take no more, and end what travels: a loop that ends must leave no task behind."""
+        self._end()
+        await stopped(tuple(self._travelling))
+
+    def _end(self) -> None:
         self._closed = True
         self._join()
         waiting = list(self._waiting)
         self._waiting.clear()
         _fail(waiting, StoreUnavailable(_CLOSED))
-        await stopped(tuple(self._travelling))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -91,6 +94,8 @@ class Batch:
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
         self._travelling.discard(task)
+        if task.cancelling():  # its loop ends: a task that starts now would outlive it
+            self._end()
         self._depart()
 
     def _group(self) -> list[tuple[bytes, asyncio.Future[list[bytes]]]]:
