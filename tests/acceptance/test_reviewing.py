@@ -246,7 +246,8 @@ def test_what_was_sent_is_undone(desk: Desk, level: str) -> None:
     if level == "approve_dual":
         approve(desk.opens("bob", card))
     assert answer.result(30).status_code == 200
-    page = desk.opens("ann", card)
+    page = desk.of("ann")  # it has loaded itself again, up to the answer
+    expect(page.locator("#after-text")).to_contain_text("sent, the tool answered")
     page.get_by_role("button", name="Undo it").click()
     page.get_by_role("button", name="Yes, ask for notes.retract").click()
     expect(page.locator("#undone")).to_contain_text("Undone by ann")

@@ -354,6 +354,18 @@ async def filled(world: World, texts: Sequence[str]) -> list[Action]:
     return held
 
 
+async def drawn(page: Page, waiting: Sequence[Action]) -> None:
+    """Wait until the script has drawn just these: on the way there it shows others, as many.
+
+    What the filters complete is drawn by the script alone.
+    """
+    await page.wait_for_function(
+        """(ids) => document.querySelector('#agents option') && ids.join() ===
+            [...document.querySelectorAll('#cards .card')].map(each => each.dataset.id).join()""",
+        arg=[each.id for each in waiting],
+    )
+
+
 async def test_promise_04_lists_show_agents_and_calls_as_text(
     server: Server, browser: Browser
 ) -> None:
@@ -363,15 +375,14 @@ async def test_promise_04_lists_show_agents_and_calls_as_text(
             await page.wait_for_selector("[data-ready]")
             actions = await filled(world, texts)
             waiting, decided = actions[::2], actions[1::2]
-            shown = page.locator("#cards .card")
-            await expect(shown).to_have_count(len(waiting))  # the script drew them
+            await drawn(page, waiting)
             live = await read(page, "#cards [data-f=agent]")
             cards = await page.locator("#cards .card").evaluate_all(
                 "(all) => all.map(each => each.querySelector('.card-link').innerText)"
             )
             shapes[which].append(await skeleton(page))
             await page.goto(f"{world.url}/review?limit=100")
-            await page.wait_for_selector("[data-ready]")
+            await drawn(page, waiting)
             assert await read(page, "#cards [data-f=agent]") == live
             assert sorted(live) == sorted(each.call.agent.id for each in waiting)
             again = await page.locator("#cards .card").evaluate_all(
