@@ -76,7 +76,10 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
         _collect_less_often()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gc.unfreeze()  # what is frozen outlives the interpreter, which DuckDB reports as leaks
 
 
 def _collect_less_often() -> None:

@@ -60,9 +60,9 @@ class Reviews:
         With *grant*, calls with the same target are not asked about again for a while.
 
         Raises:
-            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit, TooSoon,
-            StepUpNeeded, StoreUnavailable: nothing has changed, but where StoreUnavailable says
-            that only the grant was not kept.
+            NotFound, Forbidden, IllegalTransition, Lapsed, StaleVersion, InvalidEdit,
+            ReasonNeeded, TooSoon, StepUpNeeded, StoreUnavailable: nothing has changed, but where
+            StoreUnavailable says that only the grant was not kept.
         """
         nonce = self._ids.nonce()
         for _ in range(RACES):

@@ -171,7 +171,8 @@ async def test_a_rejected_call_never_reaches_the_tool(world: World) -> None:
 async def test_a_rejection_needs_a_reason(world: World) -> None:
     action = await world.hold()
     answer = await world.decide(action, await approver(world), type="reject")
-    assert answer.status == 422
+    said = await answer.json()
+    assert (answer.status, said["type"]) == (422, "urn:interlock:problem:reason-needed")
     assert (await world.now(action)).state is State.HELD
 
 

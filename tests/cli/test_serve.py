@@ -202,6 +202,7 @@ def test_it_starts_tells_where_it_is_and_stops_on_sigterm(interlock: Command, fo
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 0
     assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("Stopping: ")  # no library says more
     assert not (folder / "interlock-data" / "store" / "store.sock").exists()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from interlock.core.actions import Action, Reviewer, State, Verdict
 from interlock.core.decisions import Decision, Escalation, Level, PolicyRef
 from interlock.core.entitled import groups_needed
-from interlock.core.errors import Forbidden, InvalidEdit
+from interlock.core.errors import Forbidden, ReasonNeeded
 from interlock.core.events import Decided, Escalated, Reviewed
 from interlock.core.lifecycle import step
 from tests.support.builders import NOON, a_decision, a_review, an_action
@@ -104,7 +104,7 @@ def test_a_policy_that_asks_nobody_any_more_narrows_nothing() -> None:
 def test_a_reason_is_needed_where_todays_policy_asks_for_one() -> None:
     action, now = held(), today(require_reason=frozenset({"approve"}))
 
-    with pytest.raises(InvalidEdit, match="A reason is required"):
+    with pytest.raises(ReasonNeeded, match="A reason is required"):
         decides(action, member(), now)
     assert decides(action, member(), now, message="rent").state is State.APPROVED
 

@@ -20,6 +20,7 @@ from interlock.core.errors import (
     IllegalTransition,
     InvalidEdit,
     Lapsed,
+    ReasonNeeded,
     ReviewRefused,
     StaleVersion,
     StepUpNeeded,
@@ -410,7 +411,7 @@ def test_a_refusal_needs_a_reason() -> None:
     action = held()
 
     for verdict in (Verdict.REJECT, Verdict.RESPOND):
-        with pytest.raises(InvalidEdit, match="reason is required"):
+        with pytest.raises(ReasonNeeded, match="reason is required"):
             step(action, says(action, verdict=verdict, message=" "))
 
 
@@ -418,7 +419,7 @@ def test_a_dual_approval_needs_a_reason_where_policy_says_so() -> None:
     strict = a_decision(Level.APPROVE_DUAL, require_reason=frozenset({"reject", "approve_dual"}))
     action = held(strict)
 
-    with pytest.raises(InvalidEdit, match="reason is required"):
+    with pytest.raises(ReasonNeeded, match="reason is required"):
         step(action, says(action, now=strict))
     assert step(action, says(action, now=strict, message="checked"))[0].votes
 
@@ -428,7 +429,7 @@ def test_an_edit_is_a_vote_and_needs_its_reason() -> None:
     action = held(strict)
     call, verdict = edited(action), Verdict.EDIT
 
-    with pytest.raises(InvalidEdit, match="reason is required to edit"):
+    with pytest.raises(ReasonNeeded, match="reason is required to edit"):
         step(action, says(action, verdict=verdict, now=strict, call=call, message=""))
     told = says(action, verdict=verdict, now=strict, call=call, message="too much")
     assert step(action, told)[0].votes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .actions import Action, Review, Verdict
 from .decisions import Decision, Level
 from .entitled import groups_needed
-from .errors import Forbidden, InvalidEdit, StepUpNeeded, TooSoon
+from .errors import Forbidden, ReasonNeeded, StepUpNeeded, TooSoon
 from .events import Reviewed
 
 _CLEARS = (Verdict.APPROVE, Verdict.EDIT)
@@ -29,14 +29,14 @@ def check_duties(held: Decision, event: Reviewed) -> None:
     """Hold a review to what policy asked of it when the call was held, and asks now.
 
     Raises:
-        InvalidEdit: a reason is missing.
+        ReasonNeeded: a reason is missing.
         TooSoon: whoever clears it has not had it in sight for long enough.
         StepUpNeeded: whoever clears it has not signed this very decision.
     """
     review, now = event.review, event.decision
     asked = _needs_reason(held, review) or _needs_reason(now, review)
     if asked and not review.message.strip():
-        raise InvalidEdit(f"A reason is required to {review.verdict.value} this call.")
+        raise ReasonNeeded(f"A reason is required to {review.verdict.value} this call.")
     if review.verdict not in _CLEARS:
         return
     left = max(held.dwell_ms, now.dwell_ms) - review.looked_ms

@@ -16,7 +16,8 @@
     x IllegalTransition    409  this state does not allow it (any more)
     x Lapsed               410  the deadline has passed
     x StaleVersion         412  somebody else moved the action first
-    x InvalidEdit          422  the edit does not fit the tool, or a reason is missing
+    x InvalidEdit          422  the edit does not fit the tool
+    x ReasonNeeded         422  policy asks for a reason, and none is given
     x TooSoon              422  the call was not in sight for as long as policy asks
     x StepUpNeeded         403  the decision needs a signature of the person's authenticator
     x TooMany              429  this person has approved as many calls as policy lets them
@@ -159,6 +160,12 @@ class InvalidEdit(ReviewRefused):
     """The edit cannot be accepted."""
 
     status, kind = 422, "invalid-edit"
+
+
+class ReasonNeeded(ReviewRefused):
+    """Policy asks for a reason."""
+
+    status, kind = 422, "reason-needed"
 
 
 class TooSoon(ReviewRefused):
