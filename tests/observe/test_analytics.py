@@ -136,6 +136,11 @@ def is_wrong(call: DecidedCall) -> bool:
     return call.state in ("answered", "unknown", "resolved") and Turned.WRONG in turned
 
 
+def by_people(call: DecidedCall) -> bool:
+    people = tuple(each for each in call.reports if each.by != "agent")
+    return is_wrong(replace(call, reports=people))
+
+
 def groups(calls: list[DecidedCall], names: Callable[[DecidedCall], set[str]]) -> list[Group]:
     found = [
         group(name, [call for call in calls if name in names(call)])
@@ -170,7 +175,7 @@ def reviewing(who: str, verdicts: list[tuple[Said, DecidedCall]]) -> Reviewing:
         ),
         agreed=Share(hits=sum(others == {each.verdict} for each, others in shared), of=len(shared)),
         to_decide=times(each.looked_ms for each, _ in verdicts if each.looked_ms > 0),
-        overturned=sum(each.verdict == "approve" and is_wrong(call) for each, call in verdicts),
+        overturned=sum(each.verdict == "approve" and by_people(call) for each, call in verdicts),
     )
 
 
@@ -374,9 +379,20 @@ async def test_an_audit_speaks_for_as_many_calls_as_its_share_says(archive: File
 
 
 async def test_an_approval_that_turned_out_wrong_is_held_against_it(archive: FileArchive) -> None:
-    found = await (await filled(archive, [record(reports=(reported(),))])).analytics(Selected())
+    judged = record(reports=(reported(by="r-0123456789ab"),))
+    found = await (await filled(archive, [judged])).analytics(Selected())
 
     assert (found.total.approved, found.total.wrong, found.everybody.overturned) == (1, 1, 1)
+
+
+async def test_an_agents_word_alone_is_held_against_nobody_who_approved(
+    archive: FileArchive,
+) -> None:
+    claimed = record(reports=(reported(by="agent"),))
+    found = await (await filled(archive, [claimed])).analytics(Selected())
+
+    assert (found.total.wrong, found.everybody.overturned) == (1, 0)
+    assert found.reviewers[0].overturned == 0
 
 
 async def test_approvals_that_were_not_read_are_fast(archive: FileArchive) -> None:

@@ -39,7 +39,8 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "streak": "The longest run of approvals, one after the other, without anything else in"
         " between.",
         "agreed": "Verdicts on calls that another person judged as well, and judged the same way.",
-        "overturned": "Calls that they approved, and that were found or reported wrong later.",
+        "overturned": "Calls that they approved, and that an audit found or a person reported to be"
+        " wrong later. What the agent alone says does not count here.",
         "practice": "Practice calls that they rejected, of those that they decided in the last 30"
         " days, whatever the filters say. `sure`: the share that they catch at least, with a"
         " confidence of 95 % (one-sided, exact).",

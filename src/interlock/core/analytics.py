@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from .binomial import at_least
-from .records import DecidedCall, Turned
+from .records import BY_AGENT, DecidedCall, Turned
 
 FEW = 30  #: a figure of fewer calls is marked as a small sample
 READ_BYTES_PER_SECOND = 200  #: ten times as fast as people read; faster was not read
@@ -122,7 +122,7 @@ class Reviewing:
     streak: int  #: the longest run of one person's approvals, one after the other
     agreed: Share  #: same as every other person's, of verdicts on calls that others judged too
     to_decide: Times  #: how long they had it in sight, where that was seen
-    overturned: int = 0  #: approvals of calls that were found or reported wrong later
+    overturned: int = 0  #: approvals of calls that people found wrong later, see `overturned`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +231,17 @@ def went(record: DecidedCall) -> bool:
 def found_wrong(record: DecidedCall) -> bool:
     """Say whether a call that went through was found or reported wrong, by anybody."""
     said = [each.turned for each in record.reports]
+    if record.audit is not None:
+        said.append(record.audit.turned)
+    return went(record) and Turned.WRONG in said
+
+
+def overturned(record: DecidedCall) -> bool:
+    """Say whether people found or reported a call wrong that went through.
+
+    An agent's word alone says nothing of who approved its call: it chooses of whom to say it.
+    """
+    said = [each.turned for each in record.reports if each.by != BY_AGENT]
     if record.audit is not None:
         said.append(record.audit.turned)
     return went(record) and Turned.WRONG in said

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+BY_AGENT = "agent"  #: who reported, where it was the agent
 
 
 class Turned(enum.Enum):

@@ -73,8 +73,8 @@ SELECT grouping(who), coalesce(who, ''), count(*),
        count(*) FILTER (verdict = 'approve' AND looked > 0),
        count(*) FILTER (agreed), count(*) FILTER (shared),
        count(*) FILTER (looked > 0), quantile_cont(looked, {quantiles}) FILTER (looked > 0),
-       count(*) FILTER (verdict = 'approve' AND wrong)
-FROM (SELECT unnest(said, recursive := true), wrong FROM {calls} WHERE len(said) > 0)
+       count(*) FILTER (verdict = 'approve' AND overturned)
+FROM (SELECT unnest(said, recursive := true), overturned FROM {calls} WHERE len(said) > 0)
 GROUP BY GROUPING SETS ((), (who))"""
 _STREAKS = """
 SELECT who, max(length) FROM (

@@ -12,10 +12,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from ..core.analytics import LEAST_LOOK_MS, READ_BYTES_PER_SECOND, came_of, found_wrong, went
+from ..core.analytics import (
+    LEAST_LOOK_MS,
+    READ_BYTES_PER_SECOND,
+    came_of,
+    found_wrong,
+    overturned,
+    went,
+)
 from ..core.records import DecidedCall, Said, label_of, pack, unpack
 
-FORMAT = 1
+FORMAT = 2
 
 SAID = (
     "STRUCT(who VARCHAR, verdict VARCHAR, given BIGINT, looked BIGINT, fast BOOLEAN,"
@@ -34,6 +41,7 @@ COLUMNS = {
     "outcome": "VARCHAR",  #: of a held call, see `came_of`; empty: something else, or not held
     "denied": "BOOLEAN",
     "wrong": "BOOLEAN",
+    "overturned": "BOOLEAN",  #: people say that it was wrong
     "unreviewed": "BOOLEAN",  #: it went through, and nobody was asked
     "drawn": "BOOLEAN",
     "audited": "BOOLEAN",
@@ -83,6 +91,7 @@ def _row(record: DecidedCall) -> tuple[Any, ...]:
         came_of(record) if record.held else "",
         record.state == "denied",
         found_wrong(record),
+        overturned(record),
         record.level in ("allow", "notify") and went(record),
         record.drawn,
         record.audit is not None,
