@@ -301,7 +301,7 @@ def test_a_rejected_call_says_who_rejected_it_by_a_name_of_its_own() -> None:
     assert (said.who, said.verdict, said.reason_code) == ("r-ann", "reject", "wrong_amount")
     assert (said.looked_ms, said.at, found.ended) == (4000, NOON + 9, NOON + 9)
     assert found.verdict == "reject"
-    assert found.cause == "r-ann says: too much"
+    assert found.cause == "ann says: too much"  # their own words
     assert (found.stake, found.reversibility, found.level) == ("high", "reversible", "approve")
     assert found.policy == "shop@1" and found.policy_sha256 == RULES.ref.sha256
     assert found.size == len(PAY)
@@ -424,6 +424,37 @@ def test_a_person_who_settled_an_outcome_is_a_pseudonym_in_its_cause() -> None:
         action, _ = step(action, event)
     found = noted(action, RULES)
     assert found.cause == "It took effect, says r-cat: seen: yes"
+
+
+def test_a_reviewers_name_spoils_no_word_of_the_agent_or_of_people() -> None:
+    planning = {"reason": "planning, says ann", "task": "annual planning"}
+    call = replace(http(b'{"amount": 1}', "application/json"), context=Context(**planning))
+    found = noted(reviewed(call, Verdict.REJECT, message="Ask Anna, or ann."), RULES)
+    assert (found.reason, found.task) == (planning["reason"], planning["task"])
+    assert found.reviews[0].message == found.cause == "Ask Anna, or ann."
+    assert found.reviews[0].who == "r-ann"
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("Says ann, not ann@example.com.", "Says r-ann, not ann@example.com."),
+        ("No planning by ann.", "No planning by r-ann."),
+    ],
+)
+def test_a_reviewer_is_a_pseudonym_in_what_interlock_wrote(cause: str, said: str) -> None:
+    action = reviewed(http(b'{"amount": 1}', "application/json"), Verdict.REJECT, message="No.")
+    found = noted(replace(action, state=State.CANCELLED, cause=cause), RULES)
+    assert found.cause == said
+
+
+@pytest.mark.parametrize("held", [{"v": "LEAK"}, ["LEAK"], [{"a": ["LEAK", 47110815]}], "LEAK"])
+def test_nothing_under_the_name_of_a_credential_is_on_record(held: Any) -> None:
+    body = {"client_secret": held, "note": {"deep": [{"api_key": held}]}, "password": ""}
+    found = noted(ended(http(json.dumps(body).encode(), "application/json"), RULES), RULES)
+    assert found.masked
+    assert "LEAK" not in anywhere(found) and "47110815" not in anywhere(found)
+    assert found.arguments["password"] == ""
 
 
 # size ---------------------------------------------------------------------------------------

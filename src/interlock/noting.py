@@ -62,8 +62,7 @@ def record_of(
     final_cleaner = cleaner if final is None else final.cleaner
 
     def clean(text: str, most: int = _WORDS) -> str:
-        shown = _anonymous(final_cleaner.text(cleaner.text(text)), action, pseudonym)
-        return shown if len(shown) <= most else shown[:most]
+        return final_cleaner.text(cleaner.text(text))[:most]
 
     context, size = request.context, len(request.body)
     entry = entry_of(request, cleaner)
@@ -93,7 +92,7 @@ def record_of(
         task=clean(context.task, _TASK),
         confidence=context.confidence,
         reviews=tuple(_said(each, clean, pseudonym) for each in action.reviews),
-        cause=clean(action.cause),
+        cause=_anonymous(clean(action.cause), action, pseudonym),
         status=_status(action),
         level=Level.DENY.word if decision is None else decision.level.word,
         drawn=action.drawn,
@@ -212,12 +211,19 @@ def _said(review: Review, clean: Callable[[str], str], pseudonym: Pseudonym) -> 
 
 
 def _anonymous(text: str, action: Action, pseudonym: Pseudonym) -> str:
-    """Return *text* without the names of those who decided, where we or they put them in."""
+    """Return a cause without the names of those who decided, where Interlock wrote them into it.
+
+    What the agent and people wrote stays as it is: a name may be part of a word of theirs.
+    """
+    if action.state is State.REJECTED:  # the person's own words
+        return text
     if action.state is State.RESOLVED:
         text = _SETTLED_BY.sub(lambda found: found[1] + pseudonym(found[2]) + found[3], text, 1)
-    for review in action.reviews:
-        if review.reviewer.id in text:
-            text = text.replace(review.reviewer.id, pseudonym(review.reviewer.id))
+        return text
+    for who in {review.reviewer.id for review in action.reviews}:
+        if who in text:
+            whole = rf"(?<![\w@.-]){re.escape(who)}(?![\w@-])"
+            text = re.sub(whole, pseudonym(who), text)  # hex: nothing in it is an escape
     return text
 
 

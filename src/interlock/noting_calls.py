@@ -19,6 +19,8 @@ from .core.rules import Redact
 
 LARGEST = 32 * 1024  #: bytes of arguments, as JSON, that a record has of one call
 _LONG_TEXT, _LONG_LIST = 1000, 50  #: of what is larger: characters and items that are kept
+_TELLING = 4  #: characters; a shorter credential occurs by chance
+_MOST_CREDENTIALS = 200  #: of one call, that are looked for in texts
 _PATH_SAFE = "/!$&'()*+,=:@-._~"
 _HIDDEN_PATH = "/" + quote(HIDDEN)
 _JSON_TYPE = "application/json"
@@ -39,7 +41,7 @@ class Cleaner:
     see until they ask for it.
     """
 
-    __slots__ = ("_detectors", "_headers", "_masks", "_plain", "masked")
+    __slots__ = ("_credentials", "_detectors", "_headers", "_masks", "_plain", "masked")
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Cleaner:
         self._masks = Masks(arguments, sources, hidden)
         self._detectors = tuple(sorted(redact.detectors - {"bearer_token"}))
         self._plain = not (self._masks or self._detectors or _suspicious(call))
+        self._credentials: set[str] = set()  #: as they were found by name, and as JSON writes them
         self.masked = False
 
     def text(self, text: str) -> str:
@@ -69,9 +72,18 @@ class Cleaner:
         low = shown.lower()
         if "bearer" in low or "eyj" in low or "ilk_" in low:  # else no text holds a token
             shown = without_secrets(shown, _TOKENS)
+        if self._credentials:  # what is wrong with arguments quotes them
+            shown = self._without_credentials(shown)
         if shown != text:
             self.masked = True
         return shown
+
+    def _without_credentials(self, text: str) -> str:
+        if len(self._credentials) > _MOST_CREDENTIALS:
+            return HIDDEN
+        for each in sorted(self._credentials, key=len, reverse=True):
+            text = text.replace(each, MASK)
+        return text
 
     def value(self, value: Any) -> Any:
         """Return a JSON value with every text in it as `text` says, and no credential by name."""
@@ -95,10 +107,21 @@ class Cleaner:
         return value
 
     def _member(self, name: str, value: Any) -> Any:
-        if value and is_credential(name) and not isinstance(value, Mapping | list | bool):
-            self.masked = True
-            return MASK
-        return self._value(value)
+        return self._credential(value) if is_credential(name) else self._value(value)
+
+    def _credential(self, value: Any) -> Any:
+        """Return what a field holds that is named as a credential: its form, and no leaf of it."""
+        if isinstance(value, Mapping):
+            return {self.text(name): self._credential(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._credential(each) for each in value]
+        if not value or isinstance(value, bool):
+            return value
+        self.masked = True
+        said = str(value)
+        if len(said) >= _TELLING and len(self._credentials) <= _MOST_CREDENTIALS:
+            self._credentials |= {said, json.dumps(said)[1:-1]}
+        return MASK
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return arguments by name, hidden ones as what stands for them."""
@@ -109,9 +132,8 @@ class Cleaner:
             if name in self._masks:
                 self.masked = True
                 shown[name] = masked(value)
-            elif value and is_credential(name) and not isinstance(value, Mapping | list | bool):
-                self.masked = True
-                shown[name] = MASK
+            elif is_credential(name):
+                shown[name] = self._credential(value)
             else:
                 shown[self.text(name)] = self.value(value)
         return shown

@@ -63,6 +63,20 @@ def test_a_member_that_is_named_as_a_secret_is_one(name: str) -> None:
     assert line["arguments"] == {name: BLANKED, "to": "bob"}
 
 
+@pytest.mark.parametrize("held", [{"v": "LEAK"}, ["LEAK"], {"a": [{"b": "LEAK"}]}, 47110815])
+def test_what_a_secret_member_holds_is_secret_in_lists_and_objects_too(held: Any) -> None:
+    arguments = {"client_secret": held, "to": "bob"}
+    assert made("kto", record(arguments=arguments))[0] == []
+    [line], _ = made("records", record(arguments=arguments))
+    assert line["arguments"]["to"] == "bob"
+    assert "LEAK" not in json.dumps(line) and "47110815" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("held", ["", None, {}, [], "…4711", "***", {"v": "***"}, True])
+def test_a_secret_member_that_says_nothing_is_no_secret(held: Any) -> None:
+    assert len(made("kto", record(arguments={"password": held}))[0]) == 1
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_no_secret_stays(text: str) -> None:
     lines, _ = made("kto", record(arguments={"memo": text}, reason=text))

@@ -11,7 +11,7 @@ from typing import Any
 from ...core.records import DecidedCall
 from .format import Format, Line, Schemas, Use
 from .labels import LAPSED, agreed
-from .secrets import blanked, found_in
+from .secrets import blanked, found_in, held_in
 from .seen import Seen, fingerprint
 from .tally import Tally
 
@@ -59,7 +59,9 @@ class Exporter:
         if why:
             self.tally.left_out[why] += 1
             return []
-        made = [text for line in self._format.lines(record, schemas) for text in self._kept(line)]
+        held = held_in(record.arguments) or held_in(record.final_arguments)
+        lines = self._format.lines(record, schemas)
+        made = [text for line in lines for text in self._kept(line, held)]
         if made:
             self.tally.add(record, len(made))
         return made
@@ -81,12 +83,13 @@ class Exporter:
             return "masked"
         return ""
 
-    def _kept(self, line: Line) -> Iterator[bytes]:
+    def _kept(self, line: Line, held: bool) -> Iterator[bytes]:
+        """Yield *line* as it goes out. *held*: there is an argument that holds a credential."""
         text = written(line)
         if text is None or not self._format.fits(text):
             self.tally.left_out["lines with what the format's readers do not take"] += 1
             return
-        if found_in(text):
+        if held or found_in(text):
             if self._format.use is not Use.READING:
                 self.tally.left_out["lines with what looks like a secret"] += 1
                 return

@@ -57,6 +57,16 @@ def found_in(text: str) -> bool:
     return any(word in lower for word in _WORDS) and _WRITTEN.search(text) is not None
 
 
+def held_in(value: Any) -> bool:
+    """Say whether a member that is named as a credential holds anything, also lists and objects."""
+    if isinstance(value, Mapping):
+        return any(
+            _emptied(each) != each if _MEMBER.match(name) else held_in(each)
+            for name, each in value.items()
+        )
+    return isinstance(value, list | tuple) and any(map(held_in, value))
+
+
 def blanked(value: Any) -> Any:
     """Return a JSON value with every text that looks like a secret replaced."""
     if isinstance(value, str):
@@ -69,6 +79,15 @@ def blanked(value: Any) -> Any:
 
 
 def _member(name: str, value: Any) -> Any:
-    if isinstance(value, str) and value and _MEMBER.match(name) and value[0] not in "*…":
-        return BLANKED
-    return blanked(value)
+    return _emptied(value) if _MEMBER.match(name) else blanked(value)
+
+
+def _emptied(value: Any) -> Any:
+    """Return what the member of a credential holds, without its leaves; masks stay."""
+    if isinstance(value, Mapping):
+        return {name: _emptied(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_emptied(each) for each in value]
+    if not value or isinstance(value, bool) or (isinstance(value, str) and value[0] in "*…"):
+        return value
+    return BLANKED
