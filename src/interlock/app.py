@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiohttp import web
 
 from .core.actions import Agent
-from .doctor import refuse, weak_ground
+from .doctor import other_secret, refuse, weak_ground
 from .gate import Gate
 from .ingress.http import AgentsListener, Route, server
 from .ingress.mcp.endpoint import McpEndpoint
@@ -41,6 +41,7 @@ from .parts import (
     open_store,
     practice_of,
     practising_of,
+    same_secret_of,
     sweep,
     watch_policy,
 )
@@ -105,6 +106,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         durability = await store.durability()
         weaknesses = weak_ground(config, durability, policy, keys=await ring.records())
         refuse(weaknesses)
+        refuse(other_secret(await same_secret_of(config, store, keys).keep()))
         metrics.policy(policy.ref)
         upstreams = {name: _upstream(each) for name, each in config.upstreams.items()}
         servers = servers_over_http(config)

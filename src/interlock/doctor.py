@@ -81,6 +81,24 @@ def weak_ground(
     return tuple(sorted(found, key=lambda weakness: not weakness.critical))
 
 
+def other_secret(fits: bool) -> tuple[Weakness, ...]:
+    """Return what is weak where *fits* says that another secret made the store."""
+    if fits:
+        return ()
+    return (
+        Weakness(
+            name="other-secret",
+            critical=True,
+            what="Another secret than the one set here made this store: no key, approval or"
+            " sign-in in it would be valid.",
+            cure="Use the same secret as the other processes on this store (`secret:`, or the data"
+            " directory's secret.key). If it was changed on purpose, run"
+            " `interlock serve --new-secret` once.",
+            path="secret",
+        ),
+    )
+
+
 def refuse(weaknesses: tuple[Weakness, ...]) -> None:
     """Raise WeakGround where any of *weaknesses* is critical."""
     critical = [weakness for weakness in weaknesses if weakness.critical]

@@ -16,7 +16,7 @@ from .core.actions import Action, Agent, State
 from .core.errors import StoreUnavailable, Unauthenticated
 from .core.events import Event
 from .core.identity import Kind
-from .doctor import refuse, weak_ground
+from .doctor import other_secret, refuse, weak_ground
 from .gate import Gate
 from .ingress.mcp.amending import Listings
 from .ingress.mcp.calls import Calls
@@ -40,6 +40,7 @@ from .parts import (
     open_store,
     practice_of,
     practising_of,
+    same_secret_of,
     sweep,
     watch_policy,
 )
@@ -93,6 +94,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         loaded = await loading
         durability, records = await store.durability(), await ring.records()
         refuse(weak_ground(config, durability, loaded.policy, keys=records))
+        refuse(other_secret(await same_secret_of(config, store, keys).keep()))
         metrics.policy(loaded.policy.ref)
         own = OwnCalls(guarded.session)
         delivery = delivery_of(config, store, keys, desk, metrics, lambda: gate)

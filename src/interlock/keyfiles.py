@@ -36,6 +36,7 @@ class DerivedKeys:
     sessions: bytes = field(repr=False)  #: of people's sessions and their CSRF tokens
     channels: bytes = field(repr=False)  #: of the buttons in chats
     calibration: bytes = field(repr=False)  #: of what past decisions make of agents' confidence
+    store: bytes = field(repr=False)  #: of what tells which secret made the store
 
 
 def derived_keys(config: Config) -> DerivedKeys:
@@ -60,6 +61,7 @@ def derived_keys(config: Config) -> DerivedKeys:
         sessions=hmac.new(secret, b"interlock sessions v1", hashlib.sha256).digest(),
         channels=hmac.new(secret, b"interlock channels v1", hashlib.sha256).digest(),
         calibration=hmac.new(secret, b"interlock calibration v1", hashlib.sha256).digest(),
+        store=hmac.new(secret, b"interlock store v1", hashlib.sha256).digest(),
     )
 
 

@@ -38,6 +38,7 @@ from .store.outbox import RedisOutbox
 from .store.policies_seen import RedisPoliciesSeen
 from .store.practice import RedisPractice
 from .store.redis import RedisStore
+from .store.same_secret import RedisSameSecret
 from .system import SystemClock
 from .tasks import Tasks, stopped
 from .tryout import Loaded
@@ -109,6 +110,11 @@ def definitions_of(config: Config, store: RedisStore, keys: DerivedKeys) -> Stor
         compile_schema=lambda schema: compile_schema(schema, frozenset()),
         prefix=config.store.prefix,
     )
+
+
+def same_secret_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisSameSecret:
+    """Return what tells whether this installation's secret made *store*."""
+    return RedisSameSecret(store.client, key=keys.store, prefix=config.store.prefix)
 
 
 def desk_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisDesk:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+from interlock.store.connection import connect
+from interlock.store.same_secret import RedisSameSecret
 from tests.support.stores import Server
 
 from .conftest import Command
@@ -45,3 +48,27 @@ def test_a_broken_policy_is_told_first(interlock: Command, folder: Path) -> None
     said = interlock("doctor")
     assert said.code == 2
     assert "starter.yaml:1:1" in said.err
+
+
+def test_another_secret_than_the_one_that_made_the_store_is_critical(
+    interlock: Command, folder: Path
+) -> None:
+    interlock("init")
+    server = Server("--maxmemory-policy", "noeviction").start()
+    text = (folder / "interlock.yaml").read_text()
+    (folder / "interlock.yaml").write_text(f"{text}\nstore: {{url: '{server.url}'}}\n")
+    try:
+        asyncio.run(made_by(server.url, b"another secret"))
+        said = interlock("doctor")
+    finally:
+        server.stop()
+    assert said.code == 1
+    assert "critical  other-secret:" in said.out and "--new-secret" in said.out
+
+
+async def made_by(url: str, secret: bytes) -> None:
+    client = connect(url)
+    try:
+        assert await RedisSameSecret(client, key=secret).keep()
+    finally:
+        await client.aclose()

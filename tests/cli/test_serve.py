@@ -207,6 +207,32 @@ def test_it_starts_tells_where_it_is_and_stops_on_sigterm(interlock: Command, fo
 
 
 @needs_app
+def test_another_secret_does_not_start_on_the_store_unless_it_is_said_to_be_new(
+    interlock: Command, folder: Path
+) -> None:
+    interlock("init")
+    stopped(served())
+    (folder / "interlock-data" / "secret.key").unlink()  # the next start makes another one
+
+    child = served()
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert "Another secret than the one set here made this store" in errors
+    assert "Traceback" not in errors
+
+    stopped(served("--new-secret"))
+    stopped(served())
+
+
+def stopped(child: subprocess.Popen[str]) -> None:
+    """Stop it once it is up."""
+    read_until(child, "Sign in")
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=30)
+    assert child.returncode == 0
+
+
+@needs_app
 def test_a_taken_port_is_no_traceback(interlock: Command, folder: Path) -> None:
     interlock("init")
     with socket.create_server(("127.0.0.1", 0)) as taken:

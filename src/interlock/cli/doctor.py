@@ -11,7 +11,7 @@ import click
 from ..config import environment, place_of
 from ..core.identity import KeyRecord
 from ..core.rules import PolicySet
-from ..doctor import weak_ground
+from ..doctor import other_secret, weak_ground
 from ..doctor_people import provider_weakness
 from ..policies.load import load_policies
 from ..ports import Durability
@@ -40,8 +40,8 @@ def doctor(ctx: click.Context, file: Path, as_json: bool) -> None:
     """
     config = configured(file)
     policy = load_policies(config.policies)
-    durability, keys, provider = asyncio.run(_asked(config))
-    found = weak_ground(config, durability, policy, keys=keys) + provider
+    durability, keys, told = asyncio.run(_asked(config))
+    found = weak_ground(config, durability, policy, keys=keys) + told
     if as_json:
         say_json([dataclasses.asdict(weakness) for weakness in found])
     else:
@@ -54,7 +54,8 @@ async def _asked(
 ) -> tuple[Durability, tuple[KeyRecord, ...], tuple[Weakness, ...]]:
     provider = await provider_weakness(config, SystemClock())
     async with opened(config) as at:
-        return await at.store.durability(), await at.keys.records(), provider
+        found = provider + other_secret(await at.secret.fits())
+        return await at.store.durability(), await at.keys.records(), found
 
 
 def _print(

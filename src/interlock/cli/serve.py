@@ -26,6 +26,7 @@ from ..tasks import Tasks
 from .console import note, safe, say
 from .options import config_option, configured, given
 from .ports import listener
+from .stores import opened
 
 POLICY_FILE = "policies/starter.yaml"
 SUITE_FILE = "policies/starter_test.yaml"
@@ -78,7 +79,14 @@ def _me() -> str:
 @click.option("--store", metavar="URL", help="A Redis or Valkey of yours, or `embedded`.")
 @click.option("--agents", metavar="HOST:PORT", help="Where agents call. Port 0: any free one.")
 @click.option("--people", metavar="HOST:PORT", help="Where people come. Port 0: any free one.")
-def serve(file: Path, store: str | None, agents: str | None, people: str | None) -> None:
+@click.option(
+    "--new-secret",
+    is_flag=True,
+    help="The secret was changed on purpose: keys and approvals made before end.",
+)
+def serve(
+    file: Path, store: str | None, agents: str | None, people: str | None, new_secret: bool
+) -> None:
     """Start Interlock: the gate for agents, and the page for people.
 
     Two listeners, so that a network rule can keep agents away from decisions. Without `--store`
@@ -99,12 +107,21 @@ def serve(file: Path, store: str | None, agents: str | None, people: str | None)
         *given("--agents", "agents.listen", agents),
         *given("--people", "people.listen", people),
     )
+    if new_secret:
+        asyncio.run(_take_secret(config))
     from ..app import run  # only this command needs all of it
 
     try:
         uvloop.run(until_stopped(run(config, announce)))
     except OSError as error:
         raise _explained(error, config) from None
+
+
+async def _take_secret(config: Config) -> None:
+    async with opened(config) as at:
+        if not await at.secret.fits():
+            await at.secret.replace()
+            note("The new secret is the store's now. Make new keys, and decide again what is held.")
 
 
 async def until_stopped(work: Coroutine[Any, Any, None]) -> None:

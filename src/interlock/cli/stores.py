@@ -11,6 +11,7 @@ from ..settings import Config
 from ..store.embedded import EmbeddedStore
 from ..store.keyring import RedisKeyRing
 from ..store.redis import RedisStore
+from ..store.same_secret import RedisSameSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Opened:
     store: RedisStore
     keys: RedisKeyRing
     now: int
+    secret: RedisSameSecret
 
 
 @contextlib.asynccontextmanager
@@ -48,10 +50,12 @@ async def opened(config: Config) -> AsyncIterator[Opened]:
         store = RedisStore(url, config.store.prefix)
         stack.push_async_callback(store.close)
         now = await store.now()
+        derived = derived_keys(config)
         keys = RedisKeyRing(
             store.client,
             prefix=config.store.prefix,
-            pepper=derived_keys(config).pepper,
+            pepper=derived.pepper,
             clock=StandingClock(now),
         )
-        yield Opened(store, keys, now)
+        secret = RedisSameSecret(store.client, key=derived.store, prefix=config.store.prefix)
+        yield Opened(store, keys, now, secret)

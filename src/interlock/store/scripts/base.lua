@@ -11,6 +11,7 @@
 -- {p}:past        zset    calls that were held, by when they were settled;  {p}:past:end zset by their end
 -- {p}:a:<kind>    string  the latest call of this kind that people approved
 -- {p}:stopped     hash    agents whose calls are neither sent nor held: id, or - for all -> by, why, when
+-- {p}:secret      string  a MAC that tells which secret made this store (same_secret.py)
 -- {p}:log         stream  wake-ups for waiters: id, version, state
 -- {p}:feed        stream  records of ended calls (note), or their ids, until they are archived
 -- {p}:feed:epoch|n|bytes|archives  its numbers; how much is in it; who has read how far
