@@ -29,10 +29,11 @@ from interlock.noting_calls import LARGEST
 from interlock.noting_entries import packed
 from interlock.noting_facts import pack_facts
 from interlock.policies.load import read_policies
+from interlock.policies.replaying import replayed
 from interlock.policies.suite_calls import make_call, setting
 from interlock.policies.suite_document import AgentEntry, CallEntry
 from interlock.ports import NothingListed
-from tests.support.builders import ANN, NOON, a_review
+from tests.support.builders import ANN, BOB, NOON, a_review
 from tests.support.records import record, records
 
 KEY = b"k" * 32
@@ -235,11 +236,18 @@ def test_the_same_of_an_mcp_call(arguments: dict[str, Any], name: str) -> None:
     assert found.tool == ("shop.tell" if name == "tell" else "other")
 
 
-def reviewed(call: ToolCall, verdict: Verdict, to: ToolCall | None = None, **said: Any) -> Action:
-    decision = evaluate(call, RULES, NO_FACTS, AT)
+def reviewed(
+    call: ToolCall,
+    verdict: Verdict,
+    to: ToolCall | None = None,
+    rules: PolicySet | None = None,
+    **said: Any,
+) -> Action:
+    rules = rules or RULES
+    decision = evaluate(call, rules, NO_FACTS, AT)
     action = Action(id="a1", call=call, digest=call.digest)
     held, _ = step(action, Decided(at=NOON, decision=decision))
-    now = decision if to is None else evaluate(to, RULES, NO_FACTS, AT)
+    now = decision if to is None else evaluate(to, rules, NO_FACTS, AT)
     review = a_review(held, ANN, verdict, call=to, **said)
     after, _ = step(held, Reviewed(at=NOON + 9, review=review, decision=now))
     return after
@@ -319,6 +327,48 @@ def test_an_edit_is_on_record_as_both_calls_and_what_differs() -> None:
     assert found.final is not None
     for request, call in ((found.request, before), (found.final, after)):
         assert made_again(found, request, RULES).body == call.body
+
+
+CURED = policy("""
+rules:
+  - id: big
+    description: Large ones.
+    tools: [shop.pay]
+    when: args.amount > 500
+    at_least: approve_dual
+""")
+
+
+def test_an_edit_that_cures_what_a_rule_caught_leaves_the_catch_on_record() -> None:
+    before, cured = http(PAY, "application/json"), http(b'{"amount": 90}', "application/json")
+    action = reviewed(before, Verdict.EDIT, cured, CURED)
+    found = noted(action, CURED)
+
+    assert action.decision is not None
+    assert action.decision.rules == ()
+    assert (found.rules, found.level, found.quorum) == (("big",), "approve_dual", 2)
+    assert found.final_arguments["amount"] == 90
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=2), st.integers(501, 1000))
+def test_the_same_policy_finds_no_difference_in_a_call_that_was_edited(
+    amounts: list[int], asked: int
+) -> None:
+    first = http(json.dumps({"amount": asked}).encode(), "application/json")
+    action, _ = step(
+        Action(id="a1", call=first, digest=first.digest),
+        Decided(at=NOON, decision=evaluate(first, CURED, NO_FACTS, AT)),
+    )
+    for at, amount in enumerate(amounts):
+        to = http(json.dumps({"amount": amount}).encode(), "application/json")
+        if to.digest == action.digest or action.state is not State.HELD:
+            continue
+        review = a_review(action, ANN if at == 0 else BOB, Verdict.EDIT, call=to)
+        now = evaluate(to, CURED, NO_FACTS, AT)
+        action, _ = step(action, Reviewed(at=NOON + 9 + at, review=review, decision=now))
+    judged = replayed(noted(action, CURED), CURED)
+    assert (judged.kind, judged.why) == ("same", "")
 
 
 def test_paths_that_differ_go_into_objects() -> None:

@@ -54,9 +54,9 @@ def record_of(
     *policy*: what it hides is masked. *schema*: hash of the arguments' schema. *told*: an earlier
     record, whose audit and reports the new one has too.
     """
-    decision, request = action.decision, action.original or action.call
+    decision, request = action.judged, action.original or action.call
     values, sources = _arguments(request, action, policy)
-    hidden = decision.redacted if decision is not None else ()
+    hidden = action.decision.redacted if action.decision is not None else ()
     cleaner = Cleaner(request, values, sources, policy.redact, hidden)
     final = _final(action, policy)
     final_cleaner = cleaner if final is None else final.cleaner
@@ -64,11 +64,13 @@ def record_of(
     def clean(text: str, most: int = _WORDS) -> str:
         return final_cleaner.text(cleaner.text(text))[:most]
 
+    # what was known of the past is of the call that was judged
+    judged, known = (request, cleaner) if action.held else (action.call, final_cleaner)
     context, size = request.context, len(request.body)
     entry = entry_of(request, cleaner)
     shown = fitting(cleaner.arguments(values), size, cleaner)
     target = _target(decision, values, policy)
-    said = {} if decision is None else _decided(decision, final_cleaner, clean, pseudonym)
+    said = {} if decision is None else _decided(decision, known, clean, pseudonym)
     made = DecidedCall(
         id=action.id,
         version=action.version,
@@ -100,7 +102,7 @@ def record_of(
     )
     masked = cleaner.masked or final_cleaner.masked
     if masked:
-        facts = unguessable(made.facts, prepare(action.call, policy))
+        facts = unguessable(made.facts, prepare(judged, policy))
         made = replace(made, masked=True, facts=facts)
     return made if told is None else telling(made, told)
 
@@ -144,8 +146,8 @@ def _arguments(
     request: ToolCall, action: Action, policy: PolicySet
 ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Return the arguments of what the agent asked for; where they are not at hand, read again."""
-    decision = action.decision
-    if decision is not None and decision.arguments and action.original is None:
+    decision = action.judged if action.held or action.original is None else None
+    if decision is not None and decision.arguments:
         return decision.arguments, decision.sources
     read = prepare(request, policy).arguments
     return read.values, read.sources
@@ -190,7 +192,7 @@ def _decided(
 
 
 def _tool(action: Action) -> str:
-    named = action.decision.tool if action.decision is not None else ""
+    named = action.judged.tool if action.judged is not None else ""
     return named or (action.call.mcp.name if action.call.mcp is not None else "")
 
 
@@ -302,7 +304,7 @@ class Noting:
 
     def _schema(self, action: Action) -> tuple[str, bytes]:
         """Return hash and JSON of the schema of the arguments; empty where there is none."""
-        call, decision = action.call, action.decision
+        call, decision = action.call, action.judged
         if call.mcp is not None and call.mcp.definition:
             name = call.upstream + "\0" + call.mcp.name, call.mcp.definition
         elif decision is not None and decision.tool:
@@ -318,7 +320,7 @@ class Noting:
         return known
 
     def _document(self, action: Action) -> Mapping[str, Any] | None:
-        call, decision = action.call, action.decision
+        call, decision = action.call, action.judged
         if call.mcp is not None and call.mcp.definition:
             listed = self._definitions.current(call.upstream, call.mcp.name)
             if listed is not None and listed.hash == call.mcp.definition:

@@ -20,6 +20,7 @@ def full() -> Action:
         state=State.ANSWERED,
         version=3,
         decision=a_decision(),
+        held=a_decision(),
         votes=("vote",),  # type: ignore[arg-type]
         reviews=("review",),  # type: ignore[arg-type]
         created=1,

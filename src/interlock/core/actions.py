@@ -178,6 +178,7 @@ class Action:
     state: State = State.PROPOSED
     version: int = 0
     decision: Decision | None = None
+    held: Decision | None = None  #: what the call as asked was held by; set at its first edit
     votes: tuple[Review, ...] = ()  #: approvals of the present digest, one per person
     reviews: tuple[Review, ...] = ()  #: every review, oldest first
     created: int = 0  #: ms since the epoch, by the store's clock
@@ -202,6 +203,11 @@ class Action:
     def edited(self) -> bool:
         return self.original is not None
 
+    @property
+    def judged(self) -> Decision | None:
+        """What policy said of the call as its agent asked for it, whatever people made of it."""
+        return self.held or self.decision
+
 
 class _Draft:
     """An action while it is being made: the same slots, which may still be written."""
@@ -218,6 +224,7 @@ def evolve(action: Action, **changes: Any) -> Action:
     new: Any = _Draft()
     new.id, new.call, new.original = action.id, action.call, action.original
     new.state, new.version, new.decision = action.state, action.version, action.decision
+    new.held = action.held
     new.votes, new.reviews = action.votes, action.reviews
     new.created, new.changed = action.created, action.changed
     new.deadline, new.lapses = action.deadline, action.lapses

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from operator import itemgetter
 
 from .actions import Action, Body, Review, ToolCall
-from .decisions import Undo
+from .decisions import Decision, Undo
 from .facts import Facts, Grant
 from .listings import Accepted
 from .messages import asked
@@ -142,28 +142,35 @@ def seal_record(action: Action, key: bytes) -> str:
     said.append([[each.by, each.message, each.at] for each in action.raised])
     said.append(_claims(action.original) if action.original else None)
     if decision is not None:
-        said += [
-            int(decision.level),
-            [decision.policy.name, decision.policy.version, decision.policy.sha256],
-            [decision.tool, decision.description, int(decision.stake), int(decision.reversibility)],
-            [decision.facet, decision.reason, decision.message, decision.trace],
-            [[rule.id, rule.effect, rule.description] for rule in decision.rules],
-            [decision.signals, decision.exceptions, decision.shadow, decision.would_be],
-            [dict(decision.arguments), dict(decision.sources), decision.editable],
-            [decision.quorum, decision.approvers, sorted(decision.require_reason)],
-            decision.orphans,
-            [[later.after_ms, later.to] for later in decision.escalate],
-            [decision.remind_ms, decision.notify, decision.redacted, decision.limits],
-            [None if decision.target is None else dict(decision.target)],
-            [decision.grant, decision.grants],
-            [decision.egress, decision.indeterminate, _undo(decision.undo)],
-            [decision.dwell_ms, decision.step_up, decision.folded, decision.batch],
-            _past(decision.facts),
-        ]
-        if decision.audit_share:  # only then, so that older seals hold
-            said.append(["audit", decision.audit_share])
+        said += _judged(decision)
+    if action.held is not None:  # only then, so that older seals hold
+        said.append(["held", _judged(action.held)])
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, b"interlock-record-3" + text.encode(), hashlib.sha256).hexdigest()
+
+
+def _judged(decision: Decision) -> list[object]:
+    said: list[object] = [
+        int(decision.level),
+        [decision.policy.name, decision.policy.version, decision.policy.sha256],
+        [decision.tool, decision.description, int(decision.stake), int(decision.reversibility)],
+        [decision.facet, decision.reason, decision.message, decision.trace],
+        [[rule.id, rule.effect, rule.description] for rule in decision.rules],
+        [decision.signals, decision.exceptions, decision.shadow, decision.would_be],
+        [dict(decision.arguments), dict(decision.sources), decision.editable],
+        [decision.quorum, decision.approvers, sorted(decision.require_reason)],
+        decision.orphans,
+        [[later.after_ms, later.to] for later in decision.escalate],
+        [decision.remind_ms, decision.notify, decision.redacted, decision.limits],
+        [None if decision.target is None else dict(decision.target)],
+        [decision.grant, decision.grants],
+        [decision.egress, decision.indeterminate, _undo(decision.undo)],
+        [decision.dwell_ms, decision.step_up, decision.folded, decision.batch],
+        _past(decision.facts),
+    ]
+    if decision.audit_share:  # only then, so that older seals hold
+        said.append(["audit", decision.audit_share])
+    return said
 
 
 def _undo(undo: Undo | None) -> list[object] | None:

@@ -251,6 +251,7 @@ def _edited(action: Action, event: Reviewed) -> Step:
         action,
         call=review.call,
         original=action.original or action.call,
+        held=action.held or held,
         digest=review.call.digest,
         decision=decision,
     )

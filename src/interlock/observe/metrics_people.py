@@ -145,7 +145,7 @@ class PeopleMetrics:
     def _ended(self, before: Action, after: Action) -> None:
         verdict, level = _verdict(after), _level(before)
         self._settled.labels(_tool(before), level, verdict).inc()
-        fired = before.decision.rules if before.decision is not None else ()
+        fired = before.judged.rules if before.judged is not None else ()
         for rule in {each.id for each in fired} or {NO_RULE}:
             self._of_rules.labels(rule, verdict).inc()
         seen = [each.at - each.looked_ms for each in after.reviews if each.looked_ms > 0]
@@ -159,7 +159,7 @@ class PeopleMetrics:
         if claimed is None or not 0 <= claimed <= 1:
             return
         self._claims.labels(turned).observe(claimed)
-        calibrated = action.decision.facts.calibrated if action.decision is not None else None
+        calibrated = action.judged.facts.calibrated if action.judged is not None else None
         if calibrated is not None:
             self._calibrated.labels(turned).observe(calibrated)
 
@@ -181,8 +181,8 @@ def _verdict(after: Action) -> str:
 
 
 def _tool(action: Action) -> str:
-    return (action.decision.tool if action.decision is not None else "") or "unknown"
+    return (action.judged.tool if action.judged is not None else "") or "unknown"
 
 
 def _level(action: Action) -> str:
-    return action.decision.level.word if action.decision is not None else "deny"
+    return action.judged.level.word if action.judged is not None else "deny"

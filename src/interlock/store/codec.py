@@ -30,6 +30,7 @@ from ..core.actions import (
     Verdict,
 )
 from ..core.content import parse_content, parse_target
+from ..core.decisions import Level
 from ..core.errors import MalformedCall
 from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
 from ..core.messages import call_content
@@ -162,7 +163,7 @@ def decode_answer(data: bytes) -> Answer:
 def encode_record(action: Action) -> bytes:
     decision = action.decision
     record: dict[str, Any] = {
-        "decision": None if decision is None else pack_decision(decision, keep=bool(action.seal)),
+        "decision": None if decision is None else pack_decision(decision, keep=_looked_at(action)),
         "cause": action.cause,
         "key": action.key,
         "seal": action.seal,
@@ -173,9 +174,20 @@ def encode_record(action: Action) -> bytes:
         record["same_since"] = action.same_since
     if action.raised:
         record["raised"] = [[each.by, each.message, each.at] for each in action.raised]
+    if action.held is not None:
+        record["held"] = pack_decision(action.held, keep=bool(action.seal))
     if action.decoy_of:
         record["decoy_of"] = action.decoy_of
     return to_json(record)
+
+
+def _looked_at(action: Action) -> bool:
+    """Whether people have the call before them while it waits."""
+    asked = action.decision is not None and action.decision.level in (
+        Level.APPROVE,
+        Level.APPROVE_DUAL,
+    )
+    return asked and bool(action.seal)
 
 
 def _review(review: Review) -> dict[str, Any]:
@@ -235,6 +247,7 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         state=State(word(b"st")),
         version=number(b"ver"),
         decision=None if record["decision"] is None else read_decision(record["decision"]),
+        held=read_decision(record["held"]) if record.get("held") else None,
         votes=tuple(_review_from(vote) for vote in record["votes"]),
         reviews=tuple(_review_from(review) for review in record["reviews"]),
         created=number(b"created"),
