@@ -275,3 +275,9 @@ def test_who_comes_in_by_a_provider_is_said(
     oidc = json.dumps(OIDC | {"roles": roles})
     config = a_config(PEOPLE__LOCAL="[]", PEOPLE__OIDC=oidc)
     assert names(weak_ground(config, SOLID, LASTING, ground=GOOD)) == expected
+
+
+def test_a_full_disk_is_told_with_its_cure() -> None:
+    full = replace(GOOD, shortage="The disk of the data directory is full: 3 MB are left.")
+    (found,) = weak_ground(a_config(), SOLID, LASTING, ground=full)
+    assert (found.name, found.critical) == ("full-disk", False) and "Make room" in found.cure

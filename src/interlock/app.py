@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -73,6 +74,7 @@ async def run(config: Config, announce: Callable[[Running], None]) -> None:
         OSError: a listener cannot be opened.
     """
     configure(config.log.level, config.log.format)
+    os.umask(0o077)  # what libraries write is private from its first byte too: DuckDB's log
     async with opened(config) as running:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload)
         announce(running)
@@ -159,7 +161,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
         stack.callback(mcp.legacy.close)  # before the listener: its streams end by themselves never
         stack.push_async_callback(_drain, gate)  # first to go: nothing new, finish what runs
         tasks = Tasks()
-        sweeper = tasks.spawn(sweep(gate), "sweep")
+        sweeper = tasks.spawn(sweep(gate, config.data), "sweep")
         stack.callback(sweeper.cancel)
         stack.callback(tasks.spawn(practising.run(), "practice").cancel)
         stack.callback(tasks.spawn(calibration.run(), "calibrated").cancel)

@@ -24,6 +24,7 @@ from .ports import Durability
 from .settings import Config
 from .settings_tools import ServerSettings, UpstreamSettings
 from .settings_types import Address, secrets_of
+from .space import shortage
 from .weakness import Weakness as Weakness
 
 OLDEST_AIOHTTP = (3, 14, 4)  #: earlier ones have request-smuggling advisories
@@ -40,6 +41,7 @@ class Ground:
     root: bool = False
     debug: tuple[str, ...] = ()
     filesystem: str = ""  #: of the data directory
+    shortage: str = ""  #: that its disk is full; empty: it is not
     readable: tuple[str, ...] = ()  #: files with secrets that everybody may read
 
 
@@ -52,6 +54,7 @@ def survey(config: Config) -> Ground:
         root=os.getuid() == 0,
         debug=tuple(_debug_flags()),
         filesystem=_filesystem(config.data),
+        shortage=shortage(config.data),
         readable=tuple(str(path) for path in _secret_files(config) if _readable(path)),
     )
 
@@ -182,6 +185,14 @@ def _store(
             name="volatile-data",
             what=f"The data directory {config.data} is in memory ({ground.filesystem}).",
             cure="Set `data:` to a directory on a disk.",
+        )
+    if ground.shortage:
+        yield Weakness(
+            name="full-disk",
+            what=ground.shortage,
+            cure=f"Make room on the disk of {config.data}: without it nothing can be recorded, and"
+            " every call is refused.",
+            path="data",
         )
     yield from _shared_store(config)
 

@@ -138,7 +138,7 @@ async def guarding(guarded: Guarded) -> AsyncIterator[Judging]:
         stack.push_async_callback(_drain_soon, gate)
         stack.callback(own.wake(gate, store, tasks))
         for work, name in (
-            (sweep(gate), "sweep"),
+            (sweep(gate, config.data), "sweep"),
             (practising.run(), "practice"),
             (calibration.run(), "calibrated"),
             (definitions.run(), "definitions"),

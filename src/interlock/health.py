@@ -22,7 +22,10 @@ log = logging.getLogger("interlock.health")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What is asked when somebody asks. `behind`: how many decided calls the archive lacks."""
+    """What is asked when somebody asks. `behind`: how many decided calls the archive lacks.
+
+    `shortage` says that the data directory's disk is full; empty: it is not.
+    """
 
     gate: Gate
     store: RedisStore
@@ -32,6 +35,7 @@ class Health:
     audits: Audits | None = None
     archive: Archive | None = None
     behind: Callable[[], Awaitable[int]] | None = None
+    shortage: Callable[[], str] = lambda: ""
 
 
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
@@ -58,16 +62,17 @@ async def _readyz(request: web.Request) -> web.Response:
     try:
         durability = await health.store.durability()
     except StoreUnavailable as error:
-        return web.json_response(said | {"ready": False, "why": error.detail}, status=503)
+        why = f"{health.shortage()} {error.detail}".strip()
+        return web.json_response(said | {"ready": False, "why": why}, status=503)
     kept = {
         "durability": durability.grade,
         "detail": durability.detail,
         "eviction": durability.eviction,
     }
-    why = _why(durability, health.gate.closing)
-    ready = not why
+    refused = _why(durability, health.gate.closing)
+    ready = not refused
     return web.json_response(
-        said | {"ready": ready, "store": kept} | why, status=200 if ready else 503
+        said | {"ready": ready, "store": kept} | refused, status=200 if ready else 503
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from .ports import Limits, Notifier
 from .practising import Around, Practising
 from .reload import PolicyWatch
 from .settings import Config
+from .space import shortage
 from .store.audits import RedisAudits
 from .store.calibration import RedisCalibration
 from .store.credentials import RedisAuthenticators
@@ -46,6 +49,7 @@ from .tryout import Loaded
 log = logging.getLogger("interlock")
 
 SWEEP = 1.0  #: seconds between two looks for what has lapsed
+TELL_AGAIN = 60.0  #: seconds before the log says again that the store does not answer
 PRESENCE = 8.0  #: seconds that a caller of a held call has to come back, as the ingress says
 TESTED = "policy.tested"  #: in the data directory: which policy files passed their suites
 
@@ -244,13 +248,16 @@ def policies_seen_of(config: Config, store: RedisStore) -> RedisPoliciesSeen:
     return RedisPoliciesSeen(store.client, prefix=config.store.prefix)
 
 
-async def sweep(gate: Gate) -> None:
-    """Keep house until cancelled."""
+async def sweep(gate: Gate, data: Path) -> None:
+    """Keep house until cancelled; *data*: the directory whose disk the store may need."""
+    told = -math.inf
     while True:
         await asyncio.sleep(SWEEP)
         try:
             await gate.sweep()
         except StoreUnavailable as error:
-            log.warning("%s", error.detail)
+            if time.monotonic() - told >= TELL_AGAIN:
+                told = time.monotonic()
+                log.warning("%s", f"{shortage(data)} {error.detail}".strip())
         except Exception:  # outermost: one bad record must not stop what ends all others
             log.exception("a sweep failed; the next one is in %g s", SWEEP)

@@ -33,6 +33,7 @@ from .policies.load import policy_files
 from .settings import Config
 from .settings_types import Address
 from .signing_in import oidc_of, sessions_of
+from .space import shortage
 from .system import SystemClock
 
 LOOK = 2.0  #: seconds between two tries to take over from a process that serves it
@@ -146,6 +147,7 @@ class PeopleListener:
                 audits=parts.audits,
                 archive=kept.archive,
                 behind=kept.behind,
+                shortage=lambda: shortage(config.data),
             ),
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)

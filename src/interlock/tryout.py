@@ -260,8 +260,13 @@ def write_note(note: Path, loaded: Loaded) -> None:
         passed = _passed(loaded.digest, loaded.policy.ref.sha256)
         text = f"{passed}\n{_tested_text(loaded.tested)}\n"
         note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the first start makes it
-        made.write_text(text, encoding="utf-8")
+        with open(made, "w", encoding="utf-8", opener=_private) as file:
+            file.write(text)
         made.replace(note)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 async def load_apart(paths: Sequence[Path]) -> Loaded:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 
 from ..config import environment, place_of
+from ..core.errors import StoreUnavailable
 from ..core.identity import KeyRecord
 from ..core.rules import PolicySet
 from ..doctor import other_secret, weak_ground
@@ -16,6 +19,7 @@ from ..doctor_people import provider_weakness
 from ..policies.load import load_policies
 from ..ports import Durability
 from ..settings import Config
+from ..space import shortage
 from ..system import SystemClock
 from ..weakness import Weakness
 from .console import note, safe, say, say_json
@@ -53,9 +57,22 @@ async def _asked(
     config: Config,
 ) -> tuple[Durability, tuple[KeyRecord, ...], tuple[Weakness, ...]]:
     provider = await provider_weakness(config, SystemClock())
-    async with opened(config) as at:
+    async with _told_of_space(config), opened(config) as at:
         found = provider + other_secret(await at.secret.fits())
         return await at.store.durability(), await at.keys.records(), found
+
+
+@contextlib.asynccontextmanager
+async def _told_of_space(config: Config) -> AsyncIterator[None]:
+    """Have a store that does not open on a full disk say that first."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        full = shortage(config.data)
+        if not full:
+            raise
+        help = f"Make room on the disk of {config.data}."
+        raise StoreUnavailable(f"{full} {error.detail}", help=help) from error
 
 
 def _print(

@@ -95,6 +95,8 @@ class Following:
         taken = 0
         if feed.next != at.upto or feed.lost:
             taken = await self._take(feed.entries, feed.ended, feed.next, feed.lost)
+            if feed.lost and not at.upto:
+                log.warning("a new archive was made; earlier decided calls are not in it")
             await records.archived(at.name, feed.next)
         self._behind = await records.behind(feed.next)
         await self._forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -34,6 +35,9 @@ ATTEMPTS = 3  #: how often a lost reply is asked for again; every script is idem
 PAUSE = 0.05  #: seconds before the first repeat; doubles
 
 _LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError, asyncio.TimeoutError)
+
+_ADDRESS = re.compile(r" connecting to .*?(?=\. [A-Z]|\.?$)")
+"""Where the store is, in the driver's words: agents read our errors, and need not know."""
 
 _DRIVER = (
     RedisError,
@@ -118,7 +122,8 @@ class Lane:
 def translated(error: Exception) -> StoreUnavailable:
     """Say what a driver's exception means for an operator. Nothing was sent, whatever it was."""
     meaning = next(text for kind, text in _MEANING if isinstance(error, kind))
-    return StoreUnavailable(f"{meaning} Nothing was sent. ({type(error).__name__}: {error})")
+    said = _ADDRESS.sub("", str(error))
+    return StoreUnavailable(f"{meaning} Nothing was sent. ({type(error).__name__}: {said})")
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
