@@ -364,6 +364,14 @@ def test_whoever_writes_to_the_store_makes_no_call_of_a_practice_call():
     assert seal_record(replace(call, decoy_of="a0"), b"") != seal_record(call, b"")
 
 
+def test_what_held_a_call_before_its_edit_is_sealed_and_seals_without_it_hold():
+    call = Action(id="a1", call=seal(CALL), digest=digest(CALL), decision=DECIDED)
+    held = replace(call, held=DECIDED)
+    other = replace(call, held=replace(DECIDED, reason=DECIDED.reason + "!"))
+
+    assert len({seal_record(each, b"") for each in (call, held, other)}) == 3
+
+
 def test_every_fact_of_the_past_is_sealed():
     assert {field.name for field in fields(Facts)} == PASTS.keys()
 

@@ -13,10 +13,12 @@ from interlock.core.analytics import LEAST_LOOK_MS, READ_BYTES_PER_SECOND
 from interlock.core.decisions import Level, RuleHit
 from interlock.core.events import DeadlinePassed, Decided, Reviewed
 from interlock.core.facts import Facts
+from interlock.core.lifecycle import step
+from interlock.noting import record_of
 from interlock.observe.metrics_people import MOST_PEOPLE, STREAK_SECONDS, PeopleMetrics, not_read
 from interlock.store.redis import RedisStore
 from tests.observe.test_metrics import Counted
-from tests.support.builders import ANN, BOB, NOON, a_decision, a_review, an_action
+from tests.support.builders import ANN, BOB, NOON, a_call, a_decision, a_review, an_action
 from tests.support.fakes import a_policy
 
 
@@ -80,6 +82,27 @@ def test_an_edit_that_a_second_person_approved_is_an_edit() -> None:
     people.review(edited, said(edited, who=BOB), State.APPROVED)
     labels = {"tool": "bank.pay", "level": "approve_dual", "verdict": "edit"}
     assert people.value("interlock_holds_settled_total", **labels) == 1
+
+
+def test_an_edit_counts_for_the_rules_that_caught_the_call_as_its_record_does() -> None:
+    people = People()
+    caught = a_decision(Level.APPROVE_DUAL, rules=(RuleHit(id="big", effect="at least approve"),))
+    cured = a_decision(Level.APPROVE)
+    asked, to = a_call(), a_call(body=b'{"amount": 1}')
+    action, _ = step(
+        Action(id="a1", call=asked, digest=asked.digest), Decided(at=NOON, decision=caught)
+    )
+    for who, verdict, call in ((ANN, Verdict.EDIT, to), (BOB, Verdict.APPROVE, None)):
+        review = a_review(action, who, verdict, call=call)
+        event = Reviewed(at=NOON + 9, review=review, decision=cured)
+        after, _ = step(action, event)
+        people.metrics.transition(action, event, after)
+        action = after
+    rule = {"rule": "big", "verdict": "edit"}
+    assert people.value("interlock_rule_holds_settled_total", **rule) == 1
+    assert people.text().count("interlock_rule_holds_settled_total{") == 1
+    found = record_of(action, a_policy(), str)
+    assert (found.rules, found.verdict, found.level) == (("big",), "edit", "approve_dual")
 
 
 def test_a_hold_that_nobody_settled_counts_by_how_it_ended() -> None:

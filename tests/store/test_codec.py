@@ -214,6 +214,7 @@ def test_an_action_reads_back_as_it_was_written(
         an_action(call),
         state=State.HELD,
         decision=decision,
+        held=decision if of else None,
         votes=reviews,
         reviews=reviews,
         cause=cause,
