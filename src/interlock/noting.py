@@ -22,6 +22,7 @@ from .core.lifecycle import FINAL
 from .core.records import Audited, DecidedCall, Reported, Said
 from .core.rules import PolicySet
 from .noting_calls import Cleaner, entry_of, fitting
+from .core.reporting import heard
 from .noting_entries import decode as decode
 from .noting_entries import encode as encode
 from .noting_facts import Pseudonym, pack_facts, unguessable
@@ -116,8 +117,10 @@ def with_audit(record: DecidedCall, audit: Audited) -> DecidedCall:
     return replace(record, told=record.told + 1, audit=audit)
 
 
-def with_report(record: DecidedCall, report: Reported) -> DecidedCall:
-    return replace(record, told=record.told + 1, reports=(*record.reports, report))
+def with_report(record: DecidedCall, report: Reported) -> DecidedCall | None:
+    """Return *record* with one more report; None: there is no room for it, see `reporting`."""
+    reports = heard(record.reports, report)
+    return None if reports is None else replace(record, told=record.told + 1, reports=reports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from interlock.core.analytics import (
     Times,
 )
 from interlock.core.records import Audited, DecidedCall, Reported
+from interlock.core.reporting import heard
 from interlock.learning_ports import Kept, RecordsPage
 
 DAY = 86_400_000
@@ -306,8 +307,7 @@ class FakeAudits:
         return True
 
     async def report(self, action_id: str, report: Reported) -> bool:
-        said = self.reported.setdefault(action_id, [])
-        if len(said) >= 5:
-            return False
-        said.append(report)
-        return True
+        said = heard(self.reported.get(action_id, ()), report)
+        if said is not None:
+            self.reported[action_id] = list(said)
+        return said is not None

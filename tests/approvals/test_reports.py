@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from interlock.core.actions import Action
+from interlock.core.desk import Absence
 from interlock.core.errors import StoreUnavailable
 from interlock.core.identity import Kind
 from interlock.core.records import Turned
@@ -37,9 +38,45 @@ async def test_people_report_how_a_call_that_was_sent_turned_out(world: World) -
         Turned.WRONG,
         "The note was lost.",
     )
-    for _ in range(4):
-        assert await report(world, action, ann, "right") == 200
+    assert await report(world, action, ann, "right") == 200
+    (kept,) = world.audits.reported[action.id]
+    assert (kept.turned, kept.changed) == (Turned.RIGHT, 1)
+
+
+async def test_a_persons_word_is_kept_whatever_the_agent_and_five_others_said(world: World) -> None:
+    action, ann = await passed(world, draw=False), await world.key(Kind.APPROVER, "ann")
+    people = [reported(Turned.RIGHT, by=f"r-{n:012}") for n in range(4)]
+    four = [reported(Turned.RIGHT), *people]
+    world.audits.reported[action.id] = [*four, reported(Turned.WRONG, by="r-aaaaaaaaaaaa")]
+    assert await report(world, action, ann, "right") == 429
+    assert await report(world, action, ann) == 200
+    kept = world.audits.reported[action.id]
+    assert len(kept) == 6 and (kept[-1].by, kept[-1].turned) == (pseudonym("ann"), Turned.WRONG)
+    world.audits.reported[action.id] = [reported(Turned.WRONG, by=f"r-{n:012}") for n in range(5)]
     assert await report(world, action, ann) == 429
+
+
+@pytest.mark.parametrize("kind", [Kind.APPROVER, Kind.ADMIN])
+async def test_the_owner_of_the_agent_reports_what_was_wrong_and_nothing_as_right(
+    world: World, kind: Kind
+) -> None:
+    action, owner = await passed(world, draw=False), await world.key(kind, "olga")
+    assert await report(world, action, owner, "right") == 403
+    assert world.audits.reported == {}
+    told = await get(world, f"/v1/approvals/{action.id}/outcome", owner)
+    assert told["why"] == "" and "You own this agent" in told["why_right"]
+    text = await the_page(world, action, owner)
+    assert BUTTONS[0] not in text and BUTTONS[1] in text
+    assert await report(world, action, owner, "wrong") == 200
+
+
+async def test_who_stands_in_for_the_owner_reports_nothing_as_right(world: World) -> None:
+    action, now = await passed(world, draw=False), await world.store.now()
+    away = Absence(person="olga", groups=("ops",), to="ann", until=now + 10**8, since=now)
+    await world.deps.desk.go_away(away)
+    ann = await world.key(Kind.APPROVER, "ann")
+    assert await report(world, action, ann, "right") == 403
+    assert await report(world, action, ann, "wrong") == 200
 
 
 async def test_what_was_not_sent_turned_out_in_no_way(world: World) -> None:
@@ -109,9 +146,10 @@ async def test_it_shows_what_agent_people_and_auditor_said(world: World) -> None
     assert "It turned out right, says you" not in words and "It turned out right, say you" in words
     audit = await (await world.ask("GET", f"/audits/{action.id}", key=ann)).text()
     assert "It was paid twice." in audit and "Reported since" in audit
-    world.archive.records[action.id] = replace(record, reports=reports[1:2] * 5)
+    five = tuple(reported(Turned.WRONG, by=f"r-{n:012}") for n in range(5))
+    world.archive.records[action.id] = replace(record, reports=five)
     text = await the_page(world, action, ann)
-    assert "5 reports of it are kept already" in text and BUTTONS[0] not in text
+    assert "5 people reported on it already" in text and BUTTONS[0] not in text
 
 
 async def test_auditors_read_how_it_turned_out_and_get_no_form(world: World) -> None:

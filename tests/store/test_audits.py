@@ -13,10 +13,11 @@ from interlock.core.actions import Action, State
 from interlock.core.decisions import Level
 from interlock.core.errors import MalformedCall
 from interlock.core.records import Audited, DecidedCall, Reported, Turned, label_of
+from interlock.core.reporting import MOST as REPORTS
 from interlock.ingress.outcomes import Answers, follow, render, replay
 from interlock.noting import Noting
 from interlock.ports import NothingListed
-from interlock.store.audits import REPORTS, RedisAudits
+from interlock.store.audits import RedisAudits
 from interlock.store.feed import RedisFeed
 from interlock.store.redis import RedisStore
 from interlock.system import RandomIds
@@ -138,7 +139,7 @@ async def test_reports_and_a_verdict_are_all_in_the_latest_record(audited: Audit
 
 async def test_reports_at_the_same_time_are_all_kept_up_to_the_bound(audited: Auditing) -> None:
     action = await audited.ended(NOT_DRAWN)
-    said = [replace(AGAIN, message=str(n)) for n in range(REPORTS + 2)]
+    said = [replace(AGAIN, by=f"r-{n:012}", message=str(n)) for n in range(REPORTS + 2)]
 
     kept = await asyncio.gather(*(audited.audits.report(action.id, each) for each in said))
 
@@ -146,6 +147,21 @@ async def test_reports_at_the_same_time_are_all_kept_up_to_the_bound(audited: Au
     *_, latest = await audited.records()
     assert len(latest.reports) == REPORTS
     assert [each.told for each in await audited.records()] == list(range(REPORTS + 1))
+
+
+async def test_an_agents_words_take_the_place_of_nobody_elses(audited: Auditing) -> None:
+    action = await audited.ended(NOT_DRAWN)
+    right = replace(AGAIN, turned=Turned.RIGHT)
+    assert [await audited.audits.report(action.id, right) for _ in range(REPORTS + 1)] == [
+        *[True] * REPORTS,
+        False,
+    ]
+    assert await audited.audits.report(action.id, replace(AGAIN, by="r-00000000000b"))
+    *_, latest = await audited.records()
+    assert [(each.by, each.turned) for each in latest.reports] == [
+        ("agent", Turned.RIGHT),
+        ("r-00000000000b", Turned.WRONG),
+    ]
 
 
 async def test_a_call_that_has_not_ended_cannot_be_reported(audited: Auditing) -> None:

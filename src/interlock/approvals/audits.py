@@ -34,7 +34,7 @@ from .models_audits import (
     AuditVerdict,
 )
 from .pseudonyms import pseudonym
-from .rights import barred, owns
+from .rights import barred_after
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 log = logging.getLogger("interlock.audit")
@@ -138,11 +138,9 @@ async def _refused(deps: ApiDeps, visitor: Visitor, action: Action) -> str:
 
 def refused(action: Action, who: Principal, now: int, stands: tuple[Absence, ...]) -> str:
     """Return why *who* may not judge what became of *action*; or nothing. Pure."""
-    if who.kind is Kind.APPROVER:
-        return barred(action, who, now, stands)
-    if who.kind is not Kind.ADMIN:
+    if who.kind not in PEOPLE:
         return "Auditors read; approvers and admins judge."
-    return "You own this agent, so somebody else has to judge." if owns(action, who.id) else ""
+    return barred_after(action, who, now, stands)
 
 
 # judging ------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ class OutcomeView(Model):
     judged: Judged | None = Field(description="what an auditor said, where it was drawn")
     reports: list[ReportView] = Field(description="oldest first")
     why: str = Field(description="why you cannot report; empty: you can")
+    why_right: str = Field(description="why you cannot report that it was right; empty: you can")
 
 
 class AuditItem(Model):

@@ -7,12 +7,14 @@ into its record.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Literal
 
 from aiohttp import web
 
+from ..core import reporting
 from ..core.actions import Action, State
-from ..core.errors import IllegalTransition, NotFound, TooMany
+from ..core.errors import Forbidden, IllegalTransition, NotFound, TooMany
 from ..core.identity import Kind
 from ..core.records import Audited, Reported, Turned
 from ..core.redaction import visible_line, visible_text
@@ -23,12 +25,13 @@ from .deps import DEPS, ApiDeps
 from .identity import deciding as to_decide
 from .models_audits import Judged, OutcomeReport, OutcomeSaid, OutcomeView, ReportView
 from .pseudonyms import pseudonym
+from .rights import barred_after
 
 PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 SENT = frozenset({State.ANSWERED, State.UNKNOWN, State.RESOLVED})
 """How calls stand that may have turned out in some way."""
-MOST = 5  #: reports of one call; `store.audits` keeps no more
 _NOT_SENT = "It was not sent, so it did not turn out in any way."
+_FULL = f"{reporting.MOST} people reported on it already, and no more reports are taken."
 _NONE_KEPT = "Nothing keeps here how calls turn out."
 log = logging.getLogger("interlock.audit")
 
@@ -42,24 +45,35 @@ async def said(deps: ApiDeps, visitor: Visitor, action: Action) -> OutcomeView:
     """Return how *action* turned out, as its record says, and whether *visitor* may report."""
     record = await deps.archive.get(action.id) if deps.archive else None
     own = pseudonym(deps, visitor.principal.id)
-    found = [_report(each, own) for each in record.reports] if record else []
+    found = record.reports if record else ()
+    others = [each for each in found if each.by != own]
+    why = _why(deps, visitor, action, others)
     return OutcomeView(
         judged=_judged(record.audit, own) if record and record.audit else None,
-        reports=found,
-        why=_why(deps, visitor, action, len(found)),
+        reports=[_report(each, own) for each in found],
+        why=why,
+        why_right=why or await _why_right(deps, visitor, action, others),
     )
 
 
-def _why(deps: ApiDeps, visitor: Visitor, action: Action, reports: int) -> str:
+async def _why_right(
+    deps: ApiDeps, visitor: Visitor, action: Action, others: Sequence[Reported] = ()
+) -> str:
+    """Return why *visitor* may not report it as right, beside what `_why` says; or nothing."""
+    who = visitor.principal
+    stands = await deps.desk.stands_in(who.id)
+    why = barred_after(action, who, await deps.store.now(), stands)
+    return why or (_FULL if reporting.full(others) else "")
+
+
+def _why(deps: ApiDeps, visitor: Visitor, action: Action, others: Sequence[Reported]) -> str:
     if action.state not in SENT:
         return _NOT_SENT
     if deps.audits is None:
         return _NONE_KEPT
     if visitor.principal.kind not in PEOPLE:
         return "Auditors read; approvers and admins report."
-    return (
-        f"{MOST} reports of it are kept already, and no more are taken." if reports >= MOST else ""
-    )
+    return _FULL if reporting.all_wrong(others) else ""
 
 
 def _judged(audit: Audited, own: str) -> Judged:
@@ -103,13 +117,17 @@ async def reported(
     Raises:
         NotFound: nothing keeps reports here.
         IllegalTransition: it was not sent.
-        TooMany: MOST reports of it are kept already.
+        Forbidden: they may not say that it was right.
+        TooMany: as many people as are kept reported of it already.
     """
     if deps.audits is None:
         raise NotFound(_NONE_KEPT)
     if action.state not in SENT:
         raise IllegalTransition(_NOT_SENT)
     who = visitor.principal.id
+    why = await _why_right(deps, visitor, action) if asked.turned == "right" else ""
+    if why:
+        raise Forbidden(f"{why} That it turned out wrong, you may report.")
     report = Reported(
         by=pseudonym(deps, who),
         turned=Turned(asked.turned),
@@ -117,7 +135,7 @@ async def reported(
         message=asked.message,
     )
     if not await deps.audits.report(action.id, report):
-        raise TooMany(f"{MOST} reports of this call are kept already; nothing was noted.")
+        raise TooMany(f"{_FULL} Nothing was noted.")
     log.info("call %s reported %s by=%s", action.id, asked.turned, visible_line(who))
     return OutcomeSaid(id=action.id, turned=asked.turned)
 

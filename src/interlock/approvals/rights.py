@@ -9,7 +9,7 @@ from ..core.actions import Action, State
 from ..core.decisions import Decision
 from ..core.desk import Absence, Suspension
 from ..core.entitled import groups_needed
-from ..core.identity import Principal
+from ..core.identity import Kind, Principal
 from ..core.wording import outcome
 from ..reviewing import said_of
 from . import models
@@ -90,6 +90,13 @@ def barred(
         if not groups & frozenset(needed):
             return f"Only {', '.join(needed)} may decide this."
     return ""
+
+
+def barred_after(action: Action, who: Principal, now: int, absences: Iterable[Absence] = ()) -> str:
+    """Return why this person may not say afterwards that a call was right; or nothing."""
+    if who.kind is not Kind.ADMIN:
+        return barred(action, who, now, absences)
+    return "You own this agent, so somebody else has to judge." if owns(action, who.id) else ""
 
 
 def owns(action: Action, person: str) -> bool:

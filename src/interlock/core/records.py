@@ -56,6 +56,7 @@ class Reported:
     turned: Turned
     at: int
     message: str = ""
+    changed: int = 0  #: how often they had said something of it before: the latest word stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import re
 
 from aiohttp import web
 
+from ..core import reporting
 from ..core.actions import Action, Agent, State
 from ..core.content import parse_content
 from ..core.errors import (
@@ -30,7 +31,7 @@ from .reading import body_of
 OUTCOME_PATH = re.compile(r"/v1/calls/([a-z0-9]{8,40})/outcome\Z")
 LONGEST_MESSAGE = 2000  #: characters
 LARGEST_BODY = 32 * 1024  #: bytes
-REPORTS = 5  #: of one call; the store keeps no more
+REPORTS = reporting.MOST  #: of one call, by its agent
 _SHAPE = 'Send JSON such as {"turned": "wrong", "message": "Paid the wrong invoice."}.'
 
 
@@ -89,8 +90,8 @@ class Outcomes:
         report = Reported(by="agent", turned=turned, at=0, message=message)
         if not await self._audits.report(action_id, report):
             raise QueueFull(
-                f"At most {REPORTS} reports of a call are kept, and there are as many of this one."
-                " Do not send more."
+                f"You reported this call {REPORTS} times already. Your latest report stands; do not"
+                " send more."
             )
 
 

@@ -22,7 +22,6 @@ from .codec import DAMAGED, decode_action
 from .connection import patiently
 from .lua import Script
 
-REPORTS = 5  #: of one call
 _WORDS = 2000  #: characters of a message that are kept
 _TRIES = 8  #: where others say something of the same call at the same time
 
@@ -92,13 +91,11 @@ class RedisAudits:
     async def report(self, action_id: str, report: Reported) -> bool:
         """Keep how a call that has ended turned out; the store's clock says when that was told.
 
-        *report*: `by` is `agent`, or a pseudonym. False: REPORTS were told of it already, it has
-        not ended, or there is none.
+        *report*: `by` is `agent`, or a pseudonym. False: there is no room for it (see
+        `core.reporting.heard`), it has not ended, or there is none.
         """
 
         def reported(read: _Read, record: DecidedCall) -> DecidedCall | None:
-            if len(record.reports) >= REPORTS:
-                return None
             said = replace(report, at=read.now, message=report.message[:_WORDS])
             return with_report(record, said)
 
