@@ -113,8 +113,8 @@ def is_in(call: DecidedCall, selected: Selected) -> bool:
 
 def group(name: str, calls: list[DecidedCall]) -> Group:
     held = [call for call in calls if call.level in ("approve", "approve_dual")]
-    verdicts = Counter(call.verdict for call in held)
-    left = Counter(call.state for call in held if not call.verdict)
+    verdicts = Counter(heard(call) for call in held)
+    left = Counter(call.state for call in held if not heard(call))
     return Group(
         name=name,
         calls=len(calls),
@@ -128,6 +128,12 @@ def group(name: str, calls: list[DecidedCall]) -> Group:
         denied=sum(call.state == "denied" for call in calls),
         wrong=sum(is_wrong(call) for call in calls),
     )
+
+
+def heard(call: DecidedCall) -> str:
+    """What people made of it: what enough of them approved stays so where it was not sent."""
+    too_late = call.state == "expired" and len(call.reviews) >= call.quorum
+    return call.verdict or ("approve" if too_late else "")
 
 
 def is_wrong(call: DecidedCall) -> bool:
@@ -393,6 +399,17 @@ async def test_an_agents_word_alone_is_held_against_nobody_who_approved(
 
     assert (found.total.wrong, found.everybody.overturned) == (1, 0)
     assert found.reviewers[0].overturned == 0
+
+
+async def test_an_approved_call_whose_caller_never_came_back_counts_as_approved(
+    archive: FileArchive,
+) -> None:
+    late = record(id="late", state="expired")
+    half = record(id="half", state="expired", level="approve_dual", quorum=2)
+    nobody = record(id="nobody", state="expired", reviews=())
+    found = await (await filled(archive, [late, half, nobody])).analytics(Selected())
+
+    assert (found.total.approved, found.total.expired) == (1, 2)
 
 
 async def test_approvals_that_were_not_read_are_fast(archive: FileArchive) -> None:

@@ -39,7 +39,12 @@ def deciding_options(command: F) -> F:
 
 
 @click.command()
-@click.option("--state", default="held", show_default=True, help="Or `recent`, `answered`, ...")
+@click.option(
+    "--state",
+    default="held",
+    show_default=True,
+    help="Or `approved` (waits to be sent), `recent`, `answered`, ...",
+)
 @click.option("--agent", help="Only calls of this agent.")
 @click.option("--tool", help="Only calls of this tool.")
 @click.option("--level", help="Only calls at this level, such as approve_dual.")

@@ -217,9 +217,12 @@ def came_of(record: DecidedCall) -> str:
 
     What people said counts first: an edit that nobody confirmed in time is `edited`. Empty: none of
     these, such as a hold that a newer policy refused, or one whose approval is not on record.
+    A call that enough people approved, and that was not sent in time, is `approved`.
     """
     if record.verdict:
         return _CAME[record.verdict]
+    if record.state == "expired" and len(record.reviews) >= record.quorum:
+        return "approved"
     return record.state if record.state in ("expired", "cancelled") else ""
 
 

@@ -148,11 +148,18 @@ def outcome(action: Action) -> str:
     ended: str = _ENDED.get(action.state, action.state.value)
     if action.state is State.APPROVED and _needs_its_caller(action):
         ended = "approved, sent as soon as its caller is back"
+    if action.state is State.EXPIRED and _was_approved(action):
+        ended = "approved, never sent"
     if not action.reviews:
         return ended
     people = list(dict.fromkeys(visible_line(review.reviewer.id) for review in action.reviews))
     edited = "edited, " if action.edited else ""
     return f"{' and '.join(people)}: {edited}{ended}"
+
+
+def _was_approved(action: Action) -> bool:
+    decision = action.decision
+    return decision is not None and len(action.votes) >= max(decision.quorum, 1)
 
 
 def _needs_its_caller(action: Action) -> bool:
