@@ -27,6 +27,7 @@ from .noting_entries import decode as decode
 from .noting_entries import encode as encode
 from .noting_facts import Pseudonym, pack_facts, unguessable
 from .noting_facts import facts_from as facts_from
+from .noting_schemas import schema_of
 from .ports import Definitions
 
 LARGEST_SCHEMA = 64 * 1024  #: bytes of JSON; larger ones are not kept
@@ -330,7 +331,7 @@ class Noting:
                 schema = listed.document.get("inputSchema")
                 return schema if isinstance(schema, Mapping) else None
         tool = self._policy().tools.get(decision.tool) if decision is not None else None
-        return tool.args_schema if tool is not None else None
+        return schema_of(tool) if tool is not None else None
 
 
 def _hashed(schema: Mapping[str, Any] | None) -> tuple[str, bytes]:
