@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from .core.errors import StoreUnavailable
 from .core.records import DecidedCall
+from .core.redaction import visible_line
 from .learning import Fitting
-from .noting import to_note
 from .observe.archive import FILE, FileArchive
-from .observe.following import Following, Sources
+from .observe.following import UNVERIFIED, Following, Sources, Unverified
 from .parts import Parts, calibrations_of
 from .store.feed import RedisFeed
 from .system import SystemClock
@@ -40,13 +40,17 @@ async def archived(parts: Parts, stack: AsyncExitStack) -> Archived:
     feed = RedisFeed(store.url, config.store.prefix)
     stack.push_async_callback(feed.close)
 
-    async def found(action_id: str) -> DecidedCall | None:
+    async def found(action_id: str) -> DecidedCall | Unverified | None:
         try:
             action = await store.get(action_id)
         except StoreUnavailable:  # one damaged record is left alone, a store that is down is not
             await store.now()
             return None
-        return gate.notes.record(action) if action is not None and to_note(action) else None
+        try:
+            return None if action is None else gate.notes.lapsed(action) or UNVERIFIED
+        except Exception:  # outermost: one strange call must not stop what keeps all others
+            log.exception("no record can be made of call %s", visible_line(action_id))
+            return UNVERIFIED
 
     def keep() -> tuple[int, int]:
         kept = gate.policy.records

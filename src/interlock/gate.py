@@ -222,7 +222,7 @@ class Gate:
         decided, commands = step(proposed, event)
         claim = None
         if Claim() in commands:
-            decided = self._drawn(decided, decision.audit_share)
+            decided = self.seals.sealed(self._drawn(decided, decision.audit_share))
             claim = self.sender.claiming(at, nonce)
             after, more = step(decided, claim)  # both in one write: nobody comes between
             commands = (*(c for c in commands if c != Claim()), *more)

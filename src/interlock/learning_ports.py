@@ -28,7 +28,8 @@ class Kept:
     newest: int
     behind: int  #: entries of the feed that are not in it yet
     lost: int  #: entries that were dropped before anybody read them
-    forged: int  #: entries that nobody with our key wrote
+    forged: int  #: entries that nobody with our key wrote, or of which nothing can be believed
+    stuck: bool = False  #: whether the latest entries could not be written
 
 
 class Archive(Protocol):
@@ -90,6 +91,9 @@ class Audits(Protocol):
         """Return calls that wait for an auditor, oldest first, and the cursor of the next page."""
 
     async def count(self) -> int: ...
+
+    async def dropped(self) -> int:
+        """Return how many drawn calls were not kept for an auditor: too many waited."""
 
     async def get(self, action_id: str) -> Action | None:
         """Return a call that waits for an auditor; None: it does not (any more)."""

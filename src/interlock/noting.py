@@ -1,7 +1,8 @@
 """Records of decided calls: made of an action, masked, and sealed for the store's feed.
 
 A record carries a MAC with a key that is not in the store, so that nobody who can only write
-there teaches anything. People are pseudonyms in it: the same person, the same name.
+there teaches anything. It is made of what this process did, or of what carries a seal in the
+store; what else the store holds is in none. People are pseudonyms: the same person, the same name.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .core.actions import Action, Review, State, ToolCall
+from .core.actions import Action, Review, State, ToolCall, Verdict
+from .core.clearance import Seals
 from .core.decisions import Decision, Level
 from .core.evaluate import prepare
 from .core.facts import NO_FACTS
 from .core.lifecycle import FINAL
 from .core.records import Audited, DecidedCall, Reported, Said
+from .core.reporting import heard
 from .core.rules import PolicySet
 from .noting_calls import Cleaner, entry_of, fitting
-from .core.reporting import heard
 from .noting_entries import decode as decode
 from .noting_entries import encode as encode
 from .noting_facts import Pseudonym, pack_facts, unguessable
@@ -265,6 +267,7 @@ class Noting:
     def __init__(
         self, seal_key: bytes, policy: Callable[[], PolicySet], definitions: Definitions
     ) -> None:
+        self._seals = Seals(seal_key)
         self._key = hmac.digest(seal_key, b"interlock records v1", "sha256")
         self._names = hmac.digest(seal_key, b"interlock pseudonyms v1", "sha256")
         self._policy = policy
@@ -288,6 +291,25 @@ class Noting:
         schema, document = self._schema(action)
         entry = encode(self._record(action, schema), self._key)
         return Note(entry=entry, schema=schema, document=document)
+
+    def vouched(self, action: Action) -> Action | None:
+        """Return what of a call read from the store is ours; None: others changed it."""
+        return self._seals.vouched(action)
+
+    def lapsed(self, action: Action) -> DecidedCall | None:
+        """Return the record of a call that the store ended by itself; None: others changed it.
+
+        It has version 0: that it ended so is the store's word, and every other record counts more.
+        """
+        ours = self.vouched(action)
+        ended = action.state in (State.EXPIRED, State.UNKNOWN)
+        if ours is None or not ended or action.decoy_of:
+            return None
+        if any(each.verdict not in (Verdict.APPROVE, Verdict.EDIT) for each in ours.reviews):
+            return None  # that would have ended it
+        reviews = tuple(replace(each, message="", reason_code="") for each in ours.reviews)
+        plain = replace(ours, version=0, reviews=reviews, cause="", answer=None, told=b"")
+        return self.record(plain)
 
     def told(self, action: Action) -> DecidedCall | None:
         """Return the record that has what was told of *action*; None: nothing, or it is forged."""

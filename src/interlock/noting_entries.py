@@ -18,6 +18,7 @@ from .core.records import DecidedCall, pack, unpack
 _PLAIN, _DEFLATED = b"1", b"2"
 _MAC = 32  #: bytes
 _WORTH_IT = 2048  #: bytes; less is not worth the time that deflating takes
+TOLD = "told"  #: the state of an entry that only says how a call turned out
 LARGEST = 16 * 1024 * 1024  #: bytes of a record, inflated
 
 
@@ -28,6 +29,24 @@ def encode(record: DecidedCall, key: bytes) -> bytes:
     if len(data) > _WORTH_IT:
         kind, data = _DEFLATED, zlib.compress(data, 1)
     return b"".join((kind, hmac.digest(key, kind + data, "sha256"), data))
+
+
+def only_told(action_id: str, version: int, told: DecidedCall | None) -> DecidedCall:
+    """Return what was *told* of a call, and nothing of the call: that is for its own record."""
+    return DecidedCall(
+        id=action_id,
+        version=version,
+        state=TOLD,
+        created=0,
+        ended=0,
+        agent="",
+        upstream="",
+        tool="",
+        level="",
+        told=0 if told is None else told.told,
+        audit=None if told is None else told.audit,
+        reports=() if told is None else told.reports,
+    )
 
 
 def decode(entry: bytes, key: bytes) -> DecidedCall:

@@ -30,6 +30,7 @@ from .ports import NOTE_LATER, Change, Ids, Observer, Put, Store, Stored
 log = logging.getLogger("interlock")
 
 SCHEMA_SECONDS = 3600.0  #: after which a schema is written again: the store may have lost it
+_READ = (State.HELD, State.APPROVED, State.UNKNOWN)  #: of which the store may have been asked
 RACES = 8  #: how often something is tried again because others were faster
 
 
@@ -60,7 +61,7 @@ class Recorder:
         effects: Effects = NO_EFFECTS,
     ) -> Stored:
         """Write one transition. What the store ended on the way is told to observers."""
-        note, schema = self._noted(after)
+        note, schema = self._noted(before, after)
         stored = await self._store.put(
             Change(
                 before=before,
@@ -77,10 +78,13 @@ class Recorder:
             self.lapsed(replace(ended, changed=stored.now), stored.lapsed)
         return stored
 
-    def _noted(self, action: Action) -> tuple[bytes, tuple[str, bytes]]:
+    def _noted(self, before: Action, action: Action) -> tuple[bytes, tuple[str, bytes]]:
         """Return the record of a call that has ended, and a schema that may not be kept yet."""
         if not to_note(action):
             return b"", ("", b"")
+        if before.state in _READ and self._notes.vouched(before) is None:
+            log.warning("call %s was changed outside Interlock: no record is made", action.id)
+            return NOTE_LATER, ("", b"")
         try:
             note = self._notes.note(action)
         except Exception:  # outermost: the end of a call is not lost for want of its record

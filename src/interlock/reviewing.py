@@ -120,7 +120,8 @@ class Reviews:
         signed = self._judge.seals.signed(action, review, cleared, decision, at)
         event = Reviewed(at=at, review=signed, decision=decision)
         after, commands = step(action, event)
-        after = self._judge.seals.sealed(after)
+        if self._judge.seals.genuine(action):  # else its new seal would bless what was changed
+            after = self._judge.seals.sealed(after)
         edited = review.verdict is Verdict.EDIT and not action.decoy_of
         effects = decision.effects if edited else NO_EFFECTS
         stored = await self._recorder.put(action, event, after, nonce, effects)

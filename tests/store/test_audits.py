@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from interlock.core.actions import Action, State
+from interlock.core.actions import Action, Review, Reviewer, State, Verdict
 from interlock.core.decisions import Level
 from interlock.core.errors import MalformedCall
 from interlock.core.records import Audited, DecidedCall, Reported, Turned, label_of
 from interlock.core.reporting import MOST as REPORTS
 from interlock.ingress.outcomes import Answers, follow, render, replay
 from interlock.noting import Noting
+from interlock.observe.archive_merging import merged
 from interlock.ports import NothingListed
 from interlock.store.audits import RedisAudits
 from interlock.store.feed import RedisFeed
@@ -25,6 +28,13 @@ from tests.support.fakes import SEAL_KEY, Numbers, World, a_policy
 
 WRONG = Audited(who="r-0123456789ab", turned=Turned.WRONG, at=0, message="too much")
 AGAIN = Reported(by="agent", turned=Turned.WRONG, at=0, message="it bounced")
+
+
+def of_another(call: bytes) -> bytes:
+    """Return a stored call in the name of another agent, of a name as long."""
+    return re.sub(rb'"agent":"(.)', rb'"agent":"Z', call)
+
+
 DRAWN, NOT_DRAWN = 0.0, 0.999
 
 
@@ -48,6 +58,17 @@ class Auditing:
     async def records(self) -> list[DecidedCall]:
         found = await self.feed.read("", 1000, 0)
         return [self.notes.decode(each) for each in found.entries]
+
+    async def forge(self, action: Action, **changed: Callable[[bytes], bytes]) -> None:
+        """Write to every copy of a call past every script, as an intruder would."""
+        for kind in "cd":
+            found = await self.key(kind, action)
+            for name, change in changed.items():
+                if name.encode() in found:
+                    value = change(found[name.encode()])
+                    await self.store.client.hset(  # type: ignore[misc]
+                        f"{self.store._prefix}:{kind}:{action.id}", name, value
+                    )
 
     async def key(self, kind: str, action: Action) -> dict[bytes, bytes]:
         found: Any = await self.store.client.hgetall(f"{self.store._prefix}:{kind}:{action.id}")  # type: ignore[misc]
@@ -102,7 +123,8 @@ async def test_a_verdict_makes_a_new_record_and_ends_the_waiting(audited: Auditi
     assert after.told == 1 and after.version == before.version
     assert (after.audit.who, after.audit.turned) == ("r-0123456789ab", Turned.WRONG)
     assert after.audit.at >= after.ended
-    label = label_of(after)
+    changed, _ = merged({}, (before, after))
+    label = label_of(changed[action.id])
     assert label is not None and (label.right, label.weight) == (False, 10)
     assert await audited.audits.count() == 0
     assert await audited.audits.get(action.id) is None
@@ -220,16 +242,61 @@ async def test_an_audit_outlives_the_calls_own_record(audited: Auditing) -> None
     assert latest.audit is not None and latest.id == action.id
 
 
-async def test_the_oldest_go_where_too_many_wait(audited: Auditing) -> None:
-    action = await audited.ended()
-    key = f"{audited.store._prefix}:audits"
-    await audited.store.client.zadd(key, {f"x{n}": n for n in range(2000)})
-    await audited.store.client.zadd(key, {action.id: 0})
+async def full(audited: Auditing, of: Mapping[str, int]) -> None:
+    """Have calls wait already: so many of each agent."""
+    names = [(f"{agent}-{n}", agent) for agent, count in of.items() for n in range(count)]
+    prefix, pipe = audited.store._prefix, audited.store.client.pipeline()
+    for at, (name, agent) in enumerate(names):
+        pipe.hset(f"{prefix}:d:{name}", "agent", agent)
+        pipe.zadd(f"{prefix}:audits", {name: at})
+        pipe.hset(f"{prefix}:audits:of", name, agent)
+    pipe.zadd(f"{prefix}:audits:by", dict(of))
+    await pipe.execute()
 
-    await audited.ended()
 
-    assert await audited.audits.count() == 2000
-    assert await audited.key("d", action) == {}
+async def test_an_agent_pushes_nobodys_calls_out_of_the_audits(audited: Auditing) -> None:
+    first = await audited.ended()
+    await full(audited, {"flood": 1999})
+
+    other = await audited.ended()
+
+    assert await audited.audits.count() == 2000 and await audited.audits.dropped() == 1
+    assert await audited.audits.get(first.id) and await audited.audits.get(other.id)
+    names = await audited.store.client.zrange(f"{audited.store._prefix}:audits", 0, -1)
+    assert b"flood-0" in names and b"flood-1998" not in names
+
+
+async def test_of_one_agent_no_more_than_its_share_waits_and_the_first_stay(
+    audited: Auditing,
+) -> None:
+    first = await audited.ended()
+    agent = first.call.agent.id
+    await full(audited, {agent: 199})
+    by = f"{audited.store._prefix}:audits:by"
+    await audited.store.client.zadd(by, {agent: 200})
+
+    last = await audited.ended()
+
+    assert await audited.audits.get(first.id) is not None
+    assert await audited.audits.get(last.id) is None and await audited.key("d", last) == {}
+    assert (await audited.audits.count(), await audited.audits.dropped()) == (200, 1)
+    *_, record = await audited.records()
+    assert (record.drawn, record.share) == (
+        True,
+        0.1,
+    )  # what was not looked at was drawn all the same
+    assert await audited.audits.judge(first.id, WRONG)
+    assert await audited.audits.get((await audited.ended()).id) is not None
+
+
+async def test_what_nobody_looked_at_in_time_takes_no_room(audited: Auditing) -> None:
+    first = await audited.ended()
+    agent, prefix = first.call.agent.id, audited.store._prefix
+    await full(audited, {agent: 200})
+    await audited.store.client.delete(*[f"{prefix}:d:{agent}-{n}" for n in range(200)])
+
+    assert await audited.audits.get((await audited.ended()).id) is not None
+    assert await audited.store.client.hlen(f"{prefix}:audits:of") < 200  # type: ignore[misc]
 
 
 # nothing tells an agent that a call was drawn -----------------------------------------------
@@ -261,14 +328,21 @@ async def test_every_answer_about_a_drawn_call_is_that_of_another(
         assert shown == list(two.headers)
 
 
+def unsealed(fields: dict[bytes, bytes]) -> dict[str, Any]:
+    """Return a call's record without its seal, which is another for each id."""
+    return json.loads(fields[b"rec"]) | {"seal": ""}
+
+
 async def test_the_record_that_agents_read_from_is_that_of_another(audited: Auditing) -> None:
     drawn, other = await pairs(audited)
 
     one, two = await audited.key("c", drawn), await audited.key("c", other)
 
     assert one.keys() - two.keys() == {b"drawn"}
-    for name in ("answer", "call", "rec", "keep", "st", "ver"):
+    for name in ("answer", "call", "keep", "st", "ver"):
         assert one[name.encode()] == two[name.encode()]
+    assert len(one[b"rec"]) == len(two[b"rec"])  # what it fills of the agent's room
+    assert unsealed(one) == unsealed(two)
     left = [
         await audited.store.client.pttl(f"{audited.store._prefix}:c:{each.id}")
         for each in (drawn, other)
@@ -316,3 +390,110 @@ async def test_an_unknown_outcome_that_is_told_of_keeps_what_was_told(audited: A
     assert (resolved.version, resolved.told) > (told.version, told.told)
     assert "ann@example.com" not in resolved.cause
     assert audited.notes.pseudonym("ann@example.com") in resolved.cause
+
+
+@pytest.mark.parametrize("size", [10, 6000])
+async def test_nobody_judges_a_drawn_call_whose_body_was_changed(
+    audited: Auditing, size: int
+) -> None:
+    action = await audited.ended(body=b'{"amount": 900, "note": "%s"}' % (b"x" * size))
+    shown = await audited.audits.get(action.id)
+    assert shown is not None and audited.world.gate.genuine(shown)
+
+    await audited.forge(action, call=lambda data: data.replace(b"900", b"100"))
+
+    (waiting,), _ = await audited.audits.waiting(None, 10)
+    assert not audited.world.gate.genuine(waiting)
+    assert not await audited.audits.judge(action.id, WRONG)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rec": lambda data: data.replace(b'"audit_share":0.1', b'"audit_share":0.0001')},
+        {"rec": lambda data: re.sub(rb'"seal":"[^"]*"', b'"seal":""', data)},
+        {"rec": lambda data: re.sub(rb'"seal":"[^"]*"', b'"seal":"\xc3\xa9"', data)},
+        {"call": of_another},
+    ],
+    ids=["share", "no seal", "a seal that is no text of ours", "agent"],
+)
+async def test_nobody_judges_a_drawn_call_that_was_changed_outside(
+    audited: Auditing, changed: dict[str, Callable[[bytes], bytes]]
+) -> None:
+    action = await audited.ended()
+    before = await audited.key("d", action)
+
+    await audited.forge(action, **changed)
+
+    assert await audited.key("d", action) != before
+
+    assert not await audited.audits.judge(action.id, WRONG)
+    assert await audited.audits.count() == 1
+
+
+async def test_what_is_told_of_a_call_signs_nothing_that_the_store_says_of_it(
+    audited: Auditing,
+) -> None:
+    action = await audited.ended(NOT_DRAWN)
+    await audited.forge(action, call=of_another, st=lambda _: b"resolved")
+
+    assert await audited.audits.report(action.id, AGAIN)
+
+    true, told = await audited.records()
+    assert (told.agent, told.tool, told.request, told.state) == ("", "", {}, "told")
+    changed, _ = merged({}, (true, told))
+    assert changed[action.id] == replace(true, told=1, reports=told.reports)
+
+
+async def test_a_call_that_was_changed_before_it_ended_makes_no_record(audited: Auditing) -> None:
+    held = await audited.world.held()
+    await audited.forge(held, call=of_another)
+
+    await audited.world.says(held, verdict=Verdict.REJECT)
+
+    assert await audited.records() == []
+    assert (await audited.feed.read("", 10, 0)).ended == (held.id,)
+    found = await audited.store.get(held.id)
+    assert found is not None and audited.notes.lapsed(found) is None
+
+
+async def test_what_a_lapse_makes_is_believed_only_where_all_is_sealed(audited: Auditing) -> None:
+    held = await audited.world.held()
+    await audited.forge(held, st=lambda _: b"expired", ver=lambda _: b"3000000000")
+    lapsed = await audited.store.get(held.id)
+    assert lapsed is not None
+    record = audited.notes.lapsed(lapsed)
+    assert record is not None
+    assert (record.version, record.state, record.reviews) == (0, "expired", ())
+
+    copied = replace(lapsed, id="f" * 32)
+    answered = replace(lapsed, state=State.ANSWERED)
+    invented = replace(
+        lapsed,
+        state=State.UNKNOWN,
+        reviews=(
+            Review(
+                reviewer=Reviewer(id="bob"),
+                verdict=Verdict.APPROVE,
+                digest=lapsed.digest,
+                version=1,
+                mac="00",
+            ),
+        ),
+    )
+    for forged in (copied, answered, invented, replace(lapsed, seal="")):
+        assert audited.notes.lapsed(forged) is None
+
+
+async def test_a_call_whose_sender_died_is_recorded_from_what_its_seal_covers(
+    audited: Auditing,
+) -> None:
+    action = await audited.ended(NOT_DRAWN)
+    await audited.forge(action, st=lambda _: b"unknown")
+    lost = await audited.store.get(action.id)
+    assert lost is not None
+
+    record = audited.notes.lapsed(lost)
+
+    assert record is not None and (record.agent, record.level) == (action.call.agent.id, "allow")
+    assert record.arguments

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +23,27 @@ from ..core.errors import MalformedCall, StoreUnavailable
 from ..core.records import DecidedCall
 from ..learning_ports import Kept, RecordsPage
 from .analytics import analytics, condition
-from .archive_file import insert, keep_private, open_file, said, transaction
-from .archive_rows import columns_of, latest, unpacked
+from .archive_file import file_of, insert, keep_private, open_file, said, transaction
+from .archive_merging import merged
+from .archive_rows import columns_of, unpacked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+log = logging.getLogger("interlock.archive")
 
 FILE = "records.duckdb"  #: in the data directory
 READERS = 2  #: questions that are answered at a time
 LARGEST_PAGE = 5_000
 
+UNFIT = (TypeError, ValueError, OverflowError, AttributeError, RecursionError, KeyError)
+"""What making a row of a record that is none can raise."""
+
 T = TypeVar("T")
+
+
+class UnfitRecord(StoreUnavailable):
+    """What was to be taken in holds something that the file cannot hold; the file is well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +68,21 @@ class Position:
 class FileArchive:
     """learning_ports.Archive. Opens its file when it is used first, and again after an error.
 
-    `behind` answers how many entries of the feed are not in it yet.
+    `behind` answers how many entries of the feed are not in it yet; `stuck` says that what fills
+    it could not write the latest ones.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: DuckDBPyConnection | None = None
+        self._file: tuple[int, int] | None = None  #: which one is open: device and inode
+        self._working = 0  #: cursors that are open
         self._closed = False
         self._opening = Lock()
         self._reading = ThreadPoolExecutor(READERS, "archive-read")
         self._writing = ThreadPoolExecutor(1, "archive-write")
         self.behind: Callable[[], int] = lambda: 0
+        self.stuck = False
 
     async def open(self) -> None:
         """Open it now, to hear what is wrong with it."""
@@ -131,6 +146,7 @@ class FileArchive:
             behind=self.behind(),
             lost=lost,
             forged=forged,
+            stuck=self.stuck,
         )
 
     # what fills it --------------------------------------------------------------------------
@@ -148,16 +164,15 @@ class FileArchive:
 
     async def take(self, taken: Taken) -> None:
         """Take a stretch of the feed in, with where it ends, in one transaction on the disk."""
-        newest = latest(taken.records)
 
         def work(cursor: DuckDBPyConnection) -> None:
             with transaction(cursor):
-                _put(cursor, newest)
+                without = _put(cursor, taken.records)
                 for name, document in taken.schemas.items():
                     cursor.execute("INSERT INTO schemas VALUES (?, ?)", [name, document])
                 cursor.execute(
                     "UPDATE about SET upto = ?, lost = lost + ?, forged = forged + ?",
-                    [taken.upto, taken.lost, taken.forged],
+                    [taken.upto, taken.lost + without, taken.forged],
                 )
 
         await self._write(work)
@@ -207,26 +222,50 @@ class FileArchive:
     def _worked(self, work: Callable[[DuckDBPyConnection], T]) -> T:
         import duckdb
 
-        with said(self._path), self._opened().cursor() as cursor:
+        with said(self._path), self._cursor() as cursor:
             try:
                 return work(cursor)
             except (duckdb.FatalException, duckdb.InternalException, duckdb.IOException):
                 self._release()  # DuckDB asks for that: it is opened anew next time
                 raise
 
-    def _opened(self) -> DuckDBPyConnection:
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[DuckDBPyConnection]:
         with self._opening:
             if self._closed:
                 raise self._gone()
+            self._leave_what_is_gone()
             if self._connection is None:
                 self._connection = open_file(self._path)
-            return self._connection
+                self._file = file_of(self._path)
+            cursor = self._connection.cursor()
+            self._working += 1
+        try:
+            with cursor:
+                yield cursor
+        finally:
+            with self._opening:
+                self._working -= 1
+
+    def _leave_what_is_gone(self) -> None:
+        """Let go of a file that somebody took away: what is written into it is in no directory."""
+        if self._connection is None or self._working or file_of(self._path) == self._file:
+            return
+        log.error(
+            "the archive %s was taken away or replaced while it was open: going on with what is"
+            " there now, or with a new one from what the feed still has",
+            self._path,
+        )
+        self._let_go()
 
     def _release(self) -> None:
+        with self._opening:
+            self._let_go()
+
+    def _let_go(self) -> None:
         import duckdb
 
-        with self._opening:
-            connection, self._connection = self._connection, None
+        connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(duckdb.Error):  # what could not be written is in its log
                 connection.close()
@@ -238,28 +277,33 @@ class FileArchive:
         )
 
 
-def _put(cursor: DuckDBPyConnection, newest: Mapping[str, DecidedCall]) -> None:
-    """Add records in the place of older ones of the same calls; newer ones stay."""
-    if not newest:
-        return
-    known = cursor.execute(
-        "SELECT id, version, told FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
-        [list(newest)],
-    ).fetchall()
-    newer = {id for id, *than in known if tuple(than) >= _age(newest[id])}
-    older = [id for id, *_ in known if id not in newer]
-    if older:
-        cursor.execute(
-            "DELETE FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
-            [older],
-        )
-    rows = [each for each in newest.values() if each.id not in newer]
-    if rows:
-        insert(cursor, columns_of(rows))
+def _put(cursor: DuckDBPyConnection, entries: Sequence[DecidedCall]) -> int:
+    """Take *entries* in; return how many say something of calls that are not kept.
 
+    Raises:
+        UnfitRecord: one of them cannot be kept.
+    """
+    import duckdb
 
-def _age(record: DecidedCall) -> tuple[int, int]:
-    return record.version, record.told
+    if not entries:
+        return 0
+    try:
+        rows = cursor.execute(
+            "SELECT id, packed FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
+            [sorted({each.id for each in entries})],
+        ).fetchall()
+        changed, without = merged({name: unpacked(text) for name, text in rows}, entries)
+        older = [name for name, _ in rows if name in changed]
+        if older:
+            cursor.execute(
+                "DELETE FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
+                [older],
+            )
+        if changed:
+            insert(cursor, columns_of(changed.values()))
+    except (duckdb.DataError, duckdb.InvalidInputException, *UNFIT) as error:
+        raise UnfitRecord("A record of a decided call cannot be kept.") from error
+    return without
 
 
 def _cursor(text: str) -> tuple[int, str]:

@@ -79,6 +79,15 @@ def _begun(path: Path) -> None:
             os.link(made, path)
 
 
+def file_of(path: Path) -> tuple[int, int] | None:
+    """Return which file is at *path* (device, inode); None: there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def keep_private(path: Path) -> None:
     """Make its log private, which comes and goes; its directory usually is."""
     with contextlib.suppress(FileNotFoundError):

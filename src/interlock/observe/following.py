@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from ..core.errors import StoreUnavailable
 from ..core.records import DecidedCall
 from ..learning_ports import Records
-from .archive import FileArchive, Taken
+from .archive import FileArchive, Taken, UnfitRecord
 
 log = logging.getLogger("interlock.archive")
 
@@ -25,6 +26,15 @@ BATCH = 500  #: entries that are read and written together
 WAIT_MS = 1_000  #: that one read waits for entries
 PAUSE, LONGEST_PAUSE = 1.0, 60.0  #: seconds between tries after an error
 EVERY_MS = 3_600_000  #: between two looks for what is too old
+
+
+class Unverified(enum.Enum):
+    """A call in the store of which nothing can be believed: its record is none."""
+
+    IT = enum.auto()
+
+
+UNVERIFIED: Final = Unverified.IT
 
 
 class Noting(Protocol):
@@ -38,14 +48,15 @@ class Noting(Protocol):
 class Sources:
     """Where records come from.
 
-    `found` returns the record of a call that the store ended by itself; None: it is gone.
+    `found` returns the record of a call that the store ended by itself; None: it is gone;
+    UNVERIFIED: it was changed, or did not end by itself.
     `keep` returns for how long policy keeps reviewed calls, and others, ms. `now`: ms, by the
     store's clock. The last three raise StoreUnavailable.
     """
 
     records: Records
     noting: Noting
-    found: Callable[[str], Awaitable[DecidedCall | None]]
+    found: Callable[[str], Awaitable[DecidedCall | Unverified | None]]
     keep: Callable[[], tuple[int, int]]
     now: Callable[[], Awaitable[int]]
 
@@ -72,7 +83,7 @@ class Following:
         while True:
             try:
                 await self.step(WAIT_MS)
-                pause, told = PAUSE, ""
+                pause, told, self._archive.stuck = PAUSE, "", False
             except StoreUnavailable as error:
                 await self._look()
                 if error.detail != told:  # once, however often it is tried
@@ -81,6 +92,7 @@ class Following:
                 await self._pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             except Exception:  # outermost: one bad record must not stop what keeps all others
+                self._archive.stuck = True
                 log.exception("following decided calls failed; again in %g s", LONGEST_PAUSE)
                 await self._pause(LONGEST_PAUSE)
 
@@ -122,19 +134,15 @@ class Following:
         known, forged = _decoded(entries, self._sources.noting)
         for action_id in ended:
             record = await self._sources.found(action_id)
-            if record is None:
+            if record is UNVERIFIED:
+                forged += 1
+            elif record is None:
                 lost += 1
             else:
                 known.append(record)
-        await self._archive.take(
-            Taken(
-                records=tuple(known),
-                upto=upto,
-                lost=lost,
-                forged=forged,
-                schemas=await self._schemas(known),
-            )
-        )
+        schemas = await self._schemas(known)
+        taken = Taken(records=tuple(known), upto=upto, lost=lost, forged=forged, schemas=schemas)
+        forged = await self._put(taken)
         if lost or forged:
             log.warning(
                 "the feed of decided calls: %d were dropped before they were read, %d are forged",
@@ -142,6 +150,29 @@ class Following:
                 forged,
             )
         return len(known)
+
+    async def _put(self, taken: Taken) -> int:
+        """Have *taken* written; return how much of it is forged, unfit records among it."""
+        try:
+            await self._archive.take(taken)
+        except UnfitRecord:
+            forged = taken.forged + await self._one_by_one(taken.records)
+            await self._archive.take(replace(taken, records=(), forged=forged))
+            return forged
+        except StoreUnavailable:  # a full disk, a locked file: all of it is tried again
+            self._archive.stuck = True
+            raise
+        return taken.forged
+
+    async def _one_by_one(self, records: Iterable[DecidedCall]) -> int:
+        """Take in what can be kept; return how many cannot. The place in the feed stays."""
+        unfit, upto = 0, (await self._archive.position()).upto
+        for each in records:
+            try:
+                await self._archive.take(Taken(records=(each,), upto=upto, schemas={}))
+            except UnfitRecord:
+                unfit += 1
+        return unfit
 
     async def _schemas(self, records: Iterable[DecidedCall]) -> Mapping[str, str]:
         """Return the schemas that *records* name and the archive lacks, as far as there are any."""

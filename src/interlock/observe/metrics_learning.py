@@ -49,7 +49,7 @@ class LearningMetrics:
         )
         self._up = Gauge(
             "interlock_archive_up",
-            "1 where the archive of decided calls answers",
+            "1 where the archive of decided calls answers and takes in what comes",
             registry=registry,
         )
         self._asked = _Asked()
@@ -90,13 +90,14 @@ class LearningMetrics:
 
         *behind*: entries of the feed that it has not read, by the store; None: nobody knows.
         """
-        self._up.set(0 if kept is None else 1)
+        self._up.set(0 if kept is None or kept.stuck else 1)
         self._asked.kept = kept
         self._asked.behind = behind
 
-    def audits_truth(self, waiting: int | None) -> None:
-        """Take over how many audits wait; None: the store does not answer."""
+    def audits_truth(self, waiting: int | None, dropped: int | None = None) -> None:
+        """Take over how many audits wait, and were not kept; None: the store does not answer."""
         self._asked.audits = waiting
+        self._asked.dropped = dropped
 
 
 class _Asked(Collector):
@@ -106,6 +107,7 @@ class _Asked(Collector):
         self.kept: Kept | None = None
         self.behind: int | None = None
         self.audits: int | None = None
+        self.dropped: int | None = None
         self.calibration: Calibration | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -115,6 +117,11 @@ class _Asked(Collector):
             "interlock_audits_waiting",
             "Calls drawn for an audit that nobody judged yet",
             self.audits,
+        )
+        yield _counter(
+            "interlock_audits_dropped",
+            "Calls drawn for an audit that were not kept for one: too many waited",
+            self.dropped,
         )
         yield _gauge(
             "interlock_records_kept", "Decided calls in the archive", _of(kept, lambda k: k.records)

@@ -1,7 +1,8 @@
 """learning_ports.Audits: what is said of calls once they have ended, and which wait for that.
 
-What is said goes into a new record of the call, written to the feed in the same step. It is kept
-with the call as that sealed record, so that who can only write to the store says nothing.
+What is said is sealed, written to the feed in the same step, and kept with the call, so that who
+can only write to the store says nothing. It has nothing of the call itself: what the store holds of
+one is signed by nobody's verdict. Nobody judges a call that was changed outside Interlock.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..core.actions import Action
 from ..core.errors import MalformedCall, StoreUnavailable
 from ..core.records import Audited, DecidedCall, Reported
 from ..noting import Noting, to_note, with_audit, with_report
+from ..noting_entries import only_told
 from .codec import DAMAGED, decode_action
 from .connection import patiently
 from .lua import Script
@@ -58,11 +60,16 @@ class RedisAudits:
         found = [self._decoded(name.decode(), flat) for name, _, flat in rows]
         full = len(rows) == max(1, limit)
         following = f"{rows[-1][1].decode()}-{rows[-1][0].decode()}" if full else None
-        return tuple(each for each in found if each is not None), following
+        return tuple(self._ours(each) for each in found if each is not None), following
 
     async def count(self) -> int:
         key = f"{self._prefix}:audits"
         return int(cast(int, await patiently(lambda: self._client.zcard(key))))
+
+    async def dropped(self) -> int:
+        """Return how many drawn calls were not kept for an auditor: too many waited."""
+        key = f"{self._prefix}:audits:dropped"
+        return int(await patiently(lambda: self._client.get(key)) or 0)
 
     async def get(self, action_id: str) -> Action | None:
         """Return a call that waits for an auditor; None: it does not (any more).
@@ -71,7 +78,7 @@ class RedisAudits:
             StoreUnavailable: it did not answer.
         """
         read = await self._read(action_id)
-        return read.action if read is not None and read.waits else None
+        return self._ours(read.action) if read is not None and read.waits else None
 
     async def judge(self, action_id: str, verdict: Audited) -> bool:
         """Keep a verdict, of which the store's clock says when it was given.
@@ -82,6 +89,8 @@ class RedisAudits:
 
         def judged(read: _Read, record: DecidedCall) -> DecidedCall | None:
             if not read.waits or record.audit is not None:
+                return None
+            if self._notes.vouched(read.action) is None:
                 return None
             said = replace(verdict, at=read.now, message=verdict.message[:_WORDS])
             return with_audit(record, said)
@@ -110,7 +119,8 @@ class RedisAudits:
             read = await self._read(action_id)
             if read is None or not to_note(read.action):
                 return False
-            record = made(read, self._notes.record(read.action))
+            known = self._notes.told(read.action)
+            record = made(read, only_told(action_id, read.action.version, known))
             if record is None:
                 return False
             before = record.told - 1
@@ -127,6 +137,10 @@ class RedisAudits:
         if action is None:
             return None
         return _Read(action=action, waits=waits == b"1", now=int(now))
+
+    def _ours(self, action: Action) -> Action:
+        """Return what of *action* is under its seal; a changed one as it is, which shows in it."""
+        return self._notes.vouched(action) or action
 
     def _decoded(self, name: str, flat: Sequence[bytes]) -> Action | None:
         try:
