@@ -113,7 +113,7 @@ async def _ask_store(health: Health) -> None:
         everybody = bool(await health.desk.stops(()))
         metrics.stops(max(await health.desk.stopped_count() - everybody, 0), everybody)
     if health.audits is not None:
-        metrics.learning.audits_truth(await health.audits.count())
+        metrics.learning.audits_truth(await health.audits.count(), await health.audits.dropped())
 
 
 async def _ask_archive(health: Health, archive: Archive) -> None:

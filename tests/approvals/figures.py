@@ -297,6 +297,9 @@ class FakeAudits:
     async def count(self) -> int:
         return len(self.drawn.keys() - self.judged.keys())
 
+    async def dropped(self) -> int:
+        return 0
+
     async def get(self, action_id: str) -> Action | None:
         return None if action_id in self.judged else self.drawn.get(action_id)
 

@@ -94,7 +94,7 @@ async def test_what_was_drawn_waits_is_looked_at_and_judged_once(world: World) -
     assert (kept.reason_code, kept.message) == ("duplicate", "Twice.")
 
     status, said = await judge(world, first, bob)
-    assert status == 409 and "judged it already" in said["detail"]
+    assert status == 409 and "it was judged" in said["detail"]
     assert [each["card"]["id"] for each in (await get(world, "/v1/audits", bob))["items"]] == [
         second.id
     ]

@@ -29,6 +29,9 @@ class Kept:
     async def count(self) -> int:
         return 4
 
+    async def dropped(self) -> int:
+        return 0
+
     async def get(self, action_id: str) -> Action | None:
         return an_action(action_id=action_id)
 

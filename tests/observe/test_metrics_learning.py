@@ -62,7 +62,8 @@ def test_an_archive_that_does_not_answer_has_no_figures() -> None:
 def test_audits_that_wait_are_those_of_the_store() -> None:
     learning = Learning()
     assert learning.value("interlock_audits_waiting") is None
-    learning.metrics.audits_truth(2)
+    learning.metrics.audits_truth(2, 3)
+    assert learning.value("interlock_audits_dropped_total") == 3
     assert learning.value("interlock_audits_waiting") == 2
     learning.metrics.audits_truth(None)
     assert learning.value("interlock_audits_waiting") is None

@@ -40,6 +40,10 @@ PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 log = logging.getLogger("interlock.audit")
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9A-Za-z_-]{1,64}", re.ASCII)
+_NOT_WAITING = (
+    "It does not wait for an audit: it was judged, has no answer yet, waited for longer than calls"
+    " are kept, or too many calls of its agent waited when it was drawn."
+)
 _MOST, _USUAL = 200, 50
 
 
@@ -132,7 +136,7 @@ async def _refused(deps: ApiDeps, visitor: Visitor, action: Action) -> str:
     why = refused(action, who, await deps.store.now(), await deps.desk.stands_in(who.id))
     audits = kept_here(deps)
     if not why and await audits.get(action.id) is None:
-        return "It does not wait for an audit: it was judged, or has no answer yet."
+        return _NOT_WAITING
     return why
 
 
@@ -177,9 +181,7 @@ async def judged(deps: ApiDeps, visitor: Visitor, action: Action, asked: AuditVe
         message=asked.message,
     )
     if not await audits.judge(action.id, verdict):
-        raise IllegalTransition(
-            "It does not wait for an audit: somebody judged it already, or it has no answer yet."
-        )
+        raise IllegalTransition(_NOT_WAITING)
     log.info("call %s judged %s by=%s", action.id, asked.turned, visible_line(who.id))
     return AuditSaid(id=action.id, turned=asked.turned, waiting=await audits.count())
 

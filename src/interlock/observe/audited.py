@@ -13,6 +13,9 @@ from .metrics import Metrics
 class Waiting(Audits, Protocol):
     """Audits that also say whether one call waits; `store.audits.RedisAudits` does."""
 
+    async def dropped(self) -> int:
+        return await self._audits.dropped()
+
     async def get(self, action_id: str) -> Action | None: ...
 
 

@@ -1,5 +1,7 @@
 -- What is said of calls afterwards: ARGV[1] is what to do, ARGV[2] the call.
 -- {p}:d:<id> hash  a call that was drawn, as put.lua copied it;  {p}:audits zset  those that wait
+-- {p}:audits:of hash  whose each of them is;  {p}:audits:by zset  how many each agent has
+-- {p}:audits:dropped string  how many draws were not kept for an auditor
 -- told, tn, tnonce: in both hashes of a call, the sealed record of what was said, how much that is,
 -- and by which operation
 local op, id = ARGV[1], ARGV[2]
@@ -41,7 +43,7 @@ if op == 'waiting' then  -- behind the place ARGV[2] (time id), at most ARGV[3]
     if #rows >= tonumber(ARGV[3]) then break end
     if not at or tonumber(score) > tonumber(at) or name > last then
       local flat = whole(name)
-      if #flat == 0 then redis.call('ZREM', A, name)
+      if #flat == 0 then unaudited(name)
       else rows[#rows + 1] = { name, score, flat } end
     end
   end
@@ -56,7 +58,7 @@ if op == 'tell' then  -- ARGV[3..]: nonce, version, how much was told before, au
   if not v[1] or v[4] then return { 'GONE' } end
   if v[3] == nonce then return { 'OK' } end
   if v[1] ~= ver or (v[2] or '0') ~= before then return { 'STALE' } end
-  if kind == 'audit' and redis.call('ZREM', A, id) == 0 then return { 'GONE' } end
+  if kind == 'audit' and unaudited(id) == 0 then return { 'GONE' } end
   for _, h in ipairs({ c, d }) do
     if redis.call('HEXISTS', h, 'st') == 1 then
       redis.call('HSET', h, 'told', sealed, 'tn', ms(before + 1), 'tnonce', nonce)

@@ -91,6 +91,18 @@ local function settle(id, c, st)
   if v[7] then remember(id, lasts) end
 end
 
+-- Take a call from those that wait for an auditor; 0: it is not among them.
+local function unaudited(id)
+  local agent = redis.call('HGET', P .. ':audits:of', id)
+  if agent then
+    redis.call('HDEL', P .. ':audits:of', id)
+    if tonumber(redis.call('ZINCRBY', P .. ':audits:by', -1, agent)) < 1 then
+      redis.call('ZREM', P .. ':audits:by', agent)
+    end
+  end
+  return redis.call('ZREM', P .. ':audits', id)
+end
+
 -- Whoever touches an action past its deadline ends it: no sweeper has to be alive.
 local function lapse(id, c, st)
   if st ~= 'held' and st ~= 'approved' and st ~= 'forwarding' then return st, '' end

@@ -119,20 +119,50 @@ end
 
 -- A call that was drawn for an audit is kept for its auditor apart from its own hash, in which
 -- nothing that its agent can come to know is another than if it had not been drawn.
-local AUDITS = 2000  -- the latest wait; more are never looked at
+local AUDITS, AUDITS_OF_ONE = 2000, 200  -- more are never looked at
+
+-- Make room for one more call of *agent*. Where there is none, what came last of who has most goes:
+-- a flood hides neither calls of others nor earlier ones of its own agent.
+local function room(agent)
+  local all, by = P .. ':audits', P .. ':audits:by'
+  for _, id in ipairs(redis.call('ZRANGE', all, 0, 9)) do
+    if redis.call('EXISTS', key('d', id)) == 0 then unaudited(id) end
+  end
+  local mine = tonumber(redis.call('ZSCORE', by, agent) or '0')
+  if mine >= AUDITS_OF_ONE then return false end
+  if redis.call('ZCARD', all) < AUDITS then return true end
+  local most = redis.call('ZREVRANGE', by, 0, 0, 'WITHSCORES')
+  if not most[1] or tonumber(most[2]) <= mine + 1 then return false end
+  for from = 0, AUDITS, 50 do
+    for _, id in ipairs(redis.call('ZREVRANGE', all, from, from + 49)) do
+      if redis.call('HGET', all .. ':of', id) == most[1] then
+        unaudited(id)
+        redis.call('DEL', key('d', id))
+        redis.call('INCR', all .. ':dropped')
+        return true
+      end
+    end
+  end
+  return false
+end
+
 local function drawn(a, c)
   local keep, answer = string.match(a.drawn, '^(%d+) (.*)$')
   if not keep then return end
-  local d = key('d', a.id)
+  local d, agent = key('d', a.id), redis.call('HGET', c, 'agent')
+  if not room(agent) then
+    redis.call('DEL', d)
+    redis.call('INCR', P .. ':audits:dropped')
+    return
+  end
   local whole = redis.call('HGET', d, 'call')
   redis.call('HSET', d, unpack(redis.call('HGETALL', c)))
   redis.call('HSET', d, 'answer', answer)
   if whole then redis.call('HSET', d, 'call', whole) end
   redis.call('PEXPIRE', d, keep)
   redis.call('ZADD', P .. ':audits', ms(NOW), a.id)
-  local over = redis.call('ZCARD', P .. ':audits') - AUDITS
-  local gone = over > 0 and redis.call('ZPOPMIN', P .. ':audits', over) or {}
-  for i = 1, #gone, 2 do redis.call('DEL', key('d', gone[i])) end
+  redis.call('HSET', P .. ':audits:of', a.id, agent)
+  redis.call('ZINCRBY', P .. ':audits:by', 1, agent)
 end
 
 -- The record of a call that has ended. One that was made for another version is made anew later.
