@@ -51,7 +51,7 @@ class AuditList(Model):
 
 
 class Judged(Model):
-    """What an auditor said; `who` is a pseudonym."""
+    """What whoever judged the audit said; `who` is a pseudonym."""
 
     turned: Literal["right", "wrong"]
     who: str
@@ -74,7 +74,7 @@ class ReportView(Model):
 class OutcomeView(Model):
     """How a call turned out, as far as the archive knows by now."""
 
-    judged: Judged | None = Field(description="what an auditor said, where it was drawn")
+    judged: Judged | None = Field(description="what its audit found, where it was drawn")
     reports: list[ReportView] = Field(description="oldest first")
     why: str = Field(description="why you cannot report; empty: you can")
     why_right: str = Field(description="why you cannot report that it was right; empty: you can")
@@ -150,7 +150,7 @@ OPERATIONS = (
         method="GET",
         path="/v1/approvals/{id}/outcome",
         name="showOutcome",
-        summary="How a call turned out: what was reported of it, and what an auditor said",
+        summary="How a call turned out: what was reported of it, and what its audit found",
         answers=OutcomeView,
         parameters=(IN_PATH,),
         refusals=(401, 403, 404, 409, 421, 503),

@@ -44,6 +44,8 @@ COMMANDS = {
     "tools": ("definitions", "tools"),
     "notifications": ("notifications", "notifications"),
     "practice": ("practice", "practice"),
+    "audits": ("audits", "audits"),
+    "outcome": ("audits", "outcome"),
     "export": ("export", "export"),
     "replay": ("replay", "replay"),
     "tune": ("tune", "tune"),
@@ -70,6 +72,8 @@ SECTIONS = {
         "tools",
         "notifications",
         "practice",
+        "audits",
+        "outcome",
     ),
     "Learn from what was decided": ("export", "replay", "tune"),
 }
