@@ -12,10 +12,19 @@ from pathlib import Path
 import pytest
 
 from interlock.core.errors import StoreUnavailable
-from interlock.core.records import DecidedCall, pack, unpack
+from interlock.core.records import Audited, DecidedCall, Turned, pack, unpack
 from interlock.learning_ports import Feed
+from interlock.noting import with_audit
+from interlock.noting_entries import only_told
 from interlock.observe.archive import FileArchive
-from interlock.observe.following import EVERY_MS, LONGEST_PAUSE, Following, Sources
+from interlock.observe.following import (
+    EVERY_MS,
+    LONGEST_PAUSE,
+    UNVERIFIED,
+    Following,
+    Sources,
+    Unverified,
+)
 from tests.support.records import DAY, NOON, record, unreviewed
 
 
@@ -77,14 +86,14 @@ class World:
 
     archive: FileArchive
     fed: Fed = field(default_factory=Fed)
-    ended: dict[str, DecidedCall] = field(default_factory=dict)
+    ended: dict[str, DecidedCall | Unverified] = field(default_factory=dict)
     now: int = NOON
     keep: tuple[int, int] = (400 * DAY, 30 * DAY)
     pauses: list[float] = field(default_factory=list)
     most: int = 3
 
     def following(self) -> Following:
-        async def found(action_id: str) -> DecidedCall | None:
+        async def found(action_id: str) -> DecidedCall | Unverified | None:
             return self.ended.get(action_id)
 
         async def now() -> int:
@@ -214,3 +223,107 @@ async def test_it_says_how_far_behind_it_is_while_it_cannot_write(world: World) 
 
     assert await following.behind() == 2
     assert (await world.archive.kept()).behind == 2
+
+
+async def test_a_record_that_cannot_be_kept_holds_up_no_other(world: World) -> None:
+    """Not even one whose numbers no column holds, as who writes to the store can have made it."""
+    good = [entry(record(id=f"a{n}", ended=NOON)) for n in range(2)]
+    large = entry(replace(record(id="large", ended=NOON), version=3_000_000_000))
+    text = entry(replace(record(id="text", ended=NOON), version="many"))  # type: ignore[arg-type]
+    world.fed.entries = [good[0], large, text, good[1]]
+    following = world.following()
+
+    await following.step()
+    world.fed.entries.append(entry(record(id="later", ended=NOON)))
+    await following.step()
+
+    kept = await world.archive.kept()
+    assert (kept.records, kept.forged, kept.stuck) == (3, 2, False)
+    assert (await world.archive.position()).upto == "5"
+
+
+async def test_what_cannot_be_written_at_all_is_tried_again_and_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fed.entries = [entry(record(ended=NOON))]
+    world.most, following = 1, world.following()
+    full = StoreUnavailable("There is no space left.")
+
+    async def take(taken: object) -> None:
+        raise full
+
+    monkeypatch.setattr(world.archive, "take", take)
+    with pytest.raises(asyncio.CancelledError):
+        await following.run()
+    stuck = await world.archive.kept()
+    monkeypatch.undo()
+    world.pauses.clear()
+    await following.step()
+
+    assert stuck.stuck and (stuck.records, stuck.forged, stuck.lost) == (0, 0, 0)
+    assert (await world.archive.kept()).records == 1
+
+
+async def test_a_call_that_cannot_be_believed_is_counted_and_not_recorded(world: World) -> None:
+    world.ended = {"forged": UNVERIFIED}
+    world.fed.entries = ["forged", entry(record(id="a", ended=NOON))]
+
+    await world.following().step()
+
+    kept = await world.archive.kept()
+    assert (kept.records, kept.forged, kept.lost) == (1, 1, 0)
+
+
+async def test_what_is_told_of_a_call_is_added_to_its_record_and_nothing_else(
+    world: World,
+) -> None:
+    true = record(id="a", ended=NOON, version=5)
+    audit = Audited(who="r-0123456789ab", turned=Turned.WRONG, at=NOON)
+    told = with_audit(only_told("a", 5, None), audit)
+    stray = with_audit(only_told("nobody has it", 5, None), audit)
+    world.fed.entries = [entry(true), entry(told), entry(stray)]
+
+    await world.following().step()
+
+    assert await world.archive.get("a") == replace(true, told=1, audit=audit)
+    kept = await world.archive.kept()
+    assert (kept.records, kept.lost) == (1, 1)
+
+
+async def test_an_outcome_that_was_settled_changes_no_other_fact(world: World) -> None:
+    true = record(id="a", ended=NOON, version=5, state="unknown", agent="bot")
+    settled = replace(
+        true, version=6, state="resolved", cause="seen", agent="other", ended=NOON + 1
+    )
+    world.fed.entries = [entry(true), entry(settled)]
+
+    await world.following().step()
+
+    assert await world.archive.get("a") == replace(settled, agent="bot")
+
+
+async def test_what_the_store_says_takes_the_place_of_no_record(world: World) -> None:
+    true = record(id="a", ended=NOON, version=5)
+    world.ended = {"a": replace(true, version=0, state="expired", reviews=())}
+    world.fed.entries = ["a", entry(true), "a"]
+
+    await world.following().step()
+
+    assert await world.archive.get("a") == true
+
+
+async def test_a_file_that_was_taken_away_is_begun_anew_from_the_feed(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.fed.entries = [entry(record(id=f"a{n}", ended=NOON)) for n in range(2)]
+    following = world.following()
+    await following.step()
+    first = (await world.archive.position()).name
+
+    (tmp_path / "records.duckdb").unlink()
+    await following.step()
+
+    assert (await world.archive.kept()).records == 2
+    assert (await world.archive.position()).name != first
+    assert (tmp_path / "records.duckdb").exists()
+    assert caplog.text.count("was taken away or replaced") == 1
