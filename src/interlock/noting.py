@@ -30,6 +30,7 @@ from .noting_entries import encode as encode
 from .noting_facts import Pseudonym, pack_facts, unguessable
 from .noting_facts import facts_from as facts_from
 from .noting_schemas import schema_of
+from .noting_shares import Shares
 from .ports import Definitions
 
 LARGEST_SCHEMA = 64 * 1024  #: bytes of JSON; larger ones are not kept
@@ -273,6 +274,7 @@ class Noting:
         self._policy = policy
         self._definitions = definitions
         self._schemas: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._shares = Shares()
 
     def pseudonym(self, person: str) -> str:
         """Return what a person is called in records: `r-` and 12 hex digits."""
@@ -289,7 +291,11 @@ class Noting:
     def note(self, action: Action) -> Note:
         """Return what is written to the feed with the transition to *action*."""
         schema, document = self._schema(action)
-        entry = encode(self._record(action, schema), self._key)
+        record = self._record(action, schema)
+        entry = encode(record, self._key)
+        kept = self._shares.fitting(record, len(entry))
+        if kept is not record:
+            entry = encode(kept, self._key)
         return Note(entry=entry, schema=schema, document=document)
 
     def vouched(self, action: Action) -> Action | None:
