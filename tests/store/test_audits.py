@@ -330,7 +330,8 @@ async def test_every_answer_about_a_drawn_call_is_that_of_another(
 
 def unsealed(fields: dict[bytes, bytes]) -> dict[str, Any]:
     """Return a call's record without its seal, which is another for each id."""
-    return json.loads(fields[b"rec"]) | {"seal": ""}
+    record: dict[str, Any] = json.loads(fields[b"rec"])
+    return record | {"seal": ""}
 
 
 async def test_the_record_that_agents_read_from_is_that_of_another(audited: Auditing) -> None:
