@@ -7,10 +7,10 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.core.records import DecidedCall
+from interlock.core.records import DecidedCall, unpack
 from interlock.exports import formats
 from interlock.exports.making.exporter import Exporter, Wanted
 from interlock.exports.making.labels import agreed
@@ -161,6 +161,64 @@ def test_any_record_gives_lines_that_are_one_json_object_each(call: DecidedCall,
     tally = exporter.tally
     assert tally.read == 1
     assert tally.lines == 0 or tally.used == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(records(), max_size=6) | st.lists(records(arguments={"password": "x"}), max_size=6),
+    st.sampled_from(sorted(formats())),
+    st.booleans(),
+)
+def test_what_is_in_it_and_what_is_left_out_are_all_that_was_read(
+    calls: list[DecidedCall], name: str, agreed_only: bool
+) -> None:
+    lines, tally = made(name, *calls, *calls, agreed=agreed_only)
+    assert tally.used + tally.left_out.total() == tally.read == 2 * len(calls)
+    assert tally.lines == len(lines)
+    assert name == "kto" or tally.lines == tally.used
+
+
+@pytest.mark.parametrize(
+    ("why", "call"),
+    [
+        ("answered in the tool's place", record(state="responded", reviews=(said("respond"),))),
+        ("not edited: there is no better call", record()),
+        ("not right: no good example", record(state="rejected", reviews=(said("reject"),))),
+    ],
+)
+def test_the_card_says_why_a_call_makes_no_pair(why: str, call: DecidedCall) -> None:
+    assert made("dpo-trl", call)[1].left_out == {why: 1}
+
+
+@pytest.mark.parametrize("name", sorted(formats()))
+@settings(max_examples=15, deadline=None)
+@given(
+    calls=st.lists(
+        records(
+            arguments=st.sampled_from(
+                [{"memo": f"use {SECRETS[0]}"}, {"password": 5}, {SECRETS[1]: 1}, {"memo": "ok"}]
+            ),
+            reason=st.sampled_from(["why", f"line\n{SECRETS[1]}", "x " + SECRETS[4]]),
+            request={"body": json.dumps({"secret": "x"}), "path": "/"},
+        ),
+        max_size=4,
+    )
+)
+def test_records_that_were_blanked_give_the_lines_of_those_that_were_not(
+    name: str, calls: list[DecidedCall]
+) -> None:
+    kept, _ = made("records", *calls)
+    assert not any(secret in json.dumps(kept) for secret in SECRETS)
+    for masked in (False, True):
+        straight, _ = made(name, *calls, masked=masked)
+        again, _ = made(name, *map(unpack, kept), masked=masked)
+        assert again == straight
+
+
+def test_a_request_that_was_blanked_can_still_be_judged() -> None:
+    body = {"body": ' {"secret": "x", "to": 1}', "content_type": "application/json"}
+    [line], _ = made("records", record(request=body))
+    assert line["request"] == {"json": {"secret": BLANKED, "to": 1}}
 
 
 @given(st.lists(records(), max_size=5))

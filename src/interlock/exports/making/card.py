@@ -119,6 +119,7 @@ def _counts(tally: Tally, parts: Sequence[Part]) -> str:
         _table("label of the proposed call", tally.labels),
         _table("what people said", tally.verdicts),
         _table("left out", tally.left_out),
+        _table("lines left out of calls that are in it", tally.dropped, "lines"),
     ]
     if tally.without_task:
         said.append(f"The user's request is not known of {tally.without_task:,} calls.\n")
@@ -173,14 +174,14 @@ def _loading(format: Format, parts: Sequence[Part]) -> str:
     return f"## Loading it\n\n{loads}\n"
 
 
-def _table(title: str, counts: Counter[str]) -> str:
+def _table(title: str, counts: Counter[str], of: str = "calls") -> str:
     if not counts:
         return ""
     listed = counts.most_common(_LISTED)
     rows = [f"| {_cell(name)} | {count:,} |" for name, count in listed]
     rest = len(counts) - len(listed)
     rows += [f"| {rest:,} more | {counts.total() - sum(c for _, c in listed):,} |"] if rest else []
-    return "\n".join((f"| {title} | calls |", "| --- | --- |", *rows, ""))
+    return "\n".join((f"| {title} | {of} |", "| --- | --- |", *rows, ""))
 
 
 def _cell(name: str) -> str:

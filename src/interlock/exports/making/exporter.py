@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ...core.records import DecidedCall
+from ...core.records import DecidedCall, pack, unpack
 from .format import Format, Line, Schemas, Use
-from .labels import LAPSED, agreed
-from .secrets import blanked, found_in, held_in
+from .labels import LAPSED, agreed, right, wrong_later
+from .secrets import BLANKED, blanked, found_in, held_in, was_blanked
 from .seen import Seen, fingerprint
 from .tally import Tally
 
@@ -60,11 +60,27 @@ class Exporter:
             self.tally.left_out[why] += 1
             return []
         held = held_in(record.arguments) or held_in(record.final_arguments)
-        lines = self._format.lines(record, schemas)
-        made = [text for line in lines for text in self._kept(line, held)]
+        shown = self._shown(record, held)
+        lines = list(self._format.lines(shown, schemas))
+        kept = [self._kept(line, held) for line in lines]
+        made = [line for line in kept if isinstance(line, bytes)]
+        dropped = [why for why in kept if isinstance(why, str)]
         if made:
             self.tally.add(record, len(made))
+            self.tally.dropped.update(dropped)
+        else:  # of each record once, so that the counts add up to what was read
+            self.tally.left_out[dropped[0] if dropped else _useless(record)] += 1
         return made
+
+    def _shown(self, record: DecidedCall, held: bool) -> DecidedCall:
+        """Return *record* as its lines are made of it: without secrets, where people read them."""
+        if self._format.use is not Use.READING:
+            return record
+        packed = pack(record)
+        if not held and not found_in(json.dumps(packed, ensure_ascii=False)):
+            return record
+        shown = unpack(blanked(packed))
+        return replace(shown, request=_judgeable(record.request, shown.request))
 
     def remember(self, line: bytes) -> None:
         """Take a line that an interrupted export wrote as seen."""
@@ -83,27 +99,54 @@ class Exporter:
             return "masked"
         return ""
 
-    def _kept(self, line: Line, held: bool) -> Iterator[bytes]:
-        """Yield *line* as it goes out. *held*: there is an argument that holds a credential."""
+    def _kept(self, line: Line, held: bool) -> bytes | str:
+        """Return *line* as it goes out, or why it does not. *held*: an argument is a credential."""
         text = written(line)
         if text is None or not self._format.fits(text):
-            self.tally.left_out["lines with what the format's readers do not take"] += 1
-            return
-        if held or found_in(text):
-            if self._format.use is not Use.READING:
-                self.tally.left_out["lines with what looks like a secret"] += 1
-                return
+            return "lines with what the format's readers do not take"
+        reading = self._format.use is Use.READING
+        if held or found_in(text) or (not reading and was_blanked(text)):
+            if not reading:
+                return "lines with what looks like a secret"
             text = written(blanked(line)) or ""
         if self._seen is not None:
             if not self._seen.add(self._fingerprint(line)):
-                self.tally.left_out["lines that were there already"] += 1
-                return
+                return "lines that were there already"
             self.tally.twice = self.tally.twice or self._seen.forgot
-        yield text.encode()
+        return text.encode()
 
     def _fingerprint(self, line: Line) -> int:
         key = self._format.key(line)
         return fingerprint(json.dumps(key, sort_keys=True).encode())
+
+
+def _judgeable(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a blanked request that can be judged: of a JSON body only what is secret is blanked.
+
+    As a whole it would be no JSON any more, and `interlock replay` could not read it.
+    """
+    if after.get("body") != BLANKED or before.get("body") == BLANKED:
+        return after
+    try:
+        value = json.loads(before["body"])
+    except ValueError:
+        return after
+    shown = blanked(value)
+    rest = {name: each for name, each in after.items() if name not in ("body", "content_type")}
+    return after if shown == value else rest | {"json": shown}
+
+
+def _useless(record: DecidedCall) -> str:
+    """Return why a format has no line for a record that nothing else keeps from it."""
+    if record.verdict == "respond":
+        return "answered in the tool's place"
+    if record.verdict == "edit":
+        return "edited, but found wrong later" if wrong_later(record) else "edited: no use for it"
+    if not record.request:
+        return "its request is not on record"
+    if right(record) is None:
+        return "no label: nobody said enough of it"
+    return "not edited: there is no better call" if right(record) else "not right: no good example"
 
 
 def written(line: Line) -> str | None:

@@ -7,6 +7,7 @@ Account and card numbers are for policy's detectors: they are what some calls ar
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +17,10 @@ _NAMES = (
     "pass(?:word|wd|phrase)|secret|client_?secret|secret_?(?:access_?)?key|private_?key"
     "|(?:api|access|auth|refresh|bearer|id)_?(?:key|token)|authorization|x-api-key|credentials?"
 )
+_BEGIN = r"(?:\b|(?<=\\[bfnrt]))"  #: of a word, also behind a line end as JSON writes it
 # each form after a text that it cannot be without: looking for texts is a hundred times as fast
 _FORMS = tuple(
-    (sign, re.compile(form))
+    (sign, re.compile(form.replace(r"\b", _BEGIN)))
     for sign, form in (
         ("-----BEGIN ", r"-----BEGIN [A-Z ]*PRIVATE KEY"),
         ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
@@ -46,6 +48,7 @@ _MEMBER = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
 _WRITTEN = re.compile(  # also within JSON that is a text in JSON
     rf'"(?:{_NAMES})\\*"\s*:\s*\\*"[^"\\*…]', re.IGNORECASE
 )
+_BLANK = re.compile(r'"' + re.escape(BLANKED) + r'\\*"')  #: a whole text, also in JSON in a text
 _WORDS = ("pass", "secret", "key", "token", "authorization", "credential")  #: in all of the names
 
 
@@ -57,14 +60,22 @@ def found_in(text: str) -> bool:
     return any(word in lower for word in _WORDS) and _WRITTEN.search(text) is not None
 
 
+def was_blanked(text: str) -> bool:
+    """Say whether JSON written as *text* has a text that `blanked` put in place of a secret."""
+    return BLANKED in text and _BLANK.search(text) is not None
+
+
 def held_in(value: Any) -> bool:
     """Say whether a member that is named as a credential holds anything, also lists and objects."""
     if isinstance(value, Mapping):
         return any(
-            _emptied(each) != each if _MEMBER.match(name) else held_in(each)
-            for name, each in value.items()
+            _holds(each) if _MEMBER.match(name) else held_in(each) for name, each in value.items()
         )
     return isinstance(value, list | tuple) and any(map(held_in, value))
+
+
+def _holds(value: Any) -> bool:
+    return _emptied(value) != value or was_blanked(json.dumps(value))
 
 
 def blanked(value: Any) -> Any:
@@ -72,7 +83,7 @@ def blanked(value: Any) -> Any:
     if isinstance(value, str):
         return BLANKED if found_in(value) else value
     if isinstance(value, Mapping):
-        return {name: _member(name, each) for name, each in value.items()}
+        return {blanked(name): _member(name, each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [blanked(each) for each in value]
     return value

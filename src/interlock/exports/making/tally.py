@@ -14,7 +14,10 @@ MOST_NAMES = 1_000  #: names of one kind that are kept; what a card lists is few
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Counts over one export. `left_out` says why records gave nothing, or a line was not kept."""
+    """Counts over one export: `read` is `used` and all that is `left_out`, each record once.
+
+    `dropped` says why lines of used records were not kept.
+    """
 
     read: int = 0
     used: int = 0  #: records that gave at least one line
@@ -25,6 +28,7 @@ class Tally:
     without_task: int = 0  #: used records whose user's request is not known
     twice: bool = False  #: whether so much was exported that lines may be there twice
     left_out: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     policies: Counter[str] = field(default_factory=Counter)
