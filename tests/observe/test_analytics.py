@@ -26,6 +26,7 @@ from interlock.core.analytics import (
     Times,
 )
 from interlock.core.records import DecidedCall, Said, Turned, label_of
+from interlock.observe.analytics import analytics
 from interlock.observe.archive import FileArchive, Taken
 from tests.support.records import (
     DAY,
@@ -352,6 +353,29 @@ async def test_lists_are_bounded_and_say_what_they_leave_out(archive: FileArchiv
     assert len(found.tools) == len(found.reviewers) == MOST
     assert found.left_out == {"tools": 7, "reviewers": 7}
     assert found.tools[0].name == "t000"
+
+
+async def test_of_many_names_no_more_leave_the_database_than_are_shown(
+    archive: FileArchive,
+) -> None:
+    many = [record(id=f"m{n}", tool=f"t{n:04}", rules=(f"r{n:04}",)) for n in range(300)]
+    await filled(archive, many)
+    largest = 0
+
+    def work(cursor: Any) -> Any:
+        def ask(sql: str, values: Any) -> Any:
+            nonlocal largest
+            rows = cursor.execute(sql, values).fetchall()
+            largest = max(largest, len(rows))
+            return rows
+
+        return analytics(ask, Selected())
+
+    found = await archive._read(work)
+
+    assert largest <= MOST
+    assert found.left_out == {"tools": 250, "rules": 250}
+    assert [each.name for each in found.tools] == [f"t{n:04}" for n in range(MOST)]
 
 
 async def test_a_rule_that_people_only_approve_shows_no_precision(archive: FileArchive) -> None:

@@ -43,28 +43,29 @@ _SUMS = (
 )
 # Calls that are alike are counted first: few rows are left for everything that is asked of them.
 _GROUPS = """
-SELECT name, {sums} FROM (
-  SELECT {what} AS name, {alike}, count(*) AS n FROM {calls} GROUP BY ALL) GROUP BY name"""
+SELECT name, {sums}, count(*) OVER () FROM (
+  SELECT {what} AS name, {alike}, count(*) AS n FROM {calls} GROUP BY ALL) GROUP BY name {top}"""
 _RULES = """
-SELECT name, {sums} FROM (
+SELECT name, {sums}, count(*) OVER () FROM (
   SELECT name, {alike}, count(*) AS n
   FROM (SELECT unnest(rules) AS name, {alike} FROM {calls} WHERE len(rules) > 0) GROUP BY ALL
   UNION ALL
   SELECT '' AS name, {alike}, count(*) AS n FROM {calls} WHERE len(rules) = 0 GROUP BY ALL)
-GROUP BY name"""
+GROUP BY name {top}"""
 _TIMES = """
 SELECT count(first_look), quantile_cont(first_look, {quantiles}),
        count(to_decide), quantile_cont(to_decide, {quantiles})
 FROM {calls} WHERE held"""
 _FIELDS = """
-SELECT CASE WHEN tool = '' THEN field ELSE tool || ': ' || field END AS name, count(*) AS hits
+SELECT CASE WHEN tool = '' THEN field ELSE tool || ': ' || field END AS name,
+       count(*) AS hits, count(*) OVER ()
 FROM (SELECT tool, unnest(edited) AS field FROM {calls} WHERE len(edited) > 0)
-GROUP BY name ORDER BY hits DESC, name"""
+GROUP BY name ORDER BY hits DESC, name LIMIT {most}"""
 _REASONS = """
-SELECT each.reason AS name, count(*) AS hits
+SELECT each.reason AS name, count(*) AS hits, count(*) OVER ()
 FROM (SELECT unnest(said) AS each FROM {calls} WHERE len(said) > 0)
 WHERE each.verdict IN ('reject', 'edit') AND each.reason != ''
-GROUP BY name ORDER BY hits DESC, name"""
+GROUP BY name ORDER BY hits DESC, name LIMIT {most}"""
 _SAID = """
 SELECT grouping(who), coalesce(who, ''), count(*),
        count(*) FILTER (verdict = 'approve'), count(*) FILTER (verdict = 'edit'),
@@ -96,13 +97,16 @@ _AUDITS = """
 SELECT count(*), count(*) FILTER (drawn), count(weight), count(*) FILTER (NOT rightly),
        sum(weight), sum(weight) FILTER (NOT rightly)
 FROM {calls} WHERE unreviewed"""
+# Names are the agents' to choose: of 100,000 only the ones that are shown leave the database.
+_TOP = f"ORDER BY sum(n) DESC, name LIMIT {MOST}"
 _OF = {"total": "''", "levels": "level", "tools": "tool", "agents": "agent"}
 _DAY = f"ended // {DAY_MS} * {DAY_MS}"
 
 
-def written(sql: str, calls: str = "calls", what: str = "tool") -> str:
+def written(sql: str, calls: str = "calls", what: str = "tool", top: str = "") -> str:
     """Return a statement of this module, of the table *calls*, grouped by *what*."""
-    return sql.format(calls=calls, sums=_SUMS, alike=_ALIKE, quantiles=_QUANTILES, what=what)
+    said = {"calls": calls, "what": what, "top": top, "most": MOST}
+    return sql.format(sums=_SUMS, alike=_ALIKE, quantiles=_QUANTILES, **said)
 
 
 def analytics(ask: Ask, selected: Selected) -> Analytics:
@@ -114,7 +118,10 @@ def analytics(ask: Ask, selected: Selected) -> Analytics:
     lists = {name: each for name, each in groups.items() if name != "total"} | {
         "reviewers": reviewers
     }
-    lists |= {"fields": counting.tallies(_FIELDS), "reasons": counting.tallies(_REASONS)}
+    lists |= {
+        "fields": counting.tallies("fields", _FIELDS),
+        "reasons": counting.tallies("reasons", _REASONS),
+    }
     total = groups["total"][0]
     return Analytics(
         selected=selected,
@@ -134,12 +141,12 @@ def analytics(ask: Ask, selected: Selected) -> Analytics:
         auditing=counting.auditing(),
         days=tuple(counting.days[-MOST_DAYS:]),
         left_out={
-            name: len(each) - most
-            for name, each, most in (
-                *((name, each, MOST) for name, each in lists.items()),
-                ("days", counting.days, MOST_DAYS),
+            name: many - most
+            for name, many, most in (
+                *((name, counting.many.get(name, len(each)), MOST) for name, each in lists.items()),
+                ("days", len(counting.days), MOST_DAYS),
             )
-            if len(each) > most
+            if many > most
         },
     )
 
@@ -165,18 +172,25 @@ class _Counting:
         where, self._values = condition(selected)
         self._calls = f"(SELECT * FROM calls WHERE {where})"  # noqa: S608 (constants)
         self.days: list[Day] = []
+        self.many: dict[str, int] = {}  #: how many rows each list has in all
 
-    def _ask(self, sql: str, what: str = "") -> list[Row]:
+    def _ask(self, sql: str, what: str = "", top: str = "") -> list[Row]:
         # `{calls}` may stand in it twice, each time with its values
-        return self._ask_sql(written(sql, self._calls, what), self._values * sql.count("{calls}"))
+        values = self._values * sql.count("{calls}")
+        return self._ask_sql(written(sql, self._calls, what, top), values)
+
+    def _groups(self, name: str, sql: str, what: str = "") -> list[Group]:
+        rows = self._ask(sql, what, _TOP)
+        self.many[name] = rows[0][-1] if rows else 0
+        return [_group(name, counts) for name, *counts, _ in rows]
 
     def groups(self) -> dict[str, list[Any]]:
         """Return groups of each list, largest first; fills `days`."""
-        found = {"rules": [_group(name, counts) for name, *counts in self._ask(_RULES)]}
+        found: dict[str, list[Any]] = {"rules": self._groups("rules", _RULES)}
         for name, what in _OF.items():
-            found[name] = [_group(name, counts) for name, *counts in self._ask(_GROUPS, what)]
+            found[name] = self._groups(name, _GROUPS, what)
         self.days = sorted(
-            (_day(start, counts) for start, *counts in self._ask(_GROUPS, _DAY)),
+            (_day(start, counts) for start, *counts, _ in self._ask(_GROUPS, _DAY)),
             key=lambda each: each.start,
         )
         for each in found.values():
@@ -199,8 +213,10 @@ class _Counting:
         ((looks, look, decisions, decide),) = self._ask(_TIMES)
         return _times(looks, look), _times(decisions, decide)
 
-    def tallies(self, sql: str) -> list[Tally]:
-        return [Tally(name=name, count=count) for name, count in self._ask(sql)]
+    def tallies(self, name: str, sql: str) -> list[Tally]:
+        rows = self._ask(sql)
+        self.many[name] = rows[0][-1] if rows else 0
+        return [Tally(name=name, count=count) for name, count, _ in rows]
 
     def reliability(self) -> Reliability:
         rows = self._ask(_BINS)
