@@ -106,6 +106,42 @@ async def test_every_definition_of_the_api_stands_on_the_page(world: World) -> N
         assert said == text
 
 
+async def test_a_definition_names_what_the_page_shows_and_not_members_of_the_api() -> None:
+    assert [name for name, text in DEFINITIONS.items() if re.search(r"`|[a-z]_[a-z]", text)] == []
+
+
+async def test_a_small_sample_of_an_agent_is_said_to_be_of_its_held_calls(world: World) -> None:
+    world.archive.has(some())
+    key = await world.key(Kind.ADMIN)
+    told = await (await world.ask("GET", "/v1/analytics", key=key)).json()
+    text = plain(await html(world))
+    few = [each for each in told["agents"] if each["few"] and each["held"]]
+    assert few
+    for each in few:
+        assert f"{each['name']} small sample of its {each['held']} held {each['calls']} " in text
+
+
+async def test_the_axes_of_charts_by_day_have_numbers(world: World) -> None:
+    world.archive.has(some())
+    page = await html(world)
+    scales = re.findall(r'<p class="scale"[^>]*>(.*?)</p>', page)
+    assert len(scales) == 2
+    for scale in scales:
+        most, half, none = (float(each) for each in plain(scale).split())
+        assert (half, none) == (most / 2, 0) and f"up to {most:g} " in page
+
+
+async def test_on_a_phone_every_page_can_be_reached_without_scrolling_the_navigation(
+    world: World, browser: Browser
+) -> None:
+    world.archive.has(some())
+    async with signed_in(browser, world, ANN, viewport=PHONE) as page:
+        await page.goto(f"{world.url}/analytics")
+        nav = page.locator("nav.places")
+        assert await nav.evaluate("each => each.scrollWidth <= each.clientWidth")
+        assert await page.evaluate(WIDER) == 0
+
+
 async def test_each_chart_has_a_title_a_description_and_a_table(world: World) -> None:
     world.archive.has(some())
     page = await html(world)

@@ -10,7 +10,7 @@ from ..core.analytics import FEW, LEAST_LOOK_MS, READ_BYTES_PER_SECOND
 DEFINITIONS: Mapping[str, str] = MappingProxyType(
     {
         "records": "Calls that ended in the chosen time and fit the filters. Practice calls are"
-        " never among them. `left_out` counts the rows that do not fit into a list.",
+        " never among them. Below a list stands how many rows do not fit into it.",
         "few": f"A figure of fewer than {FEW} calls is marked as a small sample: look at its"
         " interval, or wait for more.",
         "interval": "The exact two-sided 95 % interval of Clopper and Pearson (1934): the share"
@@ -19,7 +19,7 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         " filters.",
         "days": "Calls by the UTC day on which they ended: those that went through without a"
         " person, those that were held, those that policy denied; and what became of the held"
-        " ones. Cancelled and still unknown ones are `other`.",
+        " ones. The last part of a bar are cancelled and still unknown ones.",
         "rates": "Of the calls that policy held, the share that people approved as they were,"
         " edited, rejected or answered in the tool's place, and the share that nobody decided in"
         " time. A call that was approved and never sent, as its caller did not come back, is"
@@ -43,7 +43,7 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "overturned": "Calls that they approved, and that an audit found or a person reported to be"
         " wrong later. What the agent alone says does not count here.",
         "practice": "Practice calls that they rejected, of those that they decided in the last 30"
-        " days, whatever the filters say. `sure`: the share that they catch at least, with a"
+        " days, whatever the filters say. Surely: the share that they catch at least, with a"
         " confidence of 95 % (one-sided, exact).",
         "fields": "The arguments that people changed most often when they edited a call, by tool.",
         "reasons": "The preset reasons that people gave most often for rejections and edits.",
@@ -54,11 +54,12 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         " from.",
         "brier": "The mean squared distance between the claimed confidence and what came true"
         " (Brier, 1950): 0 is perfect, 0.25 is what always saying 50 % gets."
-        " `brier_calibrated`: the same for confidence as past decisions corrected it.",
+        " Corrected by past decisions: the same for confidence as they corrected it.",
         "error": "Expected calibration error: the mean distance between claimed and right over"
         " the bins, each weighted by its calls.",
         "auditing": "Calls that went through without a person, how many of them were drawn at"
-        " random for an audit, and how many of the judged ones were wrong.",
+        " random for an audit, and how many of the judged ones were wrong: as the audit"
+        " found, or as a person or the agent reported.",
         "audit_estimate": "The share of all calls without a person that were wrong, estimated"
         " from the audits: each audited call counts for as many as its share stands for"
         " (Horvitz and Thompson, 1952).",
