@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interlock.core.records import DecidedCall
+from interlock.core.records import DecidedCall, Turned
 from interlock.policies.load import load_policies
 
-from ..support.records import reported, said
+from ..support.records import audited, reported, said
 from .conftest import Command, Said
 from .recorded_calls import GRANTS, TUNABLE, month, rent, sure, unsure, with_memo, written
 
@@ -68,7 +70,7 @@ def titles(answer: dict[str, Any]) -> list[str]:
 def test_a_threshold_a_useless_rule_and_a_repeated_call_are_found(tune: Tune, live: Path) -> None:
     answer = found(tune(month(), "--owner", "ann@example.com", "--json"))
     assert titles(answer) == [
-        "signals.confidence.raise_below.low: 0.9 -> 0.21",
+        "signals.confidence.raise_below.low: 0.9 -> 0.6",
         "rule has-memo: to shadow mode",
         "exception for biller and pay (account=7, to=landlord)",
     ]
@@ -81,8 +83,8 @@ def test_a_threshold_a_useless_rule_and_a_repeated_call_are_found(tune: Tune, li
 def test_each_change_has_a_block_of_evidence_and_its_bound(tune: Tune) -> None:
     out = tune(month(), "--owner", "ann@example.com").out
     before, rule = out.split("# rule has-memo: to shadow mode\n")
-    assert "+    raise_below: {low: 0.21, medium: 0.9" in before
-    assert "Clopper-Pearson" in before and "2370 calls of low stake" in before
+    assert "+    raise_below: {low: 0.6, medium: 0.9" in before
+    assert "Clopper-Pearson" in before and "1770 calls of low stake" in before
     assert "of 600 that people decided they changed or refused 0: at most 0.50%" in rule
     assert "+    mode: shadow\n" in rule
     assert "600 calls would go out unreviewed, 600 of them were right, 0 bad" in rule
@@ -182,7 +184,7 @@ def test_where_doubt_is_warranted_the_threshold_is_not_lowered(tune: Tune) -> No
         for each in range(400)
     ]
     answer = found(tune([*calls, *(sure(each) for each in range(400, 600))], "--json"))
-    assert titles(answer) == ["signals.confidence.raise_below.low: 0.9 -> 0.86"]  # holds them all
+    assert titles(answer) == []  # what is in force holds them all
     assert answer["replay"]["freed"]["calls"] == 0
 
 
@@ -202,7 +204,7 @@ def test_a_stricter_target_frees_less(tune: Tune) -> None:
 def test_a_repeated_call_gets_no_exception_where_it_is_too_large_a_part_of_all(tune: Tune) -> None:
     answer = found(tune([rent(each) for each in range(40)], "--owner", "ann@x.org", "--json"))
     assert titles(answer) == []
-    assert any("at most 7.22% of all calls" in each["why"] for each in answer["not_proposed"])
+    assert any("at most 8.81% of all calls" in each["why"] for each in answer["not_proposed"])
 
 
 def test_calls_that_two_people_decide_get_no_exception(tune: Tune) -> None:
@@ -210,6 +212,50 @@ def test_calls_that_two_people_decide_get_no_exception(tune: Tune) -> None:
     answer = found(tune(calls, "--owner", "ann@example.com", "--json"))
     assert titles(answer) == []
     assert any("two people" in each["why"] for each in answer["not_proposed"])
+
+
+def test_denied_calls_do_not_dilute_what_an_exception_lets_through(tune: Tune) -> None:
+    denied = [
+        with_memo(each, level="deny", state="denied", reviews=(), rules=())
+        for each in range(12, 1012)
+    ]
+    calls = [*(rent(each) for each in range(12)), *denied]
+    answer = found(tune(calls, "--owner", "ann@x.org", "--json"))
+    assert titles(answer) == [] and answer["bounds"]["calls"] == 12
+    assert "12 calls through unreviewed" in answer["not_proposed"][0]["why"]
+
+
+def test_a_change_is_refused_where_too_much_goes_through_wrong_already(tune: Tune) -> None:
+    wrong = audited(Turned.WRONG)
+    out = [sure(each, **({"audit": wrong} if each % 30 == 0 else {})) for each in range(1200)]
+    held = [with_memo(each) for each in range(1200, 2400)]
+    answer = found(tune([*out, *held], "--json"))
+    assert not any("rule" in each for each in titles(answer))
+    (why,) = [each["why"] for each in answer["not_proposed"] if "rule" in each["title"]]
+    assert "may go through wrong already" in why
+    fine = [sure(each) for each in range(1200)]
+    assert titles(found(tune([*fine, *held], "--json"))) == ["rule has-memo: to shadow mode"]
+
+
+def test_the_running_total_stands_with_each_change(tune: Tune) -> None:
+    out = tune(month(), "--owner", "ann@example.com").out
+    totals = re.findall(r"with the changes before it wrong and unreviewed at most (\S+)%", out)
+    assert len(totals) == 3 and [float(each) for each in totals] == sorted(map(float, totals))
+    assert f"# all together: wrong and unreviewed at most {totals[-1]}% of 2400 calls" in out
+
+
+def test_what_is_older_than_unreviewed_calls_are_kept_is_left_out(tune: Tune) -> None:
+    day = 24 * 3_600_000
+    old = [with_memo(each) for each in range(600)]
+    new = [
+        replace(each, created=each.created + 60 * day, ended=each.ended + 60 * day)
+        for each in (sure(at) for at in range(600, 900))
+    ]
+    answer = found(tune([*old, *new], "--json"))
+    assert (
+        titles(answer) == [] and answer["findings"]["records"] == answer["bounds"]["calls"] == 300
+    )
+    assert "what is forgotten would count as right" in answer["findings"]["notes"][-1]
 
 
 # ---- practice ---------------------------------------------------------------------------------
@@ -229,12 +275,12 @@ def test_what_people_may_miss_counts_in_every_bound(tune: Tune) -> None:
     assert less < more < 2 * less
 
 
-def test_where_people_miss_much_only_what_could_all_be_wrong_is_freed(tune: Tune) -> None:
+def test_where_people_miss_much_nothing_is_freed(tune: Tune) -> None:
     said = tune(month(), "--practice", "1/19", "--owner", "ann@example.com", "--json")
     answer = found(said)
-    assert titles(answer) == ["exception for biller and pay (account=7, to=landlord)"]
-    assert answer["replay"]["freed"]["calls"] <= 0.02 * 2400  # the target
-    assert "at most 100.00% of such calls are bad" in answer["changes"][0]["evidence"][0]
+    assert titles(answer) == []
+    whys = [each["why"] for each in answer["not_proposed"] if "exception" in each["title"]]
+    assert whys == ["up to 100.00% of such calls may be bad: too few are known to be right"]
 
 
 def test_how_people_practised_stands_above_the_proposal(tune: Tune) -> None:
@@ -326,7 +372,7 @@ def test_whatever_arguments_are_the_proposal_loads_and_has_them_only_as_data(
     for each in policy.exceptions:
         assert (each.owner, each.at_most.word) == ("ann@example.com", "notify")
         other = {"agent": {"id": "somebody"}, "args": {"account": "7", "to": to, "amount": 401}}
-        assert each.when(other) is False
+        assert each.when(other | {"agent": {"id": "somebody", "confidence": 1.0}}) is False
 
 
 @pytest.mark.parametrize(
@@ -340,5 +386,6 @@ def test_a_hostile_target_is_excepted_as_the_text_that_it_is(
     assert found(tune(calls, *how))["replay"]["freed"]["calls"] == 40
     (each,) = load_policies([folder / "new"]).exceptions
     args = {"account": "7", "to": to, "amount": 401}
-    assert each.when({"agent": {"id": "biller"}, "args": args}) is True
-    assert each.when({"agent": {"id": "biller"}, "args": args | {"to": "x"}}) is False
+    biller = {"id": "biller", "confidence": 0.95}
+    assert each.when({"agent": biller, "args": args}) is True
+    assert each.when({"agent": biller, "args": args | {"to": "x"}}) is False

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from interlock.core.binomial import at_most
 from interlock.core.decisions import Stake
+from interlock.core.records import DecidedCall, Turned
 from interlock.policies.proposing import Proposal, excepted, opened, shadowed, threshold
-from interlock.policies.proposing_evidence import Bounds, Freed
+from interlock.policies.proposing_evidence import (
+    Bounds,
+    Freed,
+    Passing,
+    Records,
+    from_then,
+    judged_since,
+)
 from interlock.policies.repeated import Repeated, TooWide
 
+from ..support.records import DAY, NOON, audited, record, unreviewed
 from .building import HEAD, PAY
 
 RULES = """
@@ -162,7 +172,115 @@ def test_a_list_in_a_target_has_no_condition() -> None:
 def test_what_nobody_found_right_counts_as_bad() -> None:
     bounds = Bounds(calls=1000, target=0.02, confidence=0.95)
     assert bounds.share(Freed(calls=10)) == 0.01
-    assert bounds.share(Freed(calls=100, right=100)) == pytest.approx(0.1 * (1 - 0.05**0.01))
+    assert bounds.share(Freed(calls=100, right=100)) == pytest.approx(0.1 * (1 - 0.025**0.01))
     assert bounds.why_not(Freed(calls=100, right=100)) == ""
     assert "50 calls through unreviewed" in bounds.why_not(Freed(calls=50))
     assert "not about" in bounds.why_not(Freed(calls=5, right=5, outside=1))
+
+
+def test_all_changes_and_what_goes_through_already_stay_under_the_target_together() -> None:
+    fine_ = Freed(calls=100, right=100)  # at most 0.36 % of all
+    assert Bounds(calls=1000, target=0.02, confidence=0.95, present=0.016).why_not(fine_) == ""
+    wrong = Bounds(calls=1000, target=0.02, confidence=0.95, present=0.017)
+    assert "newly let through at most 0.36%" in wrong.why_not(fine_)
+    assert "1.50% of the changes before it" in wrong.why_not(fine_, 0.015)
+    assert wrong.why_not(Freed()) == "", "what lets nothing through is never too much"
+
+
+def test_each_of_several_looks_has_its_part_of_the_doubt() -> None:
+    one, many = (Bounds(calls=1000, target=0.02, confidence=0.95, looks=n) for n in (1, 20))
+    assert one.share(Freed(calls=100, right=100)) < many.share(Freed(calls=100, right=100))
+
+
+def test_an_exception_is_held_to_the_calls_of_its_tool() -> None:
+    bounds = Bounds(calls=100_000, target=0.02, confidence=0.95)
+    assert bounds.why_not(Freed(calls=12, right=12), tool=5000) == ""
+    assert "of the 12 calls of its tool" in bounds.why_not(Freed(calls=12, right=12), tool=12)
+
+
+def passing(*calls: DecidedCall) -> Passing:
+    found = Passing()
+    for each in calls:
+        found.add(each)
+    return found
+
+
+def test_what_goes_through_is_bounded_over_what_was_sent_or_decided() -> None:
+    out = [unreviewed(share=1.0, drawn=True, audit=audited()) for _ in range(300)]
+    wrong = [unreviewed(share=1.0, drawn=True, audit=audited(Turned.WRONG)) for _ in range(3)]
+    nothing = [
+        *(record(level="deny", state="denied", reviews=()) for _ in range(900)),
+        *(record(state="cancelled", reviews=()) for _ in range(900)),
+        *(record(state="expired", reviews=()) for _ in range(900)),
+        *(unreviewed(level="allow", share=1.0) for _ in range(900)),
+    ]
+    found = passing(*out, *wrong, record(), *nothing)
+    assert (found.calls, found.tools["bank.pay"]) == (304, 304)
+    assert found.at_most(0.95) == pytest.approx(at_most(3, 304))
+    assert passing(*nothing).at_most(0.95) == 0.0
+
+
+def test_what_nobody_could_have_audited_may_all_be_wrong() -> None:
+    assert passing(*(unreviewed() for _ in range(50))).at_most(0.95) == 1.0
+    seldom = [unreviewed(share=0.001) for _ in range(50)]
+    assert passing(*seldom).at_most(0.95) == 1.0, "none was drawn"
+
+
+def test_what_went_out_in_shadow_mode_goes_through() -> None:
+    out = unreviewed(would_be="approve", share=1.0, drawn=True, audit=audited(Turned.WRONG))
+    assert passing(out).wrong == {1.0: 1}
+
+
+def days(held: int, unseen: int) -> Records:
+    """Return a call a day that people decided, and one that went out, each for so many days."""
+    calls = [record(id=f"h{at}", ended=NOON + at * DAY) for at in range(90 - held, 90)]
+    calls += [unreviewed(id=f"u{at}", ended=NOON + at * DAY) for at in range(90 - unseen, 90)]
+    calls.sort(key=lambda each: each.ended)
+    return lambda: iter(calls)
+
+
+@pytest.mark.parametrize(
+    ("held", "unseen", "keep", "first"),
+    [
+        (90, 90, 30, 59),  # policy forgets them after 30 days
+        (90, 7, 30, 83),  # they were kept for a week
+        (20, 20, 30, None),
+        (90, 90, 400, None),
+        (90, 0, 30, 59),
+    ],
+)
+def test_history_begins_where_calls_that_nobody_looked_at_are_still_known(
+    held: int, unseen: int, keep: int, first: int | None
+) -> None:
+    since = judged_since(days(held, unseen), keep * DAY)
+    assert since == (0 if first is None else NOON + first * DAY)
+    assert all(each.ended >= since for each in from_then(days(held, unseen), since)())
+
+
+def test_an_exception_does_not_apply_where_a_signal_would_have_fired(tmp_path: Path) -> None:
+    risk = "signals: {session_risk: {raise_at: [{points: 40, raise: 1}]}}\n"
+    found = proposal(tmp_path, PAY + risk)
+    same = Repeated(agent="bot", tool="pay", target={"to": "bob"})
+    for claim in (0.9, 0.8):
+        same.add("c1", {"to": "bob"}, claim)
+    assert found.offer("e", [], excepted(same, "ann", "Seen.", TODAY), fine), found.left_out
+    when = found.policy.exceptions[0].when
+    seen = {"args": {"to": "bob"}, "session": {"points": 3.0}}
+    assert when(seen | {"agent": {"id": "bot", "confidence": 0.8}}) is True
+    assert when(seen | {"agent": {"id": "bot", "confidence": 0.79}}) is False
+    busy = seen | {"session": {"points": 40.0}, "agent": {"id": "bot", "confidence": 0.9}}
+    assert when(busy) is False
+
+
+@pytest.mark.parametrize(
+    ("key", "taken"), [("agent.id, tool, args.to", True), ("session.id", False)]
+)
+def test_where_novelty_looks_at_more_than_an_exception_says_there_is_none(
+    tmp_path: Path, key: str, taken: bool
+) -> None:
+    found = proposal(tmp_path, PAY + f"signals: {{novelty: {{key: [{key}]}}}}\n")
+    same = Repeated(agent="bot", tool="pay", target={"to": "bob"})
+    same.add("c1", {"to": "bob"})
+    assert found.offer("e", [], excepted(same, "ann", "Seen.", TODAY), fine) is taken, (
+        found.left_out
+    )

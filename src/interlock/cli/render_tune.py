@@ -14,7 +14,7 @@ import click
 from ..core.risk import Caught
 from ..policies.replaying import LOOSER, STRICTER
 from ..policies.replaying_sums import Sums
-from ..policies.tuning import Outcome
+from ..policies.tuning import Outcome, total
 from .console import safe
 from .proposed import Checked
 from .render_replay import sums_as_json, sums_lines
@@ -46,6 +46,7 @@ def lines(
         for block in sums_lines(outcome.proposal.policy, sums):
             yield from (f"# {row}".rstrip() for row in block.split("\n"))
         yield _comment(f"{sums.kinds[LOOSER]} calls looser, {sums.kinds[STRICTER]} stricter")
+        yield _comment(f"all together: {total(outcome.bounds, outcome.spent)}")
     yield from _suites(suites)
     yield from _next(outcome, out, paths)
 
@@ -140,6 +141,12 @@ def as_json(
         "target": outcome.settings.target,
         "confidence": outcome.settings.confidence,
         "practice": dataclasses.asdict(outcome.settings.caught),
+        "bounds": {
+            "calls": outcome.bounds.calls,
+            "already": outcome.bounds.present,
+            "newly": outcome.spent,
+        },
+        "since": outcome.since,
         "findings": dataclasses.asdict(outcome.findings),
         "changes": [
             {"title": each.title, "evidence": list(each.evidence), "files": list(each.files)}

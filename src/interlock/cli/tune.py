@@ -13,6 +13,7 @@ from ..core.records import DecidedCall
 from ..core.risk import Caught
 from ..core.tuning import Settings
 from ..policies.proposing import opened
+from ..policies.proposing_evidence import from_then
 from ..policies.replaying_sums import Sums
 from ..policies.tuning import Asked, Outcome, tuned
 from .console import note
@@ -108,7 +109,7 @@ def tune(
         outcome = tuned(proposal, history.all, history.stopped, asked)
         if not outcome.findings.records:
             raise InvalidDocument((_nothing(source),))
-        sums = _replayed(outcome, history.all())
+        sums = _replayed(outcome, from_then(history.all, outcome.since)())
     suites = checked_suites(suites_in(paths), outcome.proposal.files)
     written = write(out, outcome.proposal.files, suites_in(paths)) if out is not None else ()
     if as_json:

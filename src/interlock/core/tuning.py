@@ -54,13 +54,13 @@ class Threshold:
     target: float
     confidence: float
     method: str
-    calls: int  #: of that stake, without those that policy denies
-    decided_by: int  #: those whose level a threshold decides
+    calls: int  #: that the bound is over: see `decided_by`, and what shadow mode let through
+    decided_by: int  #: sent or decided by people, and their level is up to a threshold
     reviewed: int  #: of those: held, so that people said right or wrong
     audited: int  #: drawn for an audit, of those that went through
     undecided: int  #: held or drawn, and nobody said right or wrong: they count as wrong
     unseen: int  #: went through without any chance of an audit: they count as wrong
-    wrong: float | None  #: estimated share of all calls that are wrong, reviewed or not
+    wrong: float | None  #: estimated share of these calls that are wrong, reviewed or not
     least_held: float  #: share that must be held at least to meet the target, whoever chooses
     saved: int  #: holds that would not have been
     added: int  #: holds that there would have been beside
@@ -70,7 +70,9 @@ class Threshold:
 
     @property
     def changes(self) -> bool:
-        return self.proposed is not None and self.proposed != self.current
+        """Whether another threshold is proposed, and it holds other calls."""
+        other = self.proposed is not None and self.proposed != self.current
+        return other and bool(self.saved or self.added)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +165,12 @@ class Tuner:
         for stake, seen in self.stakes.by.items():
             if not seen.decided_by:
                 continue
-            found = seen.choose(asked.target, asked.confidence, asked.caught)
+            current = asked.current.get(stake)
+            found = seen.choose(asked.target, asked.confidence, asked.caught, current)
             yield Threshold(
                 stake=stake,
                 proposed=found.threshold,
-                current=asked.current.get(stake),
+                current=current,
                 bound=found.bound,
                 estimate=found.estimate,
                 conformal=found.conformal,

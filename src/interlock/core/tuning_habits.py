@@ -159,8 +159,10 @@ class Grants:
 
 
 def _spared(record: DecidedCall) -> bool:
-    """Whether a grant would have lowered it: no rule, limit or doubt held it."""
-    settled = record.rules or record.limits or record.why or "repeat_denied" in record.signals
+    """Whether no rule, limit or warning held it: at most the agent's own doubt did."""
+    # Lowering settles a call whatever novelty or its session said: never learn it from those.
+    warned = any(each != "confidence" for each in record.signals)
+    settled = record.rules or record.limits or record.why or warned
     # Where every argument is the target, a hidden one, or bytes, may be others in each call.
     unsure = record.target is None and (record.masked or _bytes(record.request))
     return not settled and not unsure and record.state != "expired"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from ..core.rules import PolicySet
 from .files import read_file
 from .load import policy_files, read_policies
 from .positions import Document, load_yaml
-from .repeated import Repeated, TooWide
+from .repeated import Repeated, TooWide, number
 from .text_edits import CannotEdit, add_item, set_value
 
 LASTS = datetime.timedelta(days=90)  #: how long a proposed exception holds
 _SECTION = ("signals", "confidence")
 _RAISE_BELOW = (*_SECTION, "raise_below")
+_ALWAYS_FIXED = frozenset({"agent.id", "agent.owner", "tool", "target"})  #: by an exception
 _MOST_EXCEPTIONS = 999  #: whose ids are looked for
 
 Files = Mapping[str, Document]
@@ -197,7 +198,7 @@ def excepted(
         item = {
             "id": _free_id(proposal.policy, group.tool),
             "tools": [group.tool],
-            "when": group.condition(),
+            "when": group.condition(*_unwarned(proposal.policy, group)),
             "at_most": Level.NOTIFY.word,
             "owner": owner.strip(),
             "reason": reason[:2000],
@@ -206,6 +207,26 @@ def excepted(
         return {**proposal.files, name: add_item(proposal.files[name], "exceptions", item)}
 
     return edit
+
+
+def _unwarned(policy: PolicySet, group: Repeated) -> Iterator[str]:
+    """Yield conditions under which no signal would have raised a call of *group*.
+
+    An exception lowers what signals raised, so it must not apply where they warn.
+
+    Raises:
+        NotProposed: novelty looks at more than the exception says.
+    """
+    if policy.novelty is not None:
+        fixed = _ALWAYS_FIXED.union(f"args.{name}" for name in group.fixed)
+        other = [each for each in policy.novelty.key if each not in fixed]
+        if other:
+            raise NotProposed(
+                f"`signals.novelty` looks at {', '.join(other)}, which is another one in each call:"
+                " an exception would let new ones through"
+            )
+    if policy.session_risk is not None and policy.session_risk.raise_at:
+        yield f"session.points < {number(policy.session_risk.raise_at[0][0])}"
 
 
 def _entry(files: Files, section: str, wanted: str) -> tuple[str, int]:

@@ -35,12 +35,21 @@ class Repeated:
     calls: int = 0
     names: frozenset[str] = frozenset()
     ids: list[str] = field(default_factory=list)  #: the first few
+    claimed: float | None = None  #: the least confidence; None: not each call claimed one
     _seen: dict[str, dict[str, Any]] = field(default_factory=dict)  #: JSON text -> value, by name
     _ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     _differ: bool = False
 
-    def add(self, call_id: str, arguments: Mapping[str, Any]) -> None:
-        """Take one more call into account."""
+    def add(
+        self, call_id: str, arguments: Mapping[str, Any], confidence: float | None = None
+    ) -> None:
+        """Take one more call into account; *confidence*: what its agent claimed."""
+        if not self.calls:
+            self.claimed = confidence
+        elif confidence is None or self.claimed is None:
+            self.claimed = None
+        else:
+            self.claimed = min(self.claimed, confidence)
         names = frozenset(arguments)
         self._differ |= bool(self.calls) and names != self.names
         self.names = names
@@ -61,8 +70,14 @@ class Repeated:
         else:
             self._ranges[name] = -math.inf, math.inf
 
-    def condition(self) -> str:
-        """Return what holds for these calls, and for none that is wider.
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Names of the arguments that are the same in each call."""
+        one = (name for name, values in self._seen.items() if len(values) == 1)
+        return frozenset(self.target).union(one)
+
+    def condition(self, *beside: str) -> str:
+        """Return what holds for these calls, and for none that is wider, and *beside*.
 
         Raises:
             TooWide: they differ in more than numbers and a few values, or cannot be written.
@@ -76,6 +91,9 @@ class Repeated:
         for name in sorted(self._seen):
             parts += self._within(name)
         parts.append(f"size(args) == {len(self.names)}")
+        if self.claimed is not None:
+            parts.append(f"agent.confidence >= {number(self.claimed)}")
+        parts += beside
         written = " && ".join(parts)
         if len(written) > MAX_LENGTH:
             raise TooWide("its condition would be longer than a condition may be")

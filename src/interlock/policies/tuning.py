@@ -17,13 +17,14 @@ from ..core.records import DecidedCall, target_of
 from ..core.rules import PolicySet
 from ..core.tuning import Findings, Settings, Threshold, UselessRule, WorthGranting, tune
 from .proposing import Check, Files, NotProposed, Proposal, excepted, shadowed, threshold
-from .proposing_evidence import Bounds, Freed, Records, freed
+from .proposing_evidence import Bounds, Freed, Passing, Records, freed, from_then, judged_since
 from .repeated import Repeated
 from .replaying import BadCall, replayed
 from .replaying_sums import went_wrong
 from .text_edits import CannotEdit
 
 MOST_GRANTS = 20
+MOST_BAD = 0.3  #: of the calls of one group: where more may be bad, too few were seen (10 say 26 %)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,9 @@ class Outcome:
     findings: Findings
     advice: tuple[Advice, ...]
     settings: Settings
+    bounds: Bounds
+    spent: float = 0.0  #: what all changes newly let through at most, of all calls
+    since: int = 0  #: ms; what ended before is left out, since unreviewed calls are forgotten
 
 
 def tuned(proposal: Proposal, history: Records, stopped: Records, asked: Asked) -> Outcome:
@@ -60,20 +64,55 @@ def tuned(proposal: Proposal, history: Records, stopped: Records, asked: Asked) 
     """
     settings = _heard(proposal.policy, asked.settings)
     settings = replace(settings, frees=_frees(proposal))
-    findings = tune(history(), settings)
+    since = judged_since(history, proposal.policy.records.unreviewed_ms)
+    passing = Passing()
+    findings = tune(_counted(from_then(history, since), passing), settings)
+    if since:
+        findings = replace(findings, notes=(*findings.notes, _cut(since)))
+    groups = findings.grants[:MOST_GRANTS]
+    thresholds = [each for each in findings.thresholds if each.changes]
     bounds = Bounds(
-        calls=findings.records,
+        calls=passing.calls,
         target=settings.target,
         confidence=settings.confidence,
         caught=settings.caught,
+        present=passing.at_most((1 + settings.confidence) / 2),
+        looks=max(1, len(thresholds) + len(findings.rules) + len(groups)),
     )
-    offering = _Offering(proposal, stopped, bounds, asked)
+    offering = _Offering(proposal, from_then(stopped, since), bounds, asked, passing)
+    # Stricter ones come last: what others let through is counted as if nobody took those.
+    stricter = [each for each in thresholds if each.added]
     for stake in findings.thresholds:
-        offering.threshold(stake)
+        if stake not in stricter:
+            offering.threshold(stake)
     for rule in findings.rules:
         offering.rule(rule)
-    advice = tuple(offering.grants(findings.grants[:MOST_GRANTS]))
-    return Outcome(proposal=proposal, findings=findings, advice=advice, settings=settings)
+    advice = tuple(offering.grants(groups))
+    for stake in stricter:
+        offering.threshold(stake)
+    return Outcome(
+        proposal=proposal,
+        findings=findings,
+        advice=advice,
+        settings=settings,
+        bounds=bounds,
+        spent=offering.spent,
+        since=since,
+    )
+
+
+def _counted(history: Records, passing: Passing) -> Iterator[DecidedCall]:
+    for record in history():
+        passing.add(record)
+        yield record
+
+
+def _cut(since: int) -> str:
+    day = datetime.datetime.fromtimestamp(since / 1000, datetime.UTC).date()
+    return (
+        f"What ended before {day} is left out: calls that nobody looked at are kept for a shorter"
+        " time (`records.keep_unreviewed`), and what is forgotten would count as right."
+    )
 
 
 def _heard(policy: PolicySet, settings: Settings) -> Settings:
@@ -118,9 +157,17 @@ def _without(proposal: Proposal, rule: str) -> PolicySet | None:
 class _Offering:
     """Makes each finding a change of the proposal, or says why it is none."""
 
-    def __init__(self, proposal: Proposal, stopped: Records, bounds: Bounds, asked: Asked) -> None:
+    def __init__(
+        self,
+        proposal: Proposal,
+        stopped: Records,
+        bounds: Bounds,
+        asked: Asked,
+        passing: Passing,
+    ) -> None:
         self._proposal = proposal
-        self._first = proposal.policy  #: that is in force: what all changes together are held to
+        self._tools = passing.tools
+        self.spent = 0.0  #: of the target, by the changes so far
         self._stopped = stopped
         self._bounds = bounds
         self._asked = asked
@@ -135,7 +182,8 @@ class _Offering:
             return
         was = "none" if found.current is None else f"{found.current:g}"
         title = f"{name}: {was} -> {found.proposed:g}"
-        self._offer(title, _of_threshold(found), threshold(_stake(found.stake), found.proposed))
+        edit = threshold(_stake(found.stake), found.proposed)
+        self._offer(title, _of_threshold(found), edit, looser=not found.added)
 
     def rule(self, found: UselessRule) -> None:
         title = f"rule {found.rule}: to shadow mode"
@@ -144,11 +192,16 @@ class _Offering:
     def grants(self, found: tuple[WorthGranting, ...]) -> Iterator[Advice]:
         groups = self._groups(found)
         for each, group in zip(found, groups, strict=True):
+            most = _most_bad(each, self._bounds)
+            if most > MOST_BAD:
+                why = f"up to {most:.2%} of such calls may be bad: too few are known to be right"
+                self._proposal.left_out.append((_title(each), why))
+                continue
             tool = self._proposal.policy.tools.get(each.tool)
             if tool is not None and tool.grants is not None:
                 yield Advice(title=_granted(each), evidence=tuple(_of_group(each, self._bounds)))
                 continue
-            title = f"exception for {each.agent} and {each.tool} ({_target(each)})"
+            title = _title(each)
             reason = (
                 f"People approved all {each.approved} such calls of {each.days} days as they were."
                 f" Look at {', '.join(group.calls.ids)}."
@@ -158,7 +211,7 @@ class _Offering:
                 why = "two people are asked about some of these calls: nobody spares both at once"
                 self._proposal.left_out.append((title, why))
                 continue
-            self._offer(title, _of_group(each, self._bounds), edit, frozenset(group.ids))
+            self._offer(title, _of_group(each, self._bounds), edit, group)
 
     def _groups(self, found: tuple[WorthGranting, ...]) -> list[_Group]:
         groups = [_Group(each) for each in found]
@@ -175,29 +228,33 @@ class _Offering:
         title: str,
         evidence: Iterator[str],
         edit: Callable[[Proposal], Files],
-        about: frozenset[str] | None = None,
+        group: _Group | None = None,
+        *,
+        looser: bool = True,
     ) -> None:
         said = list(evidence)
-        taken = self._proposal.offer(title, said, edit, self._check(about))
+        taken = self._proposal.offer(title, said, edit, self._check(group, looser))
         if taken:
             change = self._proposal.changes[-1]
+            self.spent += self._bounds.share(self._found)
             self._proposal.changes[-1] = replace(
                 change, evidence=(*change.evidence, *self._replayed())
             )
 
-    def _check(self, about: frozenset[str] | None) -> Check:
-        """Return what holds a changed policy against history: it alone, and all changes so far."""
+    def _check(self, group: _Group | None, looser: bool) -> Check:
+        """Return what holds a changed policy against history, beside all changes so far."""
         before = self._proposal.policy
+        about = None if group is None else frozenset(group.ids)
 
         def check(policy: PolicySet) -> str:
-            self._found = freed(self._stopped, before, policy, about)
-            if about is not None and self._found.bad:
-                return f"{self._found.bad} of the calls that it would let through were bad"
-            why = self._bounds.why_not(self._found)
-            if why or before is self._first:
-                return why
-            together = self._bounds.why_not(freed(self._stopped, self._first, policy))
-            return together and f"together with the changes before it, {together}"
+            found = self._found = freed(self._stopped, before, policy, about)
+            if looser and not found.calls:
+                return "no recorded call would go out that is held without it"
+            if group is None:
+                return self._bounds.why_not(found, self.spent)
+            if found.bad:
+                return f"{found.bad} of the calls that it would let through were bad"
+            return self._bounds.why_not(found, self.spent, self._tools[group.calls.tool])
 
         return check
 
@@ -205,9 +262,10 @@ class _Offering:
         found, bounds = self._found, self._bounds
         yield (
             f"replayed: {found.calls} calls would go out unreviewed, {found.right} of them were"
-            f" right, {found.bad} bad; wrong and unreviewed at most {bounds.share(found):.2%} of"
-            f" all calls (Clopper-Pearson, {bounds.confidence:.0%})"
+            f" right, {found.bad} bad; newly let through and wrong at most"
+            f" {bounds.share(found):.2%}"
         )
+        yield f"with the changes before it {total(bounds, self.spent)}"
 
 
 class _Group:
@@ -224,7 +282,16 @@ class _Group:
         self.ids.add(record.id)
         self.dual |= record.level == Level.APPROVE_DUAL.word
         if record.held and record.verdict == "approve" and not record.masked:
-            self.calls.add(record.id, record.arguments)
+            self.calls.add(record.id, record.arguments, record.confidence)
+
+
+def total(bounds: Bounds, spent: float) -> str:
+    """Return how much of the target is spent by what goes through already and by all changes."""
+    return (
+        f"wrong and unreviewed at most {bounds.present + spent:.2%} of {bounds.calls} calls:"
+        f" {bounds.present:.2%} go through already, {spent:.2%} newly (target {bounds.target:.2%},"
+        f" confidence {bounds.confidence:.0%} for all together)"
+    )
 
 
 def _stake(word: str) -> Stake:
@@ -239,6 +306,14 @@ def _target(found: WorthGranting) -> str:
     return ", ".join(f"{name}={value}" for name, value in list(found.target.items())[:3])[:120]
 
 
+def _title(found: WorthGranting) -> str:
+    return f"exception for {found.agent} and {found.tool} ({_target(found)})"
+
+
+def _most_bad(found: WorthGranting, bounds: Bounds) -> float:
+    return bounds.caught.share_at_most(0, found.approved, bounds.confidence)
+
+
 def _granted(found: WorthGranting) -> str:
     last = found.examples[-1] if found.examples else "ID"
     return (
@@ -250,11 +325,12 @@ def _granted(found: WorthGranting) -> str:
 def _of_threshold(found: Threshold) -> Iterator[str]:
     yield (
         f"wrong and unreviewed at most {found.bound:.2%} of {found.calls} calls of {found.stake}"
-        f" stake (target {found.target:.2%}, confidence {found.confidence:.0%}; {found.method})"
+        " stake that a threshold decides: sent, or decided by people"
+        f" (target {found.target:.2%}, confidence {found.confidence:.0%}; {found.method})"
     )
     yield (
-        f"estimate {found.estimate:.2%}; a threshold decides {found.decided_by} of them;"
-        f" {found.reviewed} were reviewed, {found.audited} audited"
+        f"estimate {found.estimate:.2%}; {found.reviewed} of them were reviewed,"
+        f" {found.audited} audited"
     )
     yield (
         f"{found.saved} holds would not have been ({found.saved_ms / 60_000:.0f} min of looking),"
@@ -277,7 +353,7 @@ def _of_rule(found: UselessRule) -> Iterator[str]:
 
 
 def _of_group(found: WorthGranting, bounds: Bounds) -> Iterator[str]:
-    most = bounds.caught.share_at_most(0, found.approved, bounds.confidence)
+    most = _most_bad(found, bounds)
     people = "person" if found.people == 1 else "people"
     yield (
         f"{found.approved} approvals as they were by {found.people} {people}, none refused, in"
