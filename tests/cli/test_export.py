@@ -302,10 +302,11 @@ async def test_an_export_that_broke_off_at_once_or_at_the_very_end_goes_on(
         auditor = await an_auditor(world, interlock, folder, url)
         command = ("export", "--format=records", "--out=set")
         assert (await auditor.types(*command)).code == 1
-        in_the_way = folder / "set" / "data-train.jsonl"
-        in_the_way.mkdir()
-        blocked = await auditor.types(*command, "--resume")
-        assert blocked.code == 1 and "Cannot write set/data-train.jsonl" in blocked.err
+        assert not (folder / "set").exists()  # nothing was read, so nothing is left
+        in_the_way = folder / "set" / "schemas.json"
+        in_the_way.mkdir(parents=True)
+        blocked = await auditor.types(*command)
+        assert blocked.code == 1 and "Cannot write set/" in blocked.err
         in_the_way.rmdir()
         pages = archive.pages
         done(await auditor.types(*command, "--resume"))
@@ -326,6 +327,15 @@ async def test_an_approvers_key_is_refused_with_the_cure(
         said_so = await approver.types("export", "--format=sft", "--out=set")
     assert said_so.code == 1
     assert "interlock keys create auditor NAME" in said_so.err
+    assert "--resume" not in said_so.err
+    assert not (folder / "set").exists()
+
+
+def test_an_empty_archive_is_called_empty(interlock: Command, folder: Path) -> None:
+    command = ("export", "--format=sft", "--records", written(folder, []))
+    assert "The archive is empty" in done(interlock(*command, "--out=set")).err
+    filtered = done(interlock(*command, "--out=other", "--tool=mail.send"))
+    assert "Nothing fits" in filtered.err and "empty" not in filtered.err
 
 
 async def test_since_is_counted_from_the_servers_now(

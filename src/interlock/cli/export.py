@@ -112,7 +112,7 @@ def export(
         wanted = Wanted(**writing.note["wanted"])
         source = _source(records, at, wanted)
         tally, parts = _exported(target, name, wanted, writing, source)
-    _report(target, tally, parts, as_json=as_json)
+    _report(target, tally, parts, wanted, as_json=as_json)
 
 
 def _target(name: str, out: Path, split: float, policies: tuple[Path, ...], file: Path) -> Target:
@@ -194,6 +194,8 @@ def _exported(
     except InvalidDocument:
         raise
     except InterlockError as error:
+        if "tally" not in writing.note:
+            raise
         raise InterlockError(
             f"{error.detail} {tally.read:,} calls were read before.",
             help=f"{error.help} What was written stays: go on with --resume.".strip(),
@@ -225,7 +227,9 @@ def _copy(
             note(f"{tally.read:,} calls read, {tally.lines:,} lines written")
 
 
-def _report(target: Target, tally: Tally, parts: list[Part], *, as_json: bool) -> None:
+def _report(
+    target: Target, tally: Tally, parts: list[Part], wanted: Wanted, *, as_json: bool
+) -> None:
     if as_json:
         files = [asdict(part) | {"file": str(target.folder / part.file)} for part in parts]
         say_json({"files": files, "card": str(target.card), "counts": tally.to_json()})
@@ -236,5 +240,8 @@ def _report(target: Target, tally: Tally, parts: list[Part], *, as_json: bool) -
     note(f"{tally.used:,} of {tally.read:,} decided calls are in it.")
     for why, count in tally.left_out.most_common():
         note(f"  left out, {why}: {count:,}")
-    if not tally.lines:
+    asked = wanted.since or wanted.until or wanted.tool or wanted.agent
+    if not tally.read and not asked:
+        note("The archive is empty: there is no decided call in it yet.")
+    elif not tally.lines:
         note("Nothing fits: see which filters were given, and `interlock export --help`.")

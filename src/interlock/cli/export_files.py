@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -86,6 +87,10 @@ class Writing:
     def __exit__(self, *_: object) -> None:
         self._lines.close()
         self._marks.close()
+        if "tally" not in self.note:  # nothing was read: there is nothing to go on with
+            shutil.rmtree(self._target.aside, ignore_errors=True)
+            with suppress(OSError):  # others' files are in it
+                self._target.folder.rmdir()
 
     @property
     def cursor(self) -> str | None:
