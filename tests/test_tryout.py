@@ -86,6 +86,7 @@ async def test_files_that_passed_are_not_tried_again(
     suite(bank, "allow")
     first = await load_once_apart([bank], note)
     assert note.parent.stat().st_mode & 0o777 == 0o700
+    assert note.stat().st_mode & 0o777 == 0o600
     with monkeypatch.context() as patched:
         patched.setattr(tryout, "load_apart", lambda _: pytest.fail("tried again"))
         assert (await load_once_apart([bank], note)).digest == first.digest

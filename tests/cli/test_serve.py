@@ -198,6 +198,8 @@ def test_it_starts_tells_where_it_is_and_stops_on_sigterm(interlock: Command, fo
     assert url is not None
     said = interlock("queue", "--url", url[1])
     assert (said.code, said.err) == (0, "Nothing waits.\n")
+    kept = sorted((folder / "interlock-data").rglob("*"))
+    assert [str(path) for path in kept if path.stat().st_mode & 0o077] == []
     child.send_signal(signal.SIGTERM)
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 0

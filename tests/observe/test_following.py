@@ -327,3 +327,16 @@ async def test_a_file_that_was_taken_away_is_begun_anew_from_the_feed(
     assert (await world.archive.position()).name != first
     assert (tmp_path / "records.duckdb").exists()
     assert caplog.text.count("was taken away or replaced") == 1
+
+
+async def test_an_archive_made_anew_says_once_what_it_lacks(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.fed.entries = [b"gone", entry(record(ended=NOON))]
+    world.fed.dropped = 1
+
+    await world.following().step()
+    world.fed.entries.append(entry(record(id="next", ended=NOON)))
+    await world.following().step()
+
+    assert caplog.text.count("a new archive was made; earlier decided calls are not in it") == 1
