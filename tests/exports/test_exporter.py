@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from interlock.core.records import DecidedCall, unpack
 from interlock.exports import formats
+from interlock.exports.making.columns import META
 from interlock.exports.making.exporter import Exporter, Wanted
 from interlock.exports.making.labels import agreed
 from interlock.exports.making.secrets import BLANKED
@@ -176,6 +177,23 @@ def test_what_is_in_it_and_what_is_left_out_are_all_that_was_read(
     assert tally.used + tally.left_out.total() == tally.read == 2 * len(calls)
     assert tally.lines == len(lines)
     assert name == "kto" or tally.lines == tally.used
+
+
+@pytest.mark.parametrize("name", ["kto", "sft", "dpo-trl", "dpo-openai"])
+def test_a_line_says_what_it_was_made_of_where_that_is_asked_for(name: str) -> None:
+    edit = {"reviews": (said("edit"),), "final": {"tool": "t"}, "final_arguments": {"a": 1}}
+    calls = [record(id=each, **edit) for each in "ab"]
+    plain, _ = made(name, *calls)
+    lines, tally = made(name, *calls, meta=True)
+    metas = [line.pop("meta", None) for line in lines]
+    assert lines == plain and "lines that were there already" in tally.left_out
+    if name == "dpo-openai":  # which takes no other members
+        assert metas == [None]
+        return
+    assert metas[0]["id"] == "a" and metas[0]["weight"] == 1.0
+    assert metas[0]["reviewers"] == ["r-0123456789ab"]
+    [columns] = [each["struct"] for each in (META,)]
+    assert {each["name"] for each in columns} == metas[0].keys()
 
 
 @pytest.mark.parametrize(

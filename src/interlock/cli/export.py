@@ -55,6 +55,11 @@ _LABELLING = "label-config.xml"
     "--keep-masked", is_flag=True, help="Also calls with masked values, where they are left out."
 )
 @click.option(
+    "--with-meta",
+    is_flag=True,
+    help="Of kto, dpo-trl and sft: each line with its id, time, agent, tool, policy, weight ...",
+)
+@click.option(
     "--policy",
     "policies",
     multiple=True,
@@ -97,6 +102,8 @@ def export(
     """
     if again and replace:
         raise click.UsageError("--resume goes on, --replace begins anew: give one of them.")
+    if filters["with_meta"] and not formats()[name].meta:
+        raise click.UsageError("--with-meta goes with --format kto, dpo-trl or sft.")
     target = _target(name, out, split or 0.0, policies, file)
     if target.single and split:
         raise click.UsageError("--split writes two files: give a folder with --out.")
@@ -149,6 +156,7 @@ def _wanted(filters: Mapping[str, Any], at: Access | None) -> Wanted:
         agent=filters["agent"],
         agreed=filters["agreed_only"],
         masked=filters["keep_masked"],
+        meta=filters["with_meta"],
     )
 
 

@@ -38,5 +38,6 @@ trainer = DPOTrainer(model, train_dataset=load_dataset("FOLDER", split="train"))
 ```""",
     use=Use.TRAINING,
     unique=True,
+    meta=True,
     columns=(messages("prompt"), calls("chosen"), calls("rejected"), TOOLS),
 )

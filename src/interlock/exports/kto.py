@@ -35,5 +35,6 @@ trainer = KTOTrainer(model, train_dataset=load_dataset("FOLDER", split="train"))
 ```""",
     use=Use.TRAINING,
     unique=True,
+    meta=True,
     columns=(messages("prompt"), calls("completion"), {"name": "label", "dtype": "bool"}, TOOLS),
 )

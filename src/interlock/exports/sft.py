@@ -32,5 +32,6 @@ trainer = SFTTrainer(model, train_dataset=load_dataset("FOLDER", split="train"))
 ```""",
     use=Use.TRAINING,
     unique=True,
+    meta=True,
     columns=(anything("messages"), TOOLS),
 )

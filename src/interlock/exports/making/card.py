@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...core.redaction import visible_line
+from .columns import META
 from .exporter import Wanted
 from .format import Format, Shape, Use
 from .past import moment
@@ -72,7 +73,7 @@ def card(
     """Return the card of the set made as *format* *name* by Interlock *version*."""
     return "\n".join(
         (
-            _front(name, format, tally, parts),
+            _front(name, format, wanted, tally, parts),
             f"# Decided tool calls: {name}\n",
             f"{format.about} Made by Interlock {version}.\n",
             _counts(tally, parts),
@@ -90,7 +91,7 @@ def card(
     )
 
 
-def _front(name: str, format: Format, tally: Tally, parts: Sequence[Part]) -> str:
+def _front(name: str, format: Format, wanted: Wanted, tally: Tally, parts: Sequence[Part]) -> str:
     size = next((word for most, word in _SIZES if tally.lines < most), "n>10M")
     task, tags = _TASKS.get(name, ("", ()))
     lines = ["---", 'pretty_name: "Decided tool calls"', f"size_categories: [{size}]"]
@@ -102,8 +103,9 @@ def _front(name: str, format: Format, tally: Tally, parts: Sequence[Part]) -> st
         for part in parts:
             lines += [f"  - split: {part.split}", f"    path: {json.dumps(part.file)}"]
     if format.columns:
+        columns = (*format.columns, *([META] if wanted.meta and format.meta else []))
         lines += ["dataset_info:", "  features:"]
-        lines += [f"  - {json.dumps(column)}" for column in format.columns]
+        lines += [f"  - {json.dumps(column)}" for column in columns]
     return "\n".join((*lines, "---", ""))
 
 

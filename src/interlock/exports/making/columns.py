@@ -19,6 +19,19 @@ _CALLS = {
 }
 
 
+META: Column = {
+    "name": "meta",
+    "struct": [
+        *({"name": name, "dtype": "string"} for name in ("id", "agent", "tool", "policy")),
+        {"name": "ended", "dtype": "int64"},
+        {"name": "confidence", "dtype": "float64"},
+        {"name": "weight", "dtype": "float64"},
+        {"name": "reviewers", "list": "string"},
+    ],
+}
+"""What `--with-meta` adds to a line; trainers take no notice of it."""
+
+
 def messages(name: str) -> Column:
     """Return a column of messages without calls."""
     return {"name": name, "list": _SAID}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...core.records import DecidedCall, pack, unpack
+from ...core.records import DecidedCall, label_of, pack, unpack
 from .format import Format, Line, Schemas, Use
 from .labels import LAPSED, agreed, right, wrong_later
 from .secrets import BLANKED, blanked, found_in, held_in, was_blanked
@@ -29,6 +29,7 @@ class Wanted:
     tool: str = ""
     agent: str = ""
     agreed: bool = False  #: only where two people said the same
+    meta: bool = False  #: with what a line was made of, where the format has columns for it
     masked: bool = False  #: also where policy masked something, and masks are not for the format
 
     def matches(self, record: DecidedCall) -> bool:
@@ -62,7 +63,8 @@ class Exporter:
         held = held_in(record.arguments) or held_in(record.final_arguments)
         shown = self._shown(record, held)
         lines = list(self._format.lines(shown, schemas))
-        kept = [self._kept(line, held) for line in lines]
+        meta = _meta(record) if self._wanted.meta and self._format.meta else {}
+        kept = [self._kept(line, held, meta) for line in lines]
         made = [line for line in kept if isinstance(line, bytes)]
         dropped = [why for why in kept if isinstance(why, str)]
         if made:
@@ -85,7 +87,10 @@ class Exporter:
     def remember(self, line: bytes) -> None:
         """Take a line that an interrupted export wrote as seen."""
         if self._seen is not None:
-            self._seen.add(self._fingerprint(json.loads(line)))
+            read = json.loads(line)
+            if self._wanted.meta:
+                read.pop("meta", None)  # two lines that differ in it alone are one
+            self._seen.add(self._fingerprint(read))
 
     def _refused(self, record: DecidedCall) -> str:
         if self._format.decided:
@@ -99,9 +104,9 @@ class Exporter:
             return "masked"
         return ""
 
-    def _kept(self, line: Line, held: bool) -> bytes | str:
+    def _kept(self, line: Line, held: bool, meta: Line) -> bytes | str:
         """Return *line* as it goes out, or why it does not. *held*: an argument is a credential."""
-        text = written(line)
+        text = written(line | meta)
         if text is None or not self._format.fits(text):
             return "lines with what the format's readers do not take"
         reading = self._format.use is Use.READING
@@ -118,6 +123,23 @@ class Exporter:
     def _fingerprint(self, line: Line) -> int:
         key = self._format.key(line)
         return fingerprint(json.dumps(key, sort_keys=True).encode())
+
+
+def _meta(record: DecidedCall) -> Line:
+    label = label_of(record)
+    judges = [*(each.who for each in record.reviews), *([record.audit.who] if record.audit else [])]
+    return {
+        "meta": {
+            "id": record.id,
+            "agent": record.agent,
+            "tool": record.tool,
+            "policy": record.policy,
+            "ended": record.ended,
+            "confidence": record.confidence,
+            "weight": 1.0 if label is None else label.weight,
+            "reviewers": list(dict.fromkeys(judges)),
+        }
+    }
 
 
 def _judgeable(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -52,4 +52,5 @@ class Format:
     unique: bool = False  #: a line that was there is left out
     key: Callable[[Line], Any] = _whole  #: what of a line has to be new where `unique`
     columns: tuple[Column, ...] = ()  #: as `datasets` is told them; none: it finds out
+    meta: bool = False  #: whether its lines may have a member `meta`
     fits: Callable[[str], bool] = _anything  #: whether the format's files can hold a line
