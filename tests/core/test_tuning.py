@@ -28,6 +28,7 @@ from tests.support.records import (
 )
 
 TEAM = {"to": "team@example.org"}
+REJECTED = (said("reject"),)
 
 
 def many(times: int, **changes: Any) -> list[DecidedCall]:
@@ -76,7 +77,7 @@ def test_what_a_call_would_be_without_its_confidence(changes: dict[str, Any], ki
 def test_where_doubted_calls_are_all_fine_the_threshold_falls() -> None:
     some = doubted(600, confidence=0.6) + went(600, confidence=0.9)
     found = threshold(some, current={"medium": 0.8})
-    assert found.changes and found.proposed == 0.0
+    assert found.changes and found.proposed == 0.6
     assert (found.saved, found.added) == (600, 0)
     assert found.saved_ms == 600 * 9_000
     assert found.bound == pytest.approx(2 * at_most(0, 1200, 0.975))
@@ -87,14 +88,14 @@ def test_where_doubted_calls_are_all_fine_the_threshold_falls() -> None:
 def test_where_doubted_calls_are_wrong_it_stays_above_them() -> None:
     wrong = doubted(100, confidence=0.6, reviews=(said("reject"),))
     found = threshold(wrong + doubted(500, confidence=0.7) + went(600, confidence=0.9))
-    assert found.proposed == 0.61
+    assert found.proposed == 0.7
     assert (found.saved, found.added, found.calls) == (500, 0, 1200)
 
 
 def test_where_confident_calls_are_wrong_it_rises_above_them() -> None:
     wrong = went(100, confidence=0.85, audit=audited(Turned.WRONG))
     found = threshold(wrong + went(1000, confidence=0.95))
-    assert found.proposed == 0.86
+    assert found.proposed == 0.95
     assert (found.saved, found.added) == (0, 100)
     assert found.wrong == pytest.approx(100 / 1100)
     assert found.least_held == pytest.approx((100 / 1100 - 0.02) / 0.98)
@@ -115,7 +116,7 @@ def test_few_calls_speak_for_nothing() -> None:
 
 def test_what_nobody_could_have_audited_counts_as_wrong() -> None:
     found = threshold(went(300, share=0.0, drawn=False, audit=None) + doubted(300))
-    assert (found.proposed, found.unseen) == (0.91, 300)
+    assert (found.proposed, found.unseen) == (1.0, 300), "above all of them"
     assert any("audit.share" in each for each in found.notes)
 
 
@@ -124,9 +125,9 @@ def test_what_nobody_judged_counts_as_wrong() -> None:
     lapsed = doubted(300, state="expired", reviews=(), confidence=0.5)
     answered = doubted(300, state="responded", reviews=(said("respond"),), confidence=0.5)
     assert threshold(pending).undecided == 900
-    assert threshold(pending).proposed == 0.91, "above all of them"
-    assert threshold(lapsed + went(900)).proposed == 0.51
-    assert threshold(answered + went(900)).proposed == 0.51
+    assert threshold(pending).proposed == 1.0, "above all of them"
+    assert threshold(lapsed + went(900)).proposed == 0.9
+    assert threshold(answered + went(900)).proposed == 0.9
 
 
 def test_a_share_of_which_none_was_drawn_is_not_safe() -> None:
@@ -134,14 +135,66 @@ def test_a_share_of_which_none_was_drawn_is_not_safe() -> None:
     assert (threshold(rare).proposed, threshold(rare).bound) == (None, 1.0)
 
 
-def test_what_was_not_sent_did_no_harm() -> None:
-    cancelled = went(500, state="cancelled", audit=None)
-    assert threshold(cancelled).proposed == 0.0
+def test_what_was_not_sent_speaks_for_nothing() -> None:
+    assert tune(went(500, state="cancelled", audit=None)).thresholds == ()
 
 
-def test_what_goes_through_in_any_case_counts_under_every_threshold() -> None:
+def mixed() -> list[DecidedCall]:
+    """Return calls of which one in five is wrong, whatever the agent claims."""
+    some = went(80, confidence=0.95) + went(20, confidence=0.95, audit=audited(Turned.WRONG))
+    for each in (0.3, 0.5, 0.7):
+        some += doubted(80, confidence=each) + doubted(20, confidence=each, reviews=REJECTED)
+    return some
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"state": "cancelled", "reviews": (), "confidence": None},
+        {"state": "expired", "reviews": (), "confidence": None},
+        {"signals": ("confidence",), "state": "cancelled", "reviews": ()},
+        {"signals": ("confidence",), "state": "cancelled", "reviews": (), "reports": (reported(),)},
+        {"level": "allow", "reviews": (), "share": 1.0, "drawn": True, "audit": audited()},
+        {"level": "deny", "state": "denied", "reviews": ()},
+        {"level": "notify", "state": "cancelled", "reviews": (), "share": 1.0},
+        {"level": "notify", "reviews": (), "share": 1.0, "why": "unknown_tool"},
+    ],
+)
+def test_calls_that_cost_an_agent_nothing_dilute_no_bound(harmless: dict[str, Any]) -> None:
+    some = mixed()
+    alone_, diluted = threshold(some), threshold(some + many(8000, stake="medium", **harmless))
+    assert alone_.proposed == diluted.proposed == 1.0
+    assert alone_.bound <= diluted.bound and diluted.calls == alone_.calls == 400
+
+
+def test_no_threshold_falls_below_the_lowest_claim_that_labels_speak_for() -> None:
+    some = went(400, confidence=0.97)
+    found = threshold(some, current={"medium": 0.9})
+    assert not found.changes and (found.proposed, found.saved, found.added) == (0.9, 0, 0)
+    few = threshold(some + doubted(9, confidence=0.2), current={"medium": 0.9})
+    assert not few.changes and few.proposed == 0.9
+    enough = threshold(some + doubted(10, confidence=0.2), current={"medium": 0.9})
+    assert enough.changes and (enough.proposed, enough.saved) == (0.2, 10)
+
+
+def test_what_went_out_in_shadow_mode_counts_as_gone_out() -> None:
+    out = went(500, would_be="approve", confidence=0.97, audit=audited(Turned.WRONG))
+    found = threshold(out + went(500, confidence=0.97))
+    assert found.proposed is None and found.bound > 0.5
+    assert any("once it is enforced" in each for each in found.notes)
+
+
+def test_doubts_in_shadow_mode_are_counted_as_once_enforced() -> None:
+    doubts = {"would_be": "approve", "signals": ("confidence",), "confidence": 0.5}
+    out = went(100, audit=audited(Turned.WRONG), **doubts)
+    found = threshold(out + went(500, confidence=0.97), current={"medium": 0.9})
+    assert (found.proposed, found.changes) == (0.9, False)
+    assert any("once enforced" in each for each in found.notes)
+
+
+def test_reads_count_neither_for_nor_against_a_threshold() -> None:
     open_ = went(300, level="allow", audit=audited(Turned.WRONG))
-    assert threshold(open_ + went(1000)).proposed is None
+    assert threshold(open_ + went(1000)) == threshold(went(1000))
 
 
 def test_a_stake_no_threshold_decides_has_no_finding() -> None:
@@ -150,7 +203,8 @@ def test_a_stake_no_threshold_decides_has_no_finding() -> None:
 
 
 def test_reviewers_who_miss_make_it_stricter() -> None:
-    some = doubted(40, confidence=0.7, reviews=(said("reject"),)) + doubted(2960, confidence=0.8)
+    wrong = doubted(40, confidence=0.7, reviews=(said("reject"),))
+    some = wrong + doubted(1000, confidence=0.7) + doubted(1960, confidence=0.8)
     believed = threshold(some)
     practised = threshold(some, caught=Caught(caught=40, missed=40))
     assert believed.proposed is not None and practised.proposed is not None
@@ -161,15 +215,15 @@ def test_reviewers_who_miss_make_it_stricter() -> None:
 
 def test_a_call_without_a_claim_claims_what_policy_says() -> None:
     some = doubted(100, confidence=None, reviews=(said("reject"),)) + doubted(900, confidence=0.9)
-    assert threshold(some, missing=0.5).proposed == 0.51
-    assert threshold(some, missing=0.7).proposed == 0.71
+    assert threshold(some, missing=0.5).proposed == 0.9
+    assert threshold(some, missing=0.95).proposed == 1.0
 
 
 def test_the_lower_of_claim_and_calibrated_counts_where_policy_says_so() -> None:
     wrong = {"confidence": 0.99, "calibrated": 0.4, "reviews": (said("reject"),)}
     some = doubted(100, **wrong) + doubted(900, confidence=0.9, calibrated=0.95)
     assert threshold(some).proposed == 1.0
-    assert threshold(some, use="calibrated").proposed == 0.41
+    assert threshold(some, use="calibrated").proposed == 0.9
 
 
 def night(times: int, **changes: Any) -> list[DecidedCall]:
@@ -250,6 +304,8 @@ def test_thirty_seven_identical_approvals_are_worth_a_grant() -> None:
         mails(30, rules=("large",)),
         mails(30, limits=("per-day",)),
         mails(30, signals=("repeat_denied",)),
+        mails(30, signals=("novelty",)),
+        mails(30, signals=("confidence", "session_risk")),
         mails(30, why="unknown_tool"),
         mails(30, target=None, arguments={}),
         mails(30, target=None, masked=True),
@@ -313,7 +369,7 @@ def test_anything_that_can_be_recorded_is_read(some: list[DecidedCall]) -> None:
     for one in found.thresholds:
         assert 0 <= one.bound <= 1 and one.calls >= one.decided_by > 0
         assert one.proposed is None or one.bound <= 0.5
-        assert one.saved + one.added <= one.decided_by
+        assert one.saved + one.added <= one.decided_by + one.undecided
     ids = {each.id for each in some}
     assert all(set(each.examples) <= ids for each in (*found.rules, *found.grants))
 
