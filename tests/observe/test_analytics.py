@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -376,6 +377,33 @@ async def test_of_many_names_no_more_leave_the_database_than_are_shown(
     assert largest <= MOST
     assert found.left_out == {"tools": 250, "rules": 250}
     assert [each.name for each in found.tools] == [f"t{n:04}" for n in range(MOST)]
+
+
+async def test_equal_questions_at_the_same_time_are_asked_once(
+    archive: FileArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(archive, [record()])
+    asked: list[Selected] = []
+    running: list[int] = [0, 0]  # now, and at most
+    read = archive._read
+
+    async def counted(work: Any) -> Any:
+        running[0] += 1
+        running[1] = max(running)
+        try:
+            return await read(work)
+        finally:
+            running[0] -= 1
+            asked.append(Selected())
+
+    monkeypatch.setattr(archive, "_read", counted)
+    same = [archive.analytics(Selected()) for _ in range(6)]
+    other = [archive.analytics(Selected(tool=f"t{n}")) for n in range(2)]
+    found = await asyncio.gather(*same, *other)
+
+    assert (len(asked), running[1]) == (3, 1)
+    assert all(each is found[0] for each in found[:6])
+    assert (await archive.analytics(Selected())) is not found[0]
 
 
 async def test_a_rule_that_people_only_approve_shows_no_precision(archive: FileArchive) -> None:

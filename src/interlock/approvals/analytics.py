@@ -29,6 +29,7 @@ EVERYBODY = frozenset({Kind.ADMIN, Kind.AUDITOR})
 """Who reads how each reviewer does; anybody else reads that of themselves."""
 USUAL = "30d"  #: how far back one looks where nothing else is said
 FIELDS = ("since", "until", "agent", "tool", "rule", "level", "reviewer")
+_STEP = 10_000  #: ms; whoever asks for the last 30 days within them asks the same
 _AGO = re.compile(r"[1-9][0-9]{0,3}[smhd]", re.ASCII)
 _MS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _WHO = re.compile(r"r-[0-9a-f]{12}", re.ASCII)
@@ -106,7 +107,7 @@ def _selected(asked: Mapping[str, str], now: int, reviewer: str) -> Selected:
 def _time(name: str, text: str, now: int, days: int) -> int:
     """Return a time in ms: so long ago, ms since the epoch, or a day and *days* more."""
     if _AGO.fullmatch(text):
-        return max(now - milliseconds(text), 0)
+        return max(now - now % _STEP - milliseconds(text), 0)
     if _MS.fullmatch(text):
         return int(text)
     try:

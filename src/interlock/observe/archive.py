@@ -22,6 +22,7 @@ from ..core.analytics import Analytics, Selected
 from ..core.errors import MalformedCall, StoreUnavailable
 from ..core.records import DecidedCall
 from ..learning_ports import Kept, RecordsPage
+from ..tasks import Tasks
 from .analytics import analytics, condition
 from .archive_file import file_of, insert, keep_private, open_file, said, transaction
 from .archive_merging import merged
@@ -81,6 +82,9 @@ class FileArchive:
         self._opening = Lock()
         self._reading = ThreadPoolExecutor(READERS, "archive-read")
         self._writing = ThreadPoolExecutor(1, "archive-write")
+        self._tasks = Tasks()
+        self._asked: dict[Selected, asyncio.Task[Analytics]] = {}
+        self._counting = asyncio.Lock()  # leaves a reader to everything else
         self.behind: Callable[[], int] = lambda: 0
         self.stuck = False
 
@@ -126,6 +130,20 @@ class FileArchive:
         return {name: json.loads(text) for name, text in await self._rows(sql, [list(hashes)])}
 
     async def analytics(self, selected: Selected) -> Analytics:
+        """Count, one question at a time: who asks the same meanwhile shares the answer."""
+        asked = self._asked.get(selected)
+        if asked is None:
+            asked = self._tasks.spawn(self._counted(selected), "analytics")
+            self._asked[selected] = asked
+            asked.add_done_callback(lambda done: self._answered(selected, done))
+        return await asyncio.shield(asked)  # others may wait for it still
+
+    def _answered(self, selected: Selected, done: asyncio.Task[Analytics]) -> None:
+        del self._asked[selected]
+        if not done.cancelled():
+            done.exception()  # whoever asked has it; nobody may be left who does
+
+    async def _counted(self, selected: Selected) -> Analytics:
         def work(cursor: DuckDBPyConnection) -> Analytics:
             def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
                 return cursor.execute(sql, values).fetchall()
@@ -133,7 +151,8 @@ class FileArchive:
             with transaction(cursor):  # all figures are of one moment
                 return analytics(ask, selected)
 
-        return await self._read(work)
+        async with self._counting:
+            return await self._read(work)
 
     async def kept(self) -> Kept:
         sql = """SELECT (SELECT count(*) FROM calls), (SELECT min(ended) FROM calls),
