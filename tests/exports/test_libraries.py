@@ -88,6 +88,11 @@ def test_datasets_reads_back_every_line_as_it_was(
     assert "Json" in found["train"]["features"]
 
 
+def test_datasets_reads_what_lines_were_made_of(interlock: Command, folder: Path) -> None:
+    found = read("datasets", exported(interlock, mixed(), "kto", "--with-meta"))
+    assert found["train"]["same"]
+
+
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
