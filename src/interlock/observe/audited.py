@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from ..core.actions import Action
 from ..core.records import Audited, Reported
 from ..learning_ports import Audits
 from .metrics import Metrics
 
 
-class Waiting(Audits, Protocol):
-    """Audits that also say whether one call waits; `store.audits.RedisAudits` does."""
-
-    async def dropped(self) -> int:
-        return await self._audits.dropped()
-
-    async def get(self, action_id: str) -> Action | None: ...
-
-
 class CountedAudits:
     """Implements learning_ports.Audits. Only what was kept is counted."""
 
-    def __init__(self, audits: Waiting, metrics: Metrics) -> None:
+    def __init__(self, audits: Audits, metrics: Metrics) -> None:
         self._audits = audits
         self._learning = metrics.learning
 
@@ -31,6 +20,9 @@ class CountedAudits:
 
     async def count(self) -> int:
         return await self._audits.count()
+
+    async def dropped(self) -> int:
+        return await self._audits.dropped()
 
     async def get(self, action_id: str) -> Action | None:
         return await self._audits.get(action_id)
