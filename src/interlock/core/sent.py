@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from .actions import Action, Body, ToolCall
 from .decisions import Decision
@@ -32,7 +34,7 @@ def covered(action: Action) -> Action:
     if decision is None:
         return action
     facts = replace(NO_FACTS, calibrated=decision.facts.calibrated)
-    none = MappingProxyType({})
+    none: Mapping[str, Any] = MappingProxyType({})
     plain = replace(
         decision, arguments=none, sources=none, target=None, reason="", undo=None, facts=facts
     )
