@@ -18,6 +18,7 @@ from interlock.core.errors import (
     IllegalTransition,
     InvalidEdit,
     NotFound,
+    ReasonNeeded,
     StoreUnavailable,
     TooSoon,
 )
@@ -253,7 +254,7 @@ async def test_promise_11_no_repeated_answer_makes_a_grant_of_what_was_signed(
         ({"step_up": True}, IllegalTransition),
         ({"dwell_ms": 5000}, TooSoon),
         ({"approvers": ("leads",)}, Forbidden),
-        ({}, InvalidEdit),
+        ({}, ReasonNeeded),
     ],
 )
 async def test_promise_11_a_grant_that_comes_later_skips_no_duty(

@@ -145,6 +145,7 @@ def desk(running: Desk) -> Iterator[Desk]:
 
 
 def approve(page: Page) -> None:
+    expect(page.locator("button#approve:enabled")).to_have_count(1)  # from then on keys count
     page.keyboard.press("a")
     page.locator("#approve-message").fill("Read it.")
     page.keyboard.press("Control+Enter")

@@ -23,6 +23,7 @@ from tests.support.stores import Server, fresh_prefix
 WAYS = {
     "_CALL": ("POST", "/t/bank/pay"),
     "_STATUS": ("GET", "/v1/calls/a1b2c3d4e5"),
+    "OUTCOME_PATH": ("POST", "/v1/calls/a1b2c3d4e5/outcome"),
     "SESSION_PATH": ("PUT", "/v1/sessions/s1"),
     "/mcp/": ("POST", "/mcp/notes"),
 }
@@ -84,9 +85,11 @@ async def whole(server: Server, tmp_path: Path) -> AsyncIterator[Whole]:
 
 
 def test_every_path_that_the_listener_knows_is_tried_here() -> None:
-    code = http.AgentsListener.__call__.__code__
-    patterns = {name for name in code.co_names if isinstance(getattr(http, name, 0), re.Pattern)}
-    prefixes = {each for each in code.co_consts if str(each).startswith("/") and each != "/"}
+    codes = (http.AgentsListener.__call__.__code__, http.AgentsListener._told.__code__)
+    names = {name for code in codes for name in code.co_names}
+    patterns = {name for name in names if isinstance(getattr(http, name, 0), re.Pattern)}
+    said = {str(each) for each in codes[0].co_consts}
+    prefixes = {each for each in said if each.startswith("/") and each != "/"}
     assert patterns | prefixes == set(WAYS)
 
 

@@ -135,6 +135,9 @@ CHANGING: dict[tuple[str, str], Changing] = {
     ),
     ("POST", "/audits/{id}/reveal"): Changing(of_call, form=True),
     ("POST", "/review/{id}/reveal"): Changing(of_call, form=True),
+    ("POST", "/review/{id}/outcome"): Changing(
+        of_call, body(turned="wrong", message=""), form=True
+    ),
     ("POST", "/sign-out"): Changing(said(SIGNING_OUT), form=True),
     ("POST", "/sign-in/role"): Changing(said(SWITCHING), body(kind="admin"), form=True),
 }

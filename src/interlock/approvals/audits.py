@@ -106,9 +106,18 @@ async def drawn(request: web.Request) -> Action:
 
     While it waits for an auditor, with all that was kept for one: its body and the tool's answer.
     """
+    return as_drawn(await named(request))
+
+
+async def named(request: web.Request) -> Action:
+    """Return the call that the path names, drawn or not, where its record is ours."""
     audits = request.app[DEPS].audits
     kept = await audits.get(request.match_info["id"]) if audits else None
-    action = showing.trusted(request, kept or await showing.found(request))
+    return showing.trusted(request, kept or await showing.found(request))
+
+
+def as_drawn(action: Action) -> Action:
+    """Return *action*; raises NotFound where it was not drawn."""
     if not action.drawn:
         raise NotFound("This call was not drawn for an audit.")
     return action

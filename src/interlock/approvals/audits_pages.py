@@ -68,8 +68,9 @@ async def one(request: web.Request) -> web.Response:
 
 async def reveal(request: web.Request) -> web.Response:
     """Show a call that was drawn with what policy hides of it; that it was shown is recorded."""
-    form, action = await request.post(), await audits.drawn(request)
+    form, action = await request.post(), await audits.named(request)
     _check(request, str(form.get("csrf", "")), deciding(action.digest))
+    audits.as_drawn(action)
     return await _page(request, action, await showing.revealed(request, action))
 
 
