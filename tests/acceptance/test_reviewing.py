@@ -103,13 +103,11 @@ class Desk:
         return self.gate.later(lambda: httpx.post(url, json=said, headers=kept, timeout=60))
 
     def opens(self, who: str, card: Mapping[str, Any]) -> Page:
-        """Open the call; of one whose verdict is folded, say first what it looks like."""
+        """Open the call; of one whose verdict is folded, say first that it looks right."""
         page = self.of(who)
         page.goto(f"{self.gate.people}/review/{card['id']}")
         page.wait_for_selector("[data-ready]")
-        judge = page.locator("#fold:visible [data-judge=right]")
-        if judge.count():
-            judge.click()
+        looks_right(page)
         return page
 
 
@@ -142,6 +140,12 @@ def desk(running: Desk) -> Iterator[Desk]:
 
 
 # verbs --------------------------------------------------------------------------------------
+
+
+def looks_right(page: Page) -> None:
+    judge = page.locator("#fold:visible [data-judge=right]")
+    if judge.count():
+        judge.click()
 
 
 def approve(page: Page) -> None:
@@ -303,12 +307,13 @@ def test_two_people_race_and_one_of_them_decides(desk: Desk, first: str) -> None
 def test_an_edit_voids_the_votes_before_it(desk: Desk) -> None:
     answer = desk.asks("approve_dual", "first words")
     (card,) = desk.gate.held()
-    approve(desk.opens("ann", card))
+    ann = desk.opens("ann", card)
+    approve(ann)
     edit(desk.opens("bob", card), "second words")
     assert desk.tool.hits == 0
-    ann = desk.opens("ann", card)
     expect(ann.get_by_text("void since an edit")).to_be_visible()
     expect(ann.locator("#arguments")).to_contain_text("second words")
+    looks_right(ann)
     approve(ann)
     assert answer.result(30).status_code == 200
     assert [call.json["text"] for call in desk.tool.calls] == ["second words"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,7 +253,8 @@ def test_nobody_who_does_not_answer_is_waited_for(
 ) -> None:
     (folder / "key").write_text("secret")
     (folder / "key").chmod(0o600)
-    with served([[paid(1)]], []) as url:
-        gone = url
-    said = interlock("replay", "--policy", new, "--url", gone, "--key-file", "key")
+    with socket.socket() as taken:  # and nobody listens there, so nobody else can either
+        taken.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        said = interlock("replay", "--policy", new, "--url", gone, "--key-file", "key")
     assert said.code == 1 and "does not answer" in said.err and "--records" in said.err

@@ -74,14 +74,15 @@ export function finish(text) {
 
 // after a decision ---------------------------------------------------------------------------
 // The page is loaded again, so that all of it is what the server says now; what has to be told is
-// kept on the way: `text`, what a decision did `also`, and what somebody had `typed`.
+// kept on the way: `text`, what a decision did `also`, and what somebody had `typed`. Nothing is
+// told of a call that waits again: the page itself says where it stands.
 
 const SAID = "interlock-decided";
 
 export function again(told) {
   if (now.leaving) return; // the first word counts: what moves meanwhile is on the page to come
   now.over = now.leaving = true;
-  sessionStorage.setItem(SAID, JSON.stringify({ id: about.id, ...told }));
+  if (told) sessionStorage.setItem(SAID, JSON.stringify({ id: about.id, ...told }));
   location.replace(page);
 }
 

@@ -61,7 +61,8 @@ async function refresh() {
   }
   if (said.card.version === Number(about.version)) return;
   if (!now.over) return changed(said);
-  if (!document.body.classList.contains("edits")) again({ text: said.card.outcome, also: now.also });
+  if (document.body.classList.contains("edits")) return;
+  again(said.card.state === "held" ? undefined : { text: said.card.outcome, also: now.also });
 }
 
 // An edit needs what is hidden: the key then leads to the button that reveals it.
