@@ -34,6 +34,11 @@ def test_every_reference_leads_somewhere() -> None:
     assert "Item" in names
 
 
+def test_every_model_has_a_name_of_its_own_in_the_document() -> None:
+    names = openapi.document("http://127.0.0.1:8081")["components"]["schemas"]
+    assert [name for name in names if "__" in name] == []
+
+
 async def test_what_is_answered_fits_the_document(world: World) -> None:
     document = openapi.document(world.url)
     key = await world.key(Kind.APPROVER)

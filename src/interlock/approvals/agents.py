@@ -11,13 +11,12 @@ from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import Forbidden, NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line, visible_text
-from . import models
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import STOPPING
 from .known_agents import Known, barred, known_agents, not_known, owners_of
-from .models_desk import AgentList, AgentState, AgentView, KeyView, SuspendRequest
+from .models_desk import AgentList, AgentState, AgentView, KeyView, Stopped, SuspendRequest
 
 audit = logging.getLogger("interlock.audit")
 _PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
@@ -87,11 +86,11 @@ def _view(name: str, known: Known, held: int, stop: Suspension | None, why: str)
     )
 
 
-def stopped(stop: Suspension | None) -> models.Stopped | None:
+def stopped(stop: Suspension | None) -> Stopped | None:
     """Return who stopped an agent as people see it."""
     if stop is None:
         return None
-    return models.Stopped(
+    return Stopped(
         everybody=stop.agent == EVERYBODY,
         by=visible_line(stop.by),
         reason=visible_text(stop.reason),

@@ -25,7 +25,7 @@ from .figures import DEFINITIONS
 from .models_analytics import (
     LONGEST,
     AnalyticsView,
-    Asked,
+    AskedFor,
     AuditingView,
     BinView,
     DayView,
@@ -109,8 +109,8 @@ def _interval(hits: int, of: int) -> tuple[float, float]:
     return found.low, found.high
 
 
-def _asked(selected: Selected) -> Asked:
-    return Asked(
+def _asked(selected: Selected) -> AskedFor:
+    return AskedFor(
         since=selected.since,
         until=selected.until,
         agent=visible_line(selected.agent),

@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from ..core.actions import Action, State
 from ..core.masking import Masks, without_secrets
 from ..core.redaction import shown, visible_bytes
-from . import models
+from .models_undo import ToolAnswer
 
 _LONGEST = 2_000  #: bytes of a body that are shown
 
 
-def shown_answer(
-    action: Action, masks: Masks, detectors: Iterable[str]
-) -> models.ToolAnswer | None:
+def shown_answer(action: Action, masks: Masks, detectors: Iterable[str]) -> ToolAnswer | None:
     """Return what the tool answered, cut short; None where it has not.
 
     Where policy hides something of the call, nothing of the answer is shown: it may repeat it.
@@ -23,7 +21,7 @@ def shown_answer(
     if action.state is not State.ANSWERED or answer is None:
         return None
     start = b"" if masks else answer.body[:_LONGEST]
-    return models.ToolAnswer(
+    return ToolAnswer(
         status=answer.status,
         size=answer.size or len(answer.body),
         visible=without_secrets(shown(visible_bytes(start)), detectors),

@@ -39,7 +39,6 @@ from . import (
     judged,
     links,
     listing,
-    models,
     narrowing,
     notifications,
     openapi,
@@ -58,6 +57,9 @@ from .changes import differences
 from .deps import DEPS, THREADS, THREADS_AT_ONCE, ApiDeps, apart
 from .events import FEED, Feed, stream
 from .identity import deciding as to_decide
+from .models import Card, Queue, Rest
+from .models_decisions import DecisionRequest, Preview, PreviewRequest, ResolveRequest
+from .models_item import Item
 from .outcomes import outcome as outcome_of
 from .past import PAST, Past
 
@@ -93,7 +95,7 @@ async def list_approvals(request: web.Request) -> web.Response:
     return answer(await queue(request))
 
 
-async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> models.Queue:
+async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> Queue:
     """Return held actions in the queue's order; with `state`, recent ones in that state.
 
     *usual*: what is asked for where the request does not say.
@@ -101,12 +103,12 @@ async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> model
     deps, asked = request.app[DEPS], {**usual, **_query(request)}
     await deciding.meet(deps, request[VISITOR])
     found = await _found_for(deps, request[VISITOR].principal, asked)
-    return models.Queue(
+    return Queue(
         items=await showing.listed(request, found.actions),
         next=found.next,
         total=found.total,
         left_out=[
-            models.Rest(agent=visible_line(agent), id=agent, count=count)
+            Rest(agent=visible_line(agent), id=agent, count=count)
             for agent, count in found.left_out
         ],
         now=await deps.store.now(),
@@ -180,7 +182,7 @@ async def show_approval(request: web.Request) -> web.Response:
     return await _shown(request, shown)
 
 
-async def _read_with_a_key(request: web.Request, card: models.Card) -> None:
+async def _read_with_a_key(request: web.Request, card: Card) -> None:
     """Note that a terminal or a script opened it; the page says itself how long it is in sight."""
     deps, visitor = request.app[DEPS], request[VISITOR]
     await deciding.meet(deps, visitor)
@@ -189,7 +191,7 @@ async def _read_with_a_key(request: web.Request, card: models.Card) -> None:
         await deps.desk.look(card.id, card.digest, visitor.principal.id, 0)
 
 
-async def _shown(request: web.Request, shown: models.Item) -> web.Response:
+async def _shown(request: web.Request, shown: Item) -> web.Response:
     headers = {"ETag": f'"{shown.card.version}"'}
     return await apart(request.app, shown.call.body.size, answer, shown, headers)
 
@@ -207,7 +209,7 @@ async def reveal_approval(request: web.Request) -> web.Response:
 
 async def preview(request: web.Request) -> web.Response:
     """Answer an edit as it would be sent and judged; nothing changes."""
-    deps, asked = request.app[DEPS], await read(request, models.PreviewRequest)
+    deps, asked = request.app[DEPS], await read(request, PreviewRequest)
     action = await showing.shown_action(request)
     if action.decision is None:
         raise IllegalTransition("The call was never decided by policy.")
@@ -238,7 +240,7 @@ def _previewed(
     hidden, task = _unknown(held, names, edit.arguments), judged.task_of(call, decision)
     before = (action.call, held, hidden)
     return answer(
-        models.Preview(
+        Preview(
             digest=call.digest,
             call=views.call_view(call, deps.upstreams, hidden),
             changes=differences(before, (call, decision, NO_MASKS)),
@@ -269,7 +271,7 @@ def _unacceptable(action: Action, digest: str, level: Level) -> str:
 async def decide(request: web.Request) -> web.Response:
     """Record a decision about the digest and the version that the person saw."""
     deps, visitor = request.app[DEPS], request[VISITOR]
-    asked = await read(request, models.DecisionRequest)
+    asked = await read(request, DecisionRequest)
     version = version_seen(request)
     check_token(request, visitor, to_decide(asked.digest))
     action = await showing.found(request)
@@ -297,7 +299,7 @@ async def decide(request: web.Request) -> web.Response:
 
 async def resolve(request: web.Request) -> web.Response:
     """Settle an unknown outcome with what an admin found out."""
-    asked = await read(request, models.ResolveRequest)
+    asked = await read(request, ResolveRequest)
     deps, visitor, action = request.app[DEPS], request[VISITOR], await showing.found(request)
     check_token(request, visitor, to_decide(action.digest))
     by = visitor.principal.id

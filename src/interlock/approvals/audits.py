@@ -25,7 +25,6 @@ from .bodies import answer, read
 from .deciding import looked_ms
 from .deps import DEPS, ApiDeps
 from .identity import auditing
-from .models import Item
 from .models_audits import (
     AuditCard,
     AuditItem,
@@ -33,6 +32,7 @@ from .models_audits import (
     AuditSaid,
     AuditVerdict,
 )
+from .models_item import Item
 from .pseudonyms import pseudonym
 from .rights import barred_after
 

@@ -17,8 +17,8 @@ from . import audits, reports, showing
 from .access import VISITOR, Route
 from .deps import DEPS, apart
 from .identity import auditing, deciding
-from .models import Item
 from .models_audits import AuditVerdict, OutcomeReport
+from .models_item import Item
 from .problems import CrossSite
 from .reasons import REASONS
 from .sign_in import html

@@ -10,12 +10,13 @@ from ..core.decisions import Decision, Level
 from ..core.errors import InterlockError, MalformedCall, NotFound
 from ..core.identity import Kind
 from ..core.lifecycle import stricter
-from . import deciding, models, practice, views
+from . import deciding, practice, views
 from .access import VISITOR, Route, Visitor
 from .bodies import answer, read
 from .deceptive import told_by_card
 from .deps import DEPS, ApiDeps
 from .identity import deciding as to_decide
+from .models_decisions import DecisionRequest
 from .models_desk import BatchItem, BatchOutcome, BatchRequest, BatchVerdict
 from .problems import CrossSite, OneByOne
 
@@ -81,7 +82,7 @@ def check_together(deps: ApiDeps, action: Action, present: Decision) -> None:
 async def _decided(
     deps: ApiDeps, visitor: Visitor, asked: BatchRequest, item: BatchItem, action: Action
 ) -> Action:
-    one = models.DecisionRequest(
+    one = DecisionRequest(
         type=asked.type,
         digest=item.digest,
         message=asked.message,

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from ..core.content import read_json
 from ..core.errors import MalformedCall
 from ..core.redaction import visible_line
-from . import models
+from .models import Model
 from .problems import VersionNeeded, WrongMediaType
 
 _ETAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
@@ -32,7 +32,7 @@ _WRONG = {
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
 }
-M = TypeVar("M", bound=models.Model)
+M = TypeVar("M", bound=Model)
 
 
 async def read(request: web.Request, model: type[M]) -> M:
@@ -68,7 +68,7 @@ def version_seen(request: web.Request) -> int:
     return int(found[1])
 
 
-def answer(model: models.Model, headers: dict[str, str] | None = None) -> web.Response:
+def answer(model: Model, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
         text=model.model_dump_json(ensure_ascii=True),
         content_type="application/json",

@@ -12,7 +12,7 @@ from ..core.decisions import Decision
 from ..core.masking import Masks, masked
 from ..core.messages import read_message
 from ..core.redaction import redact_headers, visible_line, visible_text
-from . import models
+from .models_call import Difference
 from .views import target, value_text
 
 CONTEXT = 3  #: lines that are shown around those that differ
@@ -20,12 +20,12 @@ Side = tuple[ToolCall, Decision, Masks]
 """A call, what policy read of it, and what is hidden of it."""
 
 
-def differences(before: Side, after: Side) -> list[models.Difference]:
+def differences(before: Side, after: Side) -> list[Difference]:
     """Return what an edit changes: arguments by name, then what else of the request differs."""
     (old, was, _), (new, now, _) = before, after
     names = dict.fromkeys((*was.arguments, *now.arguments))
     changes = [
-        models.Difference(
+        Difference(
             where=visible_line(name),
             before=_argument(name, before, after[2]),
             after=_argument(name, after, before[2]),
@@ -40,7 +40,7 @@ def differences(before: Side, after: Side) -> list[models.Difference]:
     ):
         if one != two:
             changes.append(
-                models.Difference(
+                Difference(
                     where=where,
                     before=visible_text(after[2].text(before[2].text(one))),
                     after=visible_text(before[2].text(after[2].text(two))),
@@ -73,7 +73,7 @@ def same_target(one: Decision, two: Decision) -> bool:
     return first == second
 
 
-def compared(before: Side, after: Side) -> list[models.Difference]:
+def compared(before: Side, after: Side) -> list[Difference]:
     """Return how a call differs from an earlier one; nothing: it is the same request.
 
     Beside `differences`, this says where the bytes of the body differ although what policy reads
@@ -86,14 +86,14 @@ def compared(before: Side, after: Side) -> list[models.Difference]:
         ("signed for", f"{old.service} {old.region}", f"{new.service} {new.region}"),
     ):
         if one != two:
-            told = models.Difference(where=where, before=visible_text(one), after=visible_text(two))
+            told = Difference(where=where, before=visible_text(one), after=visible_text(two))
             changes.append(told)
     if not changes and _sent(old) != _sent(new):
-        changes.append(models.Difference(where="body", before=_bytes(old), after=_bytes(new)))
+        changes.append(Difference(where="body", before=_bytes(old), after=_bytes(new)))
     return [in_context(each) for each in changes]
 
 
-def in_context(change: models.Difference) -> models.Difference:
+def in_context(change: Difference) -> Difference:
     """Return *change* with CONTEXT lines around what differs: those that are the same are left."""
     if change.before is None or change.after is None:
         return change

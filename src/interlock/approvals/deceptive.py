@@ -13,18 +13,16 @@ from ..core.lookalikes import unusual, warnings
 from ..core.masking import Masks
 from ..core.redaction import visible_line
 from ..core.wording import told_whole
-from . import models
+from .models import Warning_
 
 _GLANCE = 100_000  #: characters of one call that a card looks through
 _CLOSER = 1_000  #: of those in texts that are not plain Latin: looking at them takes longer
 
 
-def warned(
-    call: ToolCall, decision: Decision | None, task: str, masks: Masks
-) -> list[models.Warning_]:
+def warned(call: ToolCall, decision: Decision | None, task: str, masks: Masks) -> list[Warning_]:
     """Return what is deceptive in any text that the agent wrote."""
     found = [
-        models.Warning_(where=where, text=masks.text(each))
+        Warning_(where=where, text=masks.text(each))
         for where, text in _places(call, decision, task)
         for each in warnings(text)
     ]

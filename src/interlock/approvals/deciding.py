@@ -23,9 +23,9 @@ from ..core.errors import (
 )
 from ..core.identity import Kind
 from ..granting import GrantAsked
-from . import models
 from .access import Visitor
 from .deps import ApiDeps
+from .models_decisions import DecisionRequest
 from .rights import borrowed, heard, owns
 from .step_up import stepped_up
 
@@ -78,7 +78,7 @@ async def looked_ms(
 
 
 async def review_of(
-    deps: ApiDeps, action: Action, visitor: Visitor, asked: models.DecisionRequest, version: int
+    deps: ApiDeps, action: Action, visitor: Visitor, asked: DecisionRequest, version: int
 ) -> Review:
     """Return what the visitor answers to *version* of *action*; an edit is written and judged.
 

@@ -13,18 +13,20 @@ from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line, visible_text
 from ..ports import Notice
-from . import deciding, models, showing
+from . import deciding, showing
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import AWAY
 from .identity import deciding as to_decide
 from .models_desk import (
+    Asked,
     AssignmentView,
     AssignRequest,
     AwayRequest,
     AwayView,
     EscalateRequest,
+    Looker,
     LookRequest,
     LookView,
     Me,
@@ -67,7 +69,7 @@ def _look(action: Action, seen: Look | None) -> LookView:
         id=action.id,
         looked_ms=seen.looked_ms if seen else 0,
         looking=[
-            models.Looker(person=visible_line(each.person), since=each.since)
+            Looker(person=visible_line(each.person), since=each.since)
             for each in (seen.others if seen else ())
         ],
     )
@@ -89,10 +91,10 @@ async def assign(request: web.Request) -> web.Response:
     return answer(AssignmentView(id=action.id, assigned=_asked(now)))
 
 
-def _asked(assignment: Assignment | None) -> models.Asked | None:
+def _asked(assignment: Assignment | None) -> Asked | None:
     if assignment is None:
         return None
-    return models.Asked(
+    return Asked(
         to=visible_line(assignment.to),
         by=visible_line(assignment.by),
         at=assignment.at,

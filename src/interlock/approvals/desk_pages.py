@@ -20,7 +20,7 @@ from . import agents, credentials, desk, history, notifications
 from .access import VISITOR, Route
 from .deps import DEPS
 from .identity import SWITCHING
-from .models import Stopped
+from .models_desk import Stopped
 from .models_practice import PersonPractice
 from .sign_in import html
 

@@ -7,14 +7,16 @@ from ..core.desk import EVERYBODY, Assignment, Looking, Suspension
 from ..core.masking import Masks
 from ..core.redaction import visible_line, visible_text
 from ..people_ports import Desk
-from . import models
 from .access import Visitor
 from .deps import ApiDeps
+from .models import Card
+from .models_desk import Asked, Load, Looker, Stopped
+from .models_item import Item
 
 HOUR_MS = 3_600_000
 
 
-async def on_cards(deps: ApiDeps, cards: list[models.Card]) -> list[models.Card]:
+async def on_cards(deps: ApiDeps, cards: list[Card]) -> list[Card]:
     """Return *cards*; those that are held with who looks, who is asked and who stopped it."""
     held = [card.id for card in cards if card.state == State.HELD.value]
     if not held:
@@ -27,11 +29,11 @@ async def on_cards(deps: ApiDeps, cards: list[models.Card]) -> list[models.Card]
 
 
 def _card(
-    card: models.Card,
+    card: Card,
     assigned: dict[str, Assignment | None],
     looking: dict[str, tuple[Looking, ...]],
     stopped: dict[str, Suspension],
-) -> models.Card:
+) -> Card:
     if card.id not in assigned:
         return card
     asked, stop = assigned[card.id], stopped.get(card.agent) or stopped.get(EVERYBODY)
@@ -49,14 +51,14 @@ def _by_agent(suspensions: tuple[Suspension, ...]) -> dict[str, Suspension]:
     return {visible_line(each.agent): each for each in suspensions}
 
 
-def _names(cards: list[models.Card]) -> set[str]:
+def _names(cards: list[Card]) -> set[str]:
     """Return their agents; one that can be stopped by itself has a name that is shown as it is."""
     return {card.agent for card in cards if 0 < len(card.agent) <= 128}
 
 
 async def on_item(
-    deps: ApiDeps, item: models.Item, action: Action, visitor: Visitor, masks: Masks
-) -> models.Item:
+    deps: ApiDeps, item: Item, action: Action, visitor: Visitor, masks: Masks
+) -> Item:
     """Return *item* with what the desk knows: who looks, who is asked, who stopped its agent.
 
     *masks*: what is hidden from the visitor, in the words of who asks somebody too.
@@ -79,17 +81,17 @@ async def on_item(
         told["assigned"] = _asked(assigned, masks)
         told["looked_ms"] = look.looked_ms if look else 0
         told["looking"] = [
-            models.Looker(person=visible_line(each.person), since=each.since)
+            Looker(person=visible_line(each.person), since=each.since)
             for each in lookers
             if each.person != who
         ]
     return item.model_copy(update=told)
 
 
-def _stopped(stop: Suspension | None) -> models.Stopped | None:
+def _stopped(stop: Suspension | None) -> Stopped | None:
     if stop is None:
         return None
-    return models.Stopped(
+    return Stopped(
         everybody=stop.agent == EVERYBODY,
         by=visible_line(stop.by),
         reason=visible_text(stop.reason),
@@ -97,10 +99,10 @@ def _stopped(stop: Suspension | None) -> models.Stopped | None:
     )
 
 
-def _asked(assigned: Assignment | None, masks: Masks) -> models.Asked | None:
+def _asked(assigned: Assignment | None, masks: Masks) -> Asked | None:
     if assigned is None or not assigned.to:
         return None
-    return models.Asked(
+    return Asked(
         to=visible_line(assigned.to),
         by=visible_line(assigned.by),
         at=assigned.at,
@@ -108,10 +110,10 @@ def _asked(assigned: Assignment | None, masks: Masks) -> models.Asked | None:
     )
 
 
-async def _load(deps: ApiDeps, desk: Desk, who: str) -> models.Load | None:
+async def _load(deps: ApiDeps, desk: Desk, who: str) -> Load | None:
     most = deps.gate.policy.attention.per_hour
     if not most:
         return None
     approved, oldest = await desk.approvals(who)
     again = oldest + HOUR_MS if approved >= most else 0
-    return models.Load(approved=approved, most=most, again_at=again)
+    return Load(approved=approved, most=most, again_at=again)

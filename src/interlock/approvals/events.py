@@ -19,9 +19,10 @@ from aiohttp import web
 from ..core.desk import EVERYBODY
 from ..core.errors import InterlockError, StoreUnavailable
 from ..tasks import Tasks, stopped
-from . import agents, listing, models
+from . import agents, listing
 from .access import VISITOR, identify
 from .deps import ApiDeps
+from .models_desk import Tick
 from .problems import TooManyStreams
 
 HEARTBEAT = 15.0  #: seconds between comments on a quiet stream
@@ -33,7 +34,7 @@ _LISTED = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     id: str
-    data: str  #: JSON of `models.Tick`
+    data: str  #: JSON of `Tick`
 
 
 class Feed:
@@ -117,7 +118,7 @@ class Feed:
         listed = await listing.first(self._deps.store.held, None, _LISTED, lambda _: True)
         held = [(action.id, action.version) for action in listed.actions]
         halted = agents.stopped(await self._deps.store.stopped(EVERYBODY))
-        data = models.Tick(held=held, total=listed.total, halted=halted).model_dump_json()
+        data = Tick(held=held, total=listed.total, halted=halted).model_dump_json()
         state = hashlib.sha256(data.encode()).hexdigest()[:16]
         name = f"{state}.{self._moves}"  # also moves that leave the queue as it is: a send ends
         async with self._fresh:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.redaction import visible_line
-from .models import Argument, Item
+from .models_call import Argument
+from .models_item import Item
 
 _LONG = 60  #: characters; longer texts get a larger field
 

@@ -16,11 +16,13 @@ from ..core.preparing import prepare
 from ..core.redaction import visible_line, visible_text
 from ..core.rules import GrantSpec, Tool
 from ..granting import GrantAsked
-from . import judged, models
+from . import judged
 from .access import VISITOR, Route, check_token
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .identity import REVOKING
+from .models_decisions import DecisionRequest
+from .models_judged import GrantOffer
 from .models_policy import GrantList, GrantView
 from .problems import GrantRefused
 
@@ -30,7 +32,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MOST = 500
 
 
-def asked_for(deps: ApiDeps, action: Action, asked: models.DecisionRequest) -> GrantAsked | None:
+def asked_for(deps: ApiDeps, action: Action, asked: DecisionRequest) -> GrantAsked | None:
     """Return the grant that goes with a decision, or None where none is asked for.
 
     Raises:
@@ -117,7 +119,7 @@ def replaced(before: Grant, action: Action, by: str) -> None:
     )
 
 
-def offered(deps: ApiDeps, action: Action, masks: Masks, task: str) -> models.GrantOffer | None:
+def offered(deps: ApiDeps, action: Action, masks: Masks, task: str) -> GrantOffer | None:
     """Return what a person may grant with the next approval; None where nothing may be."""
     return judged.offer(_tool(deps, action), action, masks, task)
 

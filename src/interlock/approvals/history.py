@@ -18,8 +18,9 @@ from . import showing
 from .access import Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
-from .models import Card, UndoneBy
+from .models import Card
 from .models_desk import Past, PastCall, Said
+from .models_undo import UndoneBy
 from .undone import undone
 
 _FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})

@@ -16,22 +16,20 @@ from ..core.provenance import stated
 from ..core.redaction import visible_line, visible_text
 from ..core.rules import Indeterminate, Tool
 from ..core.wording import consequence
-from . import models
+from .models_judged import GrantOffer, Judgement, Later, LimitHit, Rule, SessionState, Target
 from .views import stake_why
 
 TARGETS = 20  #: arguments of a target that are shown, and values that the request is asked for
 TARGET_TEXT = 2000  #: characters of each that are shown
 
 
-def judgement(
-    decision: Decision, action: Action, now: int, masks: Masks, task: str
-) -> models.Judgement:
+def judgement(decision: Decision, action: Action, now: int, masks: Masks, task: str) -> Judgement:
     """Return what *decision* says of *action*; *task*: the user's request, or an empty text."""
 
     def line(text: str) -> str:
         return visible_line(masks.text(text))
 
-    return models.Judgement(
+    return Judgement(
         level=decision.level.word,
         stake=decision.stake.word,
         stake_why=stake_why(decision, masks),
@@ -40,7 +38,7 @@ def judgement(
         description=visible_line(decision.description),
         consequence=consequence(decision),
         rules=[
-            models.Rule(
+            Rule(
                 id=visible_line(hit.id),
                 effect=visible_line(hit.effect),
                 description=visible_line(hit.description),
@@ -75,11 +73,10 @@ def judgement(
 
 def _limits(
     decision: Decision, names: Sequence[str], heads: tuple[str, ...], line: Any
-) -> list[models.LimitHit]:
+) -> list[LimitHit]:
     """Return each of *names* with what its line of the trace says, such as `3 of 2 -> ...`."""
     return [
-        models.LimitHit(id=visible_line(name), said=line(_said(decision, name, heads)))
-        for name in names
+        LimitHit(id=visible_line(name), said=line(_said(decision, name, heads))) for name in names
     ]
 
 
@@ -89,11 +86,11 @@ def _said(decision: Decision, name: str, heads: tuple[str, ...]) -> str:
     return found.partition(": ")[2] or found.partition(f"{name} ")[2]
 
 
-def _session(decision: Decision) -> models.SessionState | None:
+def _session(decision: Decision) -> SessionState | None:
     known = decision.facts.session
     if known is None:
         return None
-    return models.SessionState(
+    return SessionState(
         untrusted_content=known.untrusted_content,
         sensitive_data=known.sensitive_data,
         points=round(known.points, 1),
@@ -102,9 +99,9 @@ def _session(decision: Decision) -> models.SessionState | None:
     )
 
 
-def _later(decision: Decision, created: int, now: int) -> list[models.Later]:
+def _later(decision: Decision, created: int, now: int) -> list[Later]:
     return [
-        models.Later(
+        Later(
             at=created + later.after_ms,
             to=[visible_line(group) for group in later.to],
             due=created + later.after_ms <= now,
@@ -113,7 +110,7 @@ def _later(decision: Decision, created: int, now: int) -> list[models.Later]:
     ]
 
 
-def target(values: Mapping[str, Any], masks: Masks, task: str) -> list[models.Target]:
+def target(values: Mapping[str, Any], masks: Masks, task: str) -> list[Target]:
     """Return the first arguments that say what is acted on, and whether *task* names them.
 
     Looking a value up takes as long as the request is, and the agent writes both: no more than
@@ -125,7 +122,7 @@ def target(values: Mapping[str, Any], masks: Masks, task: str) -> list[models.Ta
         named = _stated(value, task) if asked <= left else None
         left -= asked if named is not None else 0
         text = masked(value) if name in masks else _short(value, masks)
-        shown.append(models.Target(name=visible_line(name), visible=text, stated=named))
+        shown.append(Target(name=visible_line(name), visible=text, stated=named))
     return shown
 
 
@@ -151,7 +148,7 @@ def showable(values: Mapping[str, Any]) -> bool:
     return len(json.dumps(dict(values), ensure_ascii=False)) <= TARGET_TEXT
 
 
-def offer(tool: Tool | None, action: Action, masks: Masks, task: str) -> models.GrantOffer | None:
+def offer(tool: Tool | None, action: Action, masks: Masks, task: str) -> GrantOffer | None:
     """Return what may be granted with the next approval; None where nothing may."""
     decision, spec = action.decision, tool.grants if tool else None
     if spec is None or decision is None or not decision.grants or not decision.target:
@@ -163,7 +160,7 @@ def offer(tool: Tool | None, action: Action, masks: Masks, task: str) -> models.
     if len(action.votes) + 1 < decision.quorum:  # whoever completes the approval may grant
         return None
     method, path = _way(action.call, tool)
-    return models.GrantOffer(
+    return GrantOffer(
         method=visible_line(method),
         path=visible_line(path),
         target=target(decision.target, masks, task),

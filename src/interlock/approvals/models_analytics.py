@@ -150,7 +150,7 @@ class KeptView(Model):
     forged: int
 
 
-class Asked(Model):
+class AskedFor(Model):
     """What was asked for, as it was understood; times in ms, 0: no bound."""
 
     since: int
@@ -166,7 +166,7 @@ class AnalyticsView(Model):
     """What decided calls tell of agents, policy and reviewing."""
 
     now: int
-    asked: Asked
+    asked: AskedFor
     kept: KeptView
     records: int
     queue: QueueNow

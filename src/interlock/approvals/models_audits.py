@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from .models import Card, Code, Digest, Item, Message, Model
+from .models import Card, Code, Digest, Message, Model
+from .models_item import Item
 from .operation import CSRF, IN_PATH, Operation, query
 
 

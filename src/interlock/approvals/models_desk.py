@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from . import models
-from .models import Code, Digest, Message, Model
+from .models import Card, Code, Digest, Message, Model
+from .models_undo import UndoneBy
 
 Words = Annotated[str, Field(max_length=1000)]
 Person = Annotated[str, Field(max_length=128)]
@@ -79,19 +79,60 @@ class BatchRequest(Model):
 # what people get ----------------------------------------------------------------------------
 
 
+class Looker(Model):
+    """Somebody who has the call open now."""
+
+    person: str
+    since: int
+
+
+class Asked(Model):
+    """Who is asked to decide, by whom (`rotation`: by policy), and what they wrote."""
+
+    to: str
+    by: str
+    at: int
+    message: str
+
+
+class Stopped(Model):
+    """Nothing of this agent is sent, nor approved, until somebody resumes it."""
+
+    everybody: bool = Field(description="all agents are stopped, not only this one")
+    by: str
+    reason: str
+    at: int
+
+
+class Load(Model):
+    """How many calls this person approved in the last hour, and how many policy lets them."""
+
+    approved: int
+    most: int
+    again_at: int = Field(description="when there is room again; 0: there is")
+
+
+class Tick(Model):
+    """The queue as it is now, by id and version. `halted`: who stopped all agents, if anybody."""
+
+    held: list[tuple[str, int]]
+    total: int
+    halted: Stopped | None = None
+
+
 class LookView(Model):
     """How long you have had the call in sight, and who else has it open now."""
 
     id: str
     looked_ms: int
-    looking: list[models.Looker]
+    looking: list[Looker]
 
 
 class AssignmentView(Model):
     """Who is asked to decide a call now."""
 
     id: str
-    assigned: models.Asked | None
+    assigned: Asked | None
 
 
 class AwayView(Model):
@@ -163,7 +204,7 @@ class AgentView(Model):
     keys: list[KeyView]
     held: int
     seen: int = Field(description="its latest call that people had to do with; 0: not known")
-    stopped: models.Stopped | None
+    stopped: Stopped | None
     barred: str = Field(description="why you may not resume it; empty: you may, or it runs")
 
 
@@ -171,7 +212,7 @@ class AgentList(Model):
     """Agents by name; those that are stopped first. `everybody`: all of them are stopped."""
 
     items: list[AgentView]
-    everybody: models.Stopped | None
+    everybody: Stopped | None
     barred: str = Field(description="why you may not resume all together; empty: you may")
     unlisted: int = Field(description="how many more names are stopped; each can be resumed")
     csrf: Csrf
@@ -182,7 +223,7 @@ class AgentState(Model):
     """Whether an agent is stopped now; `-` is every agent."""
 
     id: str
-    stopped: models.Stopped | None
+    stopped: Stopped | None
 
 
 class BatchVerdict(Model):
@@ -210,13 +251,13 @@ class Said(Model):
     groups: list[str] = Field(description="`for NAME`: whom they stood in for")
 
 
-class PastCall(models.Card):
+class PastCall(Card):
     """A call that people had to do with, and who said what."""
 
     said: list[Said] = Field(description="in the order in which it was said")
     waited: int = Field(description="ms from its arrival until it waited for people no more")
     why: str = Field(description="the reason that was given, or why it was not sent")
-    undone: models.UndoneBy | None = Field(default=None, description="the call that undid it")
+    undone: UndoneBy | None = Field(default=None, description="the call that undid it")
 
 
 class Past(Model):

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from .models import Model, Target
+from .models import Model
+from .models_judged import Target
 
 
 class GrantView(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.actions import State
-from . import models, models_desk
+from . import models_decisions, models_desk
 from .operation import CSRF, IN_PATH, Operation, query
 
 _AGENT = {
@@ -57,7 +57,7 @@ OPERATIONS = (
         path="/v1/approvals/{id}/escalate",
         name="escalate",
         summary="Let those decide now whom policy names for later",
-        answers=models.Outcome,
+        answers=models_decisions.Outcome,
         takes=models_desk.EscalateRequest,
         parameters=(IN_PATH, CSRF),
         refusals=(400, 401, 403, 404, 409, 410, 412, 415, 421, 503),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..core import wording
 from ..core.actions import Action
-from . import models
+from .models_decisions import Outcome
 
 
-def outcome(action: Action) -> models.Outcome:
+def outcome(action: Action) -> Outcome:
     """Return what became of a decision."""
-    return models.Outcome(
+    return Outcome(
         id=action.id,
         state=action.state.value,
         version=action.version,

@@ -36,8 +36,9 @@ from .access import (
 from .deps import DEPS, ApiDeps, apart
 from .form import fields
 from .identity import SIGNING_OUT, STOPPING, deciding
-from .models import Card, Item
+from .models import Card
 from .models_audits import OutcomeView
+from .models_item import Item
 from .problems import CrossSite
 from .reasons import REASONS
 

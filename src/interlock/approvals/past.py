@@ -19,8 +19,9 @@ from ..core.analytics import FEW, Analytics, Bin, Group, Selected
 from ..core.errors import InterlockError
 from ..learning_ports import Archive
 from ..tasks import Tasks, stopped
-from . import models
 from .analytics_view import share
+from .models_item import Item, LikeThis
+from .models_judged import Precision, Rule
 
 log = logging.getLogger("interlock")
 FRESH = 60.0  #: seconds
@@ -91,7 +92,7 @@ class Past:
 PAST: web.AppKey[Past] = web.AppKey("past", Past)
 
 
-def on_item(past: Past, item: models.Item, action: Action, now: int) -> models.Item:
+def on_item(past: Past, item: Item, action: Action, now: int) -> Item:
     """Return *item* with what past decisions tell of its rules and of the agent's confidence."""
     update: dict[str, object] = {}
     every, own = past.of("", now), past.of(action.call.agent.id, now)
@@ -109,9 +110,7 @@ def on_item(past: Past, item: models.Item, action: Action, now: int) -> models.I
     return item.model_copy(update=update)
 
 
-def _with_precision(
-    shown: list[models.Rule], ids: list[str], groups: tuple[Group, ...]
-) -> list[models.Rule]:
+def _with_precision(shown: list[Rule], ids: list[str], groups: tuple[Group, ...]) -> list[Rule]:
     known = {group.name: group.precision for group in groups}
     made = []
     for rule, name in zip(shown, ids, strict=True):
@@ -119,20 +118,18 @@ def _with_precision(
         if found is None or not found.of:
             made.append(rule)
             continue
-        told = models.Precision(**share(found).model_dump())
+        told = Precision(**share(found).model_dump())
         made.append(rule.model_copy(update={"precision": told}))
     return made
 
 
-def _like_this(
-    claimed: float, own: Analytics | None, every: Analytics | None
-) -> models.LikeThis | None:
+def _like_this(claimed: float, own: Analytics | None, every: Analytics | None) -> LikeThis | None:
     """Return the calls that claimed as much: those of the agent where they are not too few."""
     mine, all_ = _bin(claimed, own), _bin(claimed, every)
     chosen = mine if mine and (mine.of >= FEW or all_ is None) else all_
     if chosen is None:
         return None
-    return models.LikeThis(
+    return LikeThis(
         agent=chosen is mine,
         low=chosen.low,
         high=chosen.high,

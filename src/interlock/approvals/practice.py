@@ -17,11 +17,12 @@ from ..core.identity import Kind
 from ..core.masking import NO_MASKS, Masks
 from ..core.practice import KEPT_MS, Practised, decider, practised
 from ..core.redaction import visible_line, visible_text
-from . import models
 from .access import VISITOR, Route, Visitor
 from .bodies import answer
 from .deps import DEPS, ApiDeps
-from .models_practice import PersonPractice, PracticeReport
+from .models_decisions import Outcome
+from .models_item import Item
+from .models_practice import PersonPractice, Practice, PracticeReport
 from .outcomes import outcome as outcome_of
 
 _READERS = frozenset({Kind.ADMIN, Kind.AUDITOR})
@@ -33,7 +34,7 @@ _SAID = {
 }
 
 
-async def told(deps: ApiDeps, visitor: Visitor, after: Action) -> models.Outcome:
+async def told(deps: ApiDeps, visitor: Visitor, after: Action) -> Outcome:
     """Return what became of a decision; of a practice call, that it was one."""
     outcome, was = outcome_of(after), await ended(deps, visitor, after)
     if was is None:
@@ -41,9 +42,7 @@ async def told(deps: ApiDeps, visitor: Visitor, after: Action) -> models.Outcome
     return outcome.model_copy(update={"practice": was, "said": in_a_line(was)})
 
 
-async def on_item(
-    deps: ApiDeps, visitor: Visitor, item: models.Item, action: Action
-) -> models.Item:
+async def on_item(deps: ApiDeps, visitor: Visitor, item: Item, action: Action) -> Item:
     """Return *item* with what a practice call was, or without who decided it and how."""
     if practised(action) is None:
         return item
@@ -54,7 +53,7 @@ async def on_item(
     return item.model_copy(update={"history": begun, "votes": []})
 
 
-async def ended(deps: ApiDeps, visitor: Visitor, action: Action) -> models.Practice | None:
+async def ended(deps: ApiDeps, visitor: Visitor, action: Action) -> Practice | None:
     """Return what a practice call was for; None while it is held, and to who has no part in it."""
     end, who = practised(action), visitor.principal
     own = decider(action) in ("", who.id)
@@ -70,10 +69,10 @@ async def ended(deps: ApiDeps, visitor: Visitor, action: Action) -> models.Pract
 
 def _practice(
     end: Practised, who: str, real: Action | None, masks: Masks, presets: Mapping[str, str]
-) -> models.Practice:
+) -> Practice:
     said = [each for each in real.reviews if each.verdict is Verdict.REJECT] if real else []
     first = said[0] if said else None
-    return models.Practice(
+    return Practice(
         outcome=end.value,
         right=end is Practised.CAUGHT,
         said=_SAID[end].format(who=who, Who=who[:1].upper() + who[1:] if who == "you" else who),
@@ -90,7 +89,7 @@ def _why(review: Review, presets: Mapping[str, str]) -> str:
     return "\n".join(each for each in (preset, review.message.strip()) if each)
 
 
-def in_a_line(was: models.Practice) -> str:
+def in_a_line(was: Practice) -> str:
     """Say what a practice call was, for a terminal or a banner."""
     said = f"This was a practice call. {was.said}"
     if not was.original:

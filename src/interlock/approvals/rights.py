@@ -12,7 +12,7 @@ from ..core.entitled import groups_needed
 from ..core.identity import Kind, Principal
 from ..core.wording import outcome
 from ..reviewing import said_of
-from . import models
+from .models_item import Rights
 
 
 def rights(
@@ -24,7 +24,7 @@ def rights(
     absences: Iterable[Absence] = (),
     stopped: Suspension | None = None,
     present: Decision | None = None,
-) -> models.Rights:
+) -> Rights:
     """Return what a visitor may do at *now* (ms, by the store's clock); *hidden*: policy hides
     something of the call. *absences*: in which the visitor stands in; *stopped*: the agent is;
     *present*: what policy says of the call today, where that was asked.
@@ -36,7 +36,7 @@ def rights(
     editable = decision is not None and decision.editable != () and bool(decision.tool)
     voted = who.id in voices.heard(action.votes)
     sendable = not today and stopped is None
-    return models.Rights(
+    return Rights(
         approve=sendable and not voted,
         edit=sendable and editable,
         reject=not why,

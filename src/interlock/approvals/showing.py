@@ -18,11 +18,15 @@ from ..core.identity import Kind
 from ..core.lifecycle import stricter
 from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line
-from . import answers, desk_view, granting, judged, models, past, practice, undo, views
+from . import answers, desk_view, granting, judged, past, practice, undo, views
 from .access import VISITOR, Visitor
 from .changes import compared, differences, same_target
 from .deps import DEPS, ApiDeps, apart
 from .identity import deciding
+from .models import Card
+from .models_call import Difference
+from .models_item import Compared, Item
+from .models_undo import UndoneBy
 from .rights import barred, rights
 from .undone import undone
 
@@ -31,7 +35,7 @@ _SESSION_CALLS = 20
 _LET_THROUGH = frozenset({Verdict.APPROVE, Verdict.EDIT})
 
 
-async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[models.Card]:
+async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> list[Card]:
     actions = [_hidden_too(deps, action) for action in actions]
     waiting = await deps.store.attended([action.id for action in actions])
     made = [
@@ -41,7 +45,7 @@ async def cards(deps: ApiDeps, actions: list[Action] | tuple[Action, ...]) -> li
     return await desk_view.on_cards(deps, made)
 
 
-async def listed(request: web.Request, actions: Sequence[Action]) -> list[models.Card]:
+async def listed(request: web.Request, actions: Sequence[Action]) -> list[Card]:
     """Return *actions* as cards; for approvers' sessions with the token that decides each."""
     deps, session = request.app[DEPS], request[VISITOR].session
     made = await cards(deps, tuple(actions))
@@ -82,7 +86,7 @@ def masked_for(deps: ApiDeps, action: Action) -> Masks:
     return wording.masks(action, deps.gate.policy.redact.approver)
 
 
-async def item(request: web.Request, *, limit: int = 0) -> models.Item:
+async def item(request: web.Request, *, limit: int = 0) -> Item:
     """Return the action that the path names, without what policy hides of it.
 
     With a *limit* in bytes, bodies beyond it and the arguments read from them are left out, and
@@ -91,7 +95,7 @@ async def item(request: web.Request, *, limit: int = 0) -> models.Item:
     return await item_of(request, await shown_action(request), limit=limit)
 
 
-async def item_of(request: web.Request, action: Action, *, limit: int = 0) -> models.Item:
+async def item_of(request: web.Request, action: Action, *, limit: int = 0) -> Item:
     """Return *action* as `item` returns the one that the path names."""
     return await _item(request, action, masked_for(request.app[DEPS], action), limit)
 
@@ -102,7 +106,7 @@ async def barring(deps: ApiDeps, visitor: Visitor, action: Action) -> str:
     return barred(action, who, await deps.store.now(), await deps.desk.stands_in(who.id))
 
 
-async def revealed(request: web.Request, action: Action) -> models.Item:
+async def revealed(request: web.Request, action: Action) -> Item:
     """Return everything about *action*, and record who had it shown.
 
     Raises:
@@ -137,7 +141,7 @@ async def check_comparing(deps: ApiDeps, visitor: Visitor, action: Action) -> No
         )
 
 
-async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> models.Item:
+async def _item(request: web.Request, action: Action, masks: Masks, limit: int) -> Item:
     deps, size = request.app[DEPS], views.weight(action)
     like = await _like(deps, action)
     reversed_ = await undone(deps, [action] if like is None else [action, like])
@@ -186,9 +190,9 @@ class _Read:
 
     waits: bool
     history: Sequence[Mapping[str, str]]
-    earlier: list[models.Card]
+    earlier: list[Card]
     like: Action | None
-    undone: Mapping[str, models.UndoneBy]  #: by the id of what was undone
+    undone: Mapping[str, UndoneBy]  #: by the id of what was undone
     stands: tuple[Absence, ...]  #: in which the visitor stands in
     stopped: Suspension | None
     present: Decision | None  #: what policy says of it today, while it is held
@@ -196,9 +200,7 @@ class _Read:
     whole: bool
 
 
-def _made(
-    deps: ApiDeps, visitor: Visitor, action: Action, masks: Masks, read: _Read
-) -> models.Item:
+def _made(deps: ApiDeps, visitor: Visitor, action: Action, masks: Masks, read: _Read) -> Item:
     call, decision, whole = action.call, action.decision, read.whole
     hides = wording.hidden(action, deps.gate.policy.redact.approver)
     who, session = visitor.principal, visitor.session
@@ -220,7 +222,7 @@ def _made(
     if masks or not whole:
         later = may.edit and may.reveal and bool(masks)
         may = may.model_copy(update={"edit": False, "edit_after_reveal": later})
-    return models.Item(
+    return Item(
         card=views.card(action, read.waits, deps.upstreams, masks),
         owner=visible_line(call.agent.owner),
         call=views.call_view(call, deps.upstreams, masks, limit=0 if whole else 1),
@@ -251,7 +253,7 @@ def schema(deps: ApiDeps, action: Action) -> dict[str, object] | None:
     return dict(tool.args_schema) if tool and tool.args_schema is not None else None
 
 
-def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Difference]:
+def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[Difference]:
     if action.original is None or action.decision is None:
         return []
     read = deps.gate.read(action.original)
@@ -261,7 +263,7 @@ def _edits(deps: ApiDeps, action: Action, masks: Masks) -> list[models.Differenc
     return differences(before, (action.call, action.decision, masks))
 
 
-def _compared(deps: ApiDeps, action: Action, masks: Masks, read: _Read) -> models.Compared | None:
+def _compared(deps: ApiDeps, action: Action, masks: Masks, read: _Read) -> Compared | None:
     """Compare with what is like it; what policy hides of that one stays hidden."""
     like = read.like
     if like is None or like.decision is None or action.decision is None:
@@ -269,7 +271,7 @@ def _compared(deps: ApiDeps, action: Action, masks: Masks, read: _Read) -> model
     before = (like.call, like.decision, masked_for(deps, like))
     changes = compared(before, (action.call, action.decision, masks))
     approvals = [each for each in like.reviews if each.verdict in _LET_THROUGH]
-    return models.Compared(
+    return Compared(
         id=like.id,
         agent=visible_line(like.call.agent.id),
         by=list(dict.fromkeys(visible_line(each.reviewer.id) for each in approvals)),

@@ -19,12 +19,13 @@ from ..core.errors import Forbidden, InterlockError, MalformedCall, StaleVersion
 from ..core.identity import Kind
 from ..core.redaction import visible_line
 from ..people_ports import Authenticator, Authenticators, Challenge
-from . import models, showing
+from . import showing
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import deciding
 from .models_credentials import StepUpOptions, StepUpRequest
+from .models_decisions import DecisionRequest
 from .models_signed import StepUp
 from .problems import GrantRefused
 from .relying_party import elsewhere, relying_party
@@ -43,7 +44,7 @@ async def stepped_up(
     deps: ApiDeps,
     visitor: Visitor,
     action: Action,
-    asked: models.DecisionRequest,
+    asked: DecisionRequest,
     cleared_digest: str,
     version: int,
 ) -> str:
@@ -71,7 +72,7 @@ async def stepped_up(
     return (await proven(deps, person, asked.step_up, subject)).id
 
 
-def _unsigned(visitor: Visitor, action: Action, asked: models.DecisionRequest) -> None:
+def _unsigned(visitor: Visitor, action: Action, asked: DecisionRequest) -> None:
     """Raise where a signature is needed; of a call that moved on, the gate says what became."""
     decision = action.decision
     current = action.state is State.HELD and action.digest == asked.digest

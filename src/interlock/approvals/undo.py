@@ -16,11 +16,11 @@ from ..core.masking import HIDDEN, Masks
 from ..core.redaction import visible_line
 from ..core.undoing import undo_call, undo_of, undoable, until
 from ..undoing import Undoing, outcome
-from . import models
 from .access import VISITOR, Route, Visitor, check_token
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .identity import undoing
+from .models_undo import UndoArgument, Undone, UndoneBy, UndoOffer
 from .operation import CSRF, IN_PATH, Operation
 from .rights import barred, borrowed
 
@@ -34,8 +34,8 @@ def offer(
     masks: Masks,
     now: int,
     stands: tuple[Absence, ...] = (),
-    undone: Mapping[str, models.UndoneBy] = MappingProxyType({}),
-) -> models.UndoOffer | None:
+    undone: Mapping[str, UndoneBy] = MappingProxyType({}),
+) -> UndoOffer | None:
     """Return what undoing *action* would call; None where nothing was done, or policy says no how.
 
     `why` says what stands against it, for this visitor too. *stands*: for whom they stand in;
@@ -53,7 +53,7 @@ def offer(
     already = undone.get(action.id)
     why = f"It was undone: {already.said}." if already else why
     session = visitor.session
-    return models.UndoOffer(
+    return UndoOffer(
         tool=visible_line(undo.tool),
         arguments=_arguments(undo, values, masks),
         until=until(undo, action.changed) if undo.arguments else 0,
@@ -63,10 +63,10 @@ def offer(
     )
 
 
-def _arguments(undo: Undo, values: dict[str, object], masks: Masks) -> list[models.UndoArgument]:
+def _arguments(undo: Undo, values: dict[str, object], masks: Masks) -> list[UndoArgument]:
     """Return the arguments; where policy hides something of the call, not what repeats it."""
     return [
-        models.UndoArgument(
+        UndoArgument(
             name=visible_line(name),
             source=visible_line(source),
             visible=_short(values[name], source, masks) if name in values else "",
@@ -98,7 +98,7 @@ async def ask(request: web.Request) -> web.Response:
         groups = groups | borrowed(action, groups, stands, now)
     person = Reviewer(id=who.id, groups=groups)
     undone = await Undoing(deps.gate, deps.store).undo(action_id, person)
-    return answer(models.Undone(id=undone.id, state=undone.state.value, said=outcome(undone)))
+    return answer(Undone(id=undone.id, state=undone.state.value, said=outcome(undone)))
 
 
 ROUTES = (
@@ -115,7 +115,7 @@ OPERATIONS = (
         path="/v1/approvals/{id}/undo",
         name="undo",
         summary="Propose the call that undoes this one; policy judges it like any other",
-        answers=models.Undone,
+        answers=Undone,
         parameters=(IN_PATH, CSRF),
         refusals=(401, 403, 404, 409, 421, 422, 429, 503),
     ),

@@ -22,9 +22,12 @@ from ..core.redaction import (
     visible_text,
 )
 from ..core.wording import aimed_at, consequence, gist, outcome
-from . import models
+from . import models_call
 from .deceptive import at_a_glance, told_by_card
 from .deceptive import warned as warned
+from .models import Card
+from .models_call import Argument, Call
+from .models_item import Claims, Moment, Vote
 
 TITLE = 120  #: characters
 _OPEN = frozenset({State.HELD, State.APPROVED, State.FORWARDING})
@@ -89,12 +92,10 @@ def stake_why(decision: Decision, masks: Masks) -> str:
     return visible_line(masks.text(f"{name}: {shown}" if shown else name))
 
 
-def card(
-    action: Action, waiting: bool | None, upstreams: Mapping[str, str], masks: Masks
-) -> models.Card:
+def card(action: Action, waiting: bool | None, upstreams: Mapping[str, str], masks: Masks) -> Card:
     """Return *action* as one line of a list; *waiting*: whether its caller still waits."""
     decision, call = action.decision, action.call
-    return models.Card(
+    return Card(
         id=action.id,
         version=action.version,
         state=action.state.value,
@@ -129,11 +130,11 @@ def card(
 
 def call_view(
     call: ToolCall, upstreams: Mapping[str, str], masks: Masks, *, limit: int = 0
-) -> models.Call:
+) -> Call:
     """Return the exact call; with a *limit* in bytes, a larger body is left out (`whole` false)."""
     headers = redact_headers(call.headers)
     parts = {"target": masks.target(call.target), "body": masks.body(call.body)}
-    return models.Call(
+    return Call(
         method=visible_line(call.method),
         url=url(call, upstreams, masks),
         upstream=visible_line(call.upstream),
@@ -148,7 +149,7 @@ def call_view(
     )
 
 
-def _body(call: ToolCall, masks: Masks, limit: int) -> models.Body:
+def _body(call: ToolCall, masks: Masks, limit: int) -> models_call.Body:
     body, whole = call.body, not limit or len(call.body) <= limit
     seen = masks.body(body) if whole else b""
     text, encoded = None, None
@@ -157,7 +158,7 @@ def _body(call: ToolCall, masks: Masks, limit: int) -> models.Body:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
             encoded = base64.b64encode(body).decode()
-    return models.Body(
+    return models_call.Body(
         size=len(body),
         media_type=visible_line(call.content.media_type),
         kind=call.content.kind.value,
@@ -189,7 +190,7 @@ def _lines(text: str) -> str:
 
 def arguments(
     decision: Decision | None, masks: Masks, revealed: Sequence[str] = ()
-) -> list[models.Argument]:
+) -> list[Argument]:
     """Return the tool's arguments, in the order of the call; *revealed*: what policy hides, but
     is shown now.
     """
@@ -211,12 +212,12 @@ def arguments(
 
 def _argument_view(
     name: str, value: Any, masks: Masks | None, *, source: str, editable: bool, revealed: bool
-) -> models.Argument:
+) -> Argument:
     """Return one argument; no *masks*: it is too much to look for what is hidden in it."""
     redacted = masks is None or name in masks
     shown = None if masks is None or redacted else masks.value(value)
     told = HIDDEN if masks is None else masked(value)
-    return models.Argument(
+    return Argument(
         name=visible_line(name),
         source=source,
         value=shown,
@@ -235,10 +236,10 @@ def value_text(value: Any) -> str:
     return _lines(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> models.Claims:
+def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> Claims:
     """Return what the agent's side says; *task*: the user's request, and what it came with."""
     said = call.context
-    return models.Claims(
+    return Claims(
         confidence=said.confidence,
         reason=visible_text(masks.text(said.reason)),
         task=visible_text(masks.text(task[0])),
@@ -248,7 +249,7 @@ def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> models.Claims
     )
 
 
-def votes(action: Action, masks: Masks) -> list[models.Vote]:
+def votes(action: Action, masks: Masks) -> list[Vote]:
     """Return every review, oldest first, and whether it counts for the call as it is now.
 
     People quote what was revealed to them: *masks* hide it in their words too.
@@ -256,12 +257,12 @@ def votes(action: Action, masks: Masks) -> list[models.Vote]:
     return [_vote(review, action, masks) for review in action.reviews]
 
 
-def _vote(review: Review, action: Action, masks: Masks) -> models.Vote:
+def _vote(review: Review, action: Action, masks: Masks) -> Vote:
     counts = any(
         vote.reviewer.id == review.reviewer.id and vote.version == review.version
         for vote in action.votes
     )
-    return models.Vote(
+    return Vote(
         by=visible_line(review.reviewer.id),
         verdict=review.verdict.value,
         message=visible_text(masks.text(review.message)),
@@ -271,9 +272,9 @@ def _vote(review: Review, action: Action, masks: Masks) -> models.Vote:
     )
 
 
-def history(rows: Sequence[Mapping[str, str]], masks: Masks) -> list[models.Moment]:
+def history(rows: Sequence[Mapping[str, str]], masks: Masks) -> list[Moment]:
     return [
-        models.Moment(
+        Moment(
             version=int(row["version"]),
             at=int(row["at"]),
             before=row["from"],
