@@ -13,8 +13,8 @@ from interlock.core.actions import Action, Agent, McpTool, State, ToolCall, Verd
 from interlock.core.digest import digest, fingerprint, seal
 from interlock.core.errors import InvalidEdit, StoreUnavailable, UpstreamUnreachable
 from interlock.core.messages import TOOLS_CALL, call_content, write_message
+from interlock.mcp_ports import Definition
 from interlock.policies.load import read_policies
-from interlock.ports import Definition
 from interlock.store.redis import RedisStore
 from tests.support.builders import ANN
 from tests.support.fakes import POLICY, Tool, World

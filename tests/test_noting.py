@@ -24,6 +24,7 @@ from interlock.core.lifecycle import step
 from interlock.core.messages import TOOLS_CALL, call_content, call_envelope
 from interlock.core.records import DecidedCall, pack, target_of, unpack
 from interlock.core.rules import PolicySet
+from interlock.mcp_ports import NothingListed
 from interlock.noting import Noting, changed, decode, encode, facts_from, record_of
 from interlock.noting_calls import LARGEST
 from interlock.noting_entries import packed
@@ -32,7 +33,6 @@ from interlock.policies.load import read_policies
 from interlock.policies.replaying import replayed
 from interlock.policies.suite_calls import make_call, setting
 from interlock.policies.suite_document import AgentEntry, CallEntry
-from interlock.ports import NothingListed
 from tests.support.builders import ANN, BOB, NOON, a_review
 from tests.support.records import record, records
 

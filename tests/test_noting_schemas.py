@@ -19,10 +19,10 @@ from interlock.core.facts import NO_FACTS
 from interlock.core.lifecycle import step
 from interlock.exports import formats
 from interlock.exports.making.exporter import Exporter, Wanted
+from interlock.mcp_ports import NothingListed
 from interlock.noting import Noting
 from interlock.noting_schemas import schema_of
 from interlock.policies.load import read_policies
-from interlock.ports import NothingListed
 from tests.support.builders import ANN, NOON, a_review
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)

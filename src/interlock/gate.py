@@ -26,21 +26,9 @@ from .core.rules import PolicySet
 from .granting import GrantAsked, Grants
 from .judge import Judge
 from .learning_ports import Confidences
+from .mcp_ports import Definitions, NothingListed
 from .noting import Noting
-from .ports import (
-    Clock,
-    Definitions,
-    Ids,
-    NothingListed,
-    Notice,
-    Notifier,
-    Observer,
-    PolicyState,
-    Put,
-    Store,
-    Stored,
-    Upstream,
-)
+from .ports import Clock, Ids, Notice, Notifier, Observer, PolicyState, Put, Store, Stored, Upstream
 from .practice import Practice
 from .recording import RACES, Recorder, as_stored, refusal
 from .relay import Relay

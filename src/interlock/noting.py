@@ -24,6 +24,7 @@ from .core.lifecycle import FINAL
 from .core.records import Audited, DecidedCall, Reported, Said
 from .core.reporting import heard
 from .core.rules import PolicySet
+from .mcp_ports import Definitions
 from .noting_calls import Cleaner, entry_of, fitting
 from .noting_entries import decode as decode
 from .noting_entries import encode as encode
@@ -31,7 +32,6 @@ from .noting_facts import Pseudonym, pack_facts, unguessable
 from .noting_facts import facts_from as facts_from
 from .noting_schemas import schema_of
 from .noting_shares import Shares
-from .ports import Definitions
 
 LARGEST_SCHEMA = 64 * 1024  #: bytes of JSON; larger ones are not kept
 _WORDS, _TASK = 4000, 16_384  #: characters of texts that are kept

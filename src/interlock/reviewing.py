@@ -25,7 +25,8 @@ from .core.patterns import Kind as SegmentKind
 from .core.redaction import visible_line
 from .granting import GrantAsked, Grants
 from .judge import Judge
-from .ports import Definitions, Ids, Notice, Put, Store
+from .mcp_ports import Definitions
+from .ports import Ids, Notice, Put, Store
 from .recording import RACES, Recorder, refusal
 from .sending import Sender
 

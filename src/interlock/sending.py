@@ -35,7 +35,8 @@ from .core.events import (
 from .core.facts import Effects
 from .core.lifecycle import step
 from .judge import Judge
-from .ports import Clock, Definitions, Exchange, Ids, Put, Store, Stored, Upstream
+from .mcp_ports import Definitions
+from .ports import Clock, Exchange, Ids, Put, Store, Stored, Upstream
 from .recording import Recorder, as_stored
 from .relay import Relay
 from .tasks import Tasks

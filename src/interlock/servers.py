@@ -11,7 +11,7 @@ from pathlib import PurePath
 from .ingress.mcp.presets import PRESETS
 from .ingress.mcp.rounds import MOST
 from .ingress.mcp.session import Holding, Server
-from .ports import McpServer
+from .mcp_ports import McpServer
 from .settings import Config
 from .settings_tools import McpClient
 

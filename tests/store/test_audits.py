@@ -17,9 +17,9 @@ from interlock.core.errors import MalformedCall
 from interlock.core.records import Audited, DecidedCall, Reported, Turned, label_of
 from interlock.core.reporting import MOST as REPORTS
 from interlock.ingress.outcomes import Answers, follow, render, replay
+from interlock.mcp_ports import NothingListed
 from interlock.noting import Noting
 from interlock.observe.archive_merging import merged
-from interlock.ports import NothingListed
 from interlock.store.audits import RedisAudits
 from interlock.store.feed import RedisFeed
 from interlock.store.redis import RedisStore

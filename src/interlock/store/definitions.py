@@ -30,7 +30,7 @@ from ..core.listings import (
     read_listing,
 )
 from ..core.spelling import lax
-from ..ports import Definition
+from ..mcp_ports import Definition
 from .connection import patiently
 from .definitions_known import Compile, definition_of, unlisted
 from .definitions_log import tell, tell_accepted, tell_first_use

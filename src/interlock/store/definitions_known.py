@@ -8,7 +8,7 @@ from typing import Any
 from ..core.listings import ToolRecord
 from ..core.redaction import visible_line
 from ..core.rules import Validator
-from ..ports import Definition
+from ..mcp_ports import Definition
 
 Compile = Callable[[Mapping[str, Any]], Validator]
 """Compiles an inputSchema. Raises ValueError where it cannot."""

@@ -15,7 +15,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from ..core.errors import CallTooLarge, QueueFull, StoreUnavailable
-from ..ports import TaskNote
+from ..mcp_ports import TaskNote
 from .connection import patiently
 from .lua import Script
 

@@ -22,8 +22,8 @@ from interlock.ingress.mcp.session import (
     Live,
 )
 from interlock.ingress.mcp.session import Server as McpServer
+from interlock.mcp_ports import Definition
 from interlock.policies.load import read_policies
-from interlock.ports import Definition
 from interlock.store.redis import RedisStore
 from interlock.tasks import Tasks
 from tests.support.builders import NOON

@@ -19,8 +19,8 @@ from interlock.ingress.mcp.calls import Calls
 from interlock.ingress.mcp.endpoint import McpEndpoint
 from interlock.ingress.mcp.session import Caller, Document, Holding, Server
 from interlock.ingress.mcp.stops import Stops
+from interlock.mcp_ports import Definition
 from interlock.policies.load import read_policies
-from interlock.ports import Definition
 from interlock.store.redis import RedisStore
 from interlock.system import RandomIds
 from interlock.upstream.http import HttpSettings

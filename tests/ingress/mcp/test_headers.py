@@ -24,7 +24,7 @@ from interlock.ingress.mcp.headers import (
     version_of,
 )
 from interlock.ingress.mcp.session import VERSION_KEY, Server
-from interlock.ports import McpServer
+from interlock.mcp_ports import McpServer
 
 NEW, OLD = "2026-07-28", "2025-11-25"
 

@@ -14,7 +14,7 @@ from interlock.core.errors import MalformedCall, MalformedMessage
 from interlock.core.messages import Message, message_of
 from interlock.ingress.mcp.reading import is_judged, read_call
 from interlock.ingress.mcp.session import Caller, Holding, Server
-from interlock.ports import Definition
+from interlock.mcp_ports import Definition
 from tests.ingress.mcp.conversation import FilesServer
 
 SERVER = Server(name="files", upstream=FilesServer(), gates=frozenset({"resources/read"}))

@@ -8,7 +8,7 @@ from ...core.errors import StoreUnavailable
 from ...core.listings import oversized
 from ...core.messages import Message
 from ...gate import Gate
-from ...ports import Definitions
+from ...mcp_ports import Definitions
 from . import results, tasks_documents
 from .calls import declares_tasks
 from .learning import LIST, Learner

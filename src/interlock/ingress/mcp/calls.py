@@ -26,7 +26,8 @@ from ...core.errors import (
 )
 from ...core.messages import INVALID_PARAMS, TOOLS_CALL, Message, asked
 from ...gate import Gate
-from ...ports import Clock, Definition, Definitions
+from ...mcp_ports import Definition, Definitions
+from ...ports import Clock
 from ...tasks import Tasks
 from . import answers, own_tools, results, rounds
 from .learning import Learner

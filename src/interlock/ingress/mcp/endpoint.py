@@ -36,7 +36,7 @@ from ...core.messages import (
     write_message,
 )
 from ...core.mirrors import mirrored_params
-from ...ports import Definitions
+from ...mcp_ports import Definitions
 from ...relay import Relay
 from ..admission import Admission, NotInvited
 from ..problems import error_notice

@@ -15,7 +15,7 @@ from ...core.actions import McpTool, ToolCall
 from ...core.errors import MalformedCall, StoreUnavailable, UpstreamError
 from ...core.listings import LONGEST_LISTING, MOST_LISTED, size_of
 from ...core.messages import Message, write_message
-from ...ports import Definitions
+from ...mcp_ports import Definitions
 from ...tasks import Tasks
 from .asking import response_of
 from .headers import METHOD, NAME, PARAM, forwarded

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.rules import PolicySet
-from ...ports import Definitions
+from ...mcp_ports import Definitions
 from .outlook import anything_held, may_be_refused, surely_denied
 from .own_tools import NAMES, TOOLS, offered
 from .session import TASKS, Caller

@@ -23,7 +23,7 @@ from ...core.messages import (
     content_of,
     write_message,
 )
-from ...ports import Definition
+from ...mcp_ports import Definition
 from ..wire import Fields, stated
 from .headers import fields_of, forwarded
 from .session import Caller, Server

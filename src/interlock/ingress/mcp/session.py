@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ...core.actions import Action, Agent
 from ...core.messages import MODERN, Message
-from ...ports import McpServer
+from ...mcp_ports import McpServer
 from ...relay import Relay
 
 Document = Mapping[str, Any]

@@ -26,7 +26,8 @@ from ...core.errors import (
 )
 from ...core.messages import Kind, Message
 from ...gate import Gate
-from ...ports import Definitions, Ids, TaskNotes
+from ...mcp_ports import Definitions, TaskNotes
+from ...ports import Ids
 from ...tasks import Tasks
 from . import results, tasks_notes, tasks_remote
 from . import tasks_documents as documents

@@ -16,7 +16,8 @@ from ...core.actions import Action, State, ToolCall
 from ...core.errors import CallTooLarge, InterlockError, QueueFull, StoreUnavailable
 from ...core.messages import TOOLS_CALL, Message
 from ...gate import Gate
-from ...ports import Ids, TaskNotes
+from ...mcp_ports import TaskNotes
+from ...ports import Ids
 from ...tasks import Tasks
 from . import tasks_documents as documents
 from . import tasks_notes

@@ -16,7 +16,7 @@ from ...core.decisions import Level
 from ...core.digest import seal
 from ...core.lifecycle import APPROVAL_MS
 from ...core.messages import content_of, read_message, write_message
-from ...ports import Definition
+from ...mcp_ports import Definition
 from . import answers
 from .reading import hints, with_params
 
