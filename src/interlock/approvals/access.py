@@ -28,6 +28,11 @@ from .problems import (
     problem,
 )
 
+PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
+"""Who has to do with calls; auditors may read beside them: see `Route.admitted`."""
+APPROVERS = frozenset({Kind.APPROVER})
+OVERSEERS = frozenset({Kind.ADMIN, Kind.AUDITOR})
+"""Who reads how everybody does, and takes records away."""
 CSRF_HEADER = "Interlock-CSRF"
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})  # asked by address; they decide nothing
 _SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
@@ -238,6 +243,10 @@ async def identify(request: web.Request) -> Visitor | None:
 
 def check_token(request: web.Request, visitor: Visitor, purpose: str) -> None:
     """Raise CrossSite where a session lacks the token for *purpose*; keys need none."""
-    token = request.headers.get(CSRF_HEADER, "")
+    check_given(visitor, request.headers.get(CSRF_HEADER, ""), purpose)
+
+
+def check_given(visitor: Visitor, token: str, purpose: str) -> None:
+    """Raise CrossSite where a session's *token*, from a form, is not the one for *purpose*."""
     if visitor.session is not None and not visitor.session.permits(token, purpose):
         raise CrossSite("The page is out of date or was not served by Interlock; load it again.")

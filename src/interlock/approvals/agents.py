@@ -10,16 +10,16 @@ from aiohttp import web
 from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import Forbidden, NotFound
 from ..core.identity import Kind
-from ..core.redaction import visible_line, visible_text
-from .access import VISITOR, Route, Visitor, check_token
+from ..core.redaction import visible_line
+from .access import PEOPLE, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
+from .desk_view import stopped
 from .identity import STOPPING
 from .known_agents import Known, barred, known_agents, not_known, owners_of
-from .models_desk import AgentList, AgentState, AgentView, KeyView, Stopped, SuspendRequest
+from .models_desk import AgentList, AgentState, AgentView, KeyView, SuspendRequest
 
 audit = logging.getLogger("interlock.audit")
-_PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9@._+-]{1,128}}"
 
 
@@ -86,18 +86,6 @@ def _view(name: str, known: Known, held: int, stop: Suspension | None, why: str)
     )
 
 
-def stopped(stop: Suspension | None) -> Stopped | None:
-    """Return who stopped an agent as people see it."""
-    if stop is None:
-        return None
-    return Stopped(
-        everybody=stop.agent == EVERYBODY,
-        by=visible_line(stop.by),
-        reason=visible_text(stop.reason),
-        at=stop.at,
-    )
-
-
 async def suspend(request: web.Request) -> web.Response:
     """Stop an agent, or all (`-`): once this is answered, no send of it starts."""
     deps, visitor = request.app[DEPS], request[VISITOR]
@@ -156,7 +144,7 @@ async def _state(deps: ApiDeps, agent: str) -> AgentState:
 
 
 ROUTES = (
-    Route(method="GET", path="/v1/agents", handler=list_agents, kinds=_PEOPLE),
-    Route(method="POST", path=f"/v1/agents/{_ID}/suspend", handler=suspend, kinds=_PEOPLE),
-    Route(method="POST", path=f"/v1/agents/{_ID}/resume", handler=resume, kinds=_PEOPLE),
+    Route(method="GET", path="/v1/agents", handler=list_agents, kinds=PEOPLE),
+    Route(method="POST", path=f"/v1/agents/{_ID}/suspend", handler=suspend, kinds=PEOPLE),
+    Route(method="POST", path=f"/v1/agents/{_ID}/resume", handler=resume, kinds=PEOPLE),
 )

@@ -13,20 +13,19 @@ from ..core.analytics import Selected
 from ..core.decisions import Level
 from ..core.durations import milliseconds
 from ..core.errors import Forbidden, MalformedCall, NotFound
-from ..core.identity import Kind, Principal
+from ..core.identity import Principal
 from ..core.practice import Figures
 from ..learning_ports import Archive
 from ..ports import Store
-from .access import VISITOR, Route
+from . import practice
+from .access import OVERSEERS, PEOPLE, VISITOR, Route
 from .analytics_view import Around, view
 from .bodies import answer
 from .deps import DEPS, ApiDeps
-from .models_analytics import LONGEST, AnalyticsView, QueueNow
+from .models_analytics import AnalyticsView, QueueNow
 from .pseudonyms import by_pseudonym, pseudonym
+from .queries import filters
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
-EVERYBODY = frozenset({Kind.ADMIN, Kind.AUDITOR})
-"""Who reads how each reviewer does; anybody else reads that of themselves."""
 USUAL = "30d"  #: how far back one looks where nothing else is said
 FIELDS = ("since", "until", "agent", "tool", "rule", "level", "reviewer")
 _STEP = 10_000  #: ms; whoever asks for the last 30 days within them asks the same
@@ -41,15 +40,7 @@ async def show(request: web.Request) -> web.Response:
 
 def query(request: web.Request) -> dict[str, str]:
     """Return what is asked for; each once, and nothing else. Raises MalformedCall."""
-    asked = {name: value for name, value in request.query.items() if value}
-    twice = len(set(request.query)) != len(request.query)
-    if twice or request.query.keys() - set(FIELDS):
-        names = ", ".join(FIELDS)
-        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
-    long = next((name for name, value in asked.items() if len(value) > LONGEST), None)
-    if long is not None:
-        raise MalformedCall(f"`{long}` has more than {LONGEST} characters.")
-    return asked
+    return filters(request, FIELDS)
 
 
 async def look(request: web.Request, asked: Mapping[str, str]) -> AnalyticsView:
@@ -84,7 +75,7 @@ def _reviewer(asked: Mapping[str, str], who: Principal, own: str) -> str:
         return own or "r-unknown"  # matches nobody
     if wanted and not _WHO.fullmatch(wanted):
         raise MalformedCall("`reviewer` must be a pseudonym such as r-0123456789ab, or `me`.")
-    if wanted and wanted != own and who.kind not in EVERYBODY:
+    if wanted and wanted != own and who.kind not in OVERSEERS:
         raise Forbidden("What a colleague did, admins and auditors read; you read your own: `me`.")
     return wanted
 
@@ -121,8 +112,8 @@ def _time(name: str, text: str, now: int, days: int) -> int:
 
 
 async def _around(deps: ApiDeps, archive: Archive, who: Principal, now: int) -> Around:
-    every = who.kind in EVERYBODY
-    figures = await _practice(deps, who, now)
+    every = who.kind in OVERSEERS
+    figures = await practice.figures(deps, who, now)
     people = by_pseudonym(deps, await _people(deps, who, figures))
     named = {person: pseudo for pseudo, person in people.items()}
     return Around(
@@ -142,16 +133,9 @@ async def _queue(store: Store, now: int) -> QueueNow:
     return QueueNow(held=held, oldest_ms=max(now - oldest, 0) if oldest else 0)
 
 
-async def _practice(deps: ApiDeps, who: Principal, now: int) -> tuple[Figures, ...]:
-    if deps.practice is None:
-        return ()
-    people = await deps.practice.people(now) if who.kind in EVERYBODY else (who.id,)
-    return await deps.practice.figures(people, now)
-
-
 async def _people(deps: ApiDeps, who: Principal, figures: tuple[Figures, ...]) -> set[str]:
     """Return whom the visitor may hear of by name."""
-    if who.kind not in EVERYBODY:
+    if who.kind not in OVERSEERS:
         return {who.id}
     here = {each.id for each in await deps.desk.colleagues()}
     return here | {each.person for each in figures} | {who.id}

@@ -8,14 +8,12 @@ from aiohttp import web
 
 from ..core.decisions import Level
 from ..core.errors import NotFound
-from ..core.identity import Kind
 from . import analytics, charts
-from .access import VISITOR, Route
-from .analytics import EVERYBODY, FIELDS, USUAL
+from .access import OVERSEERS, PEOPLE, VISITOR, Route
+from .analytics import FIELDS, USUAL
 from .models_analytics import AnalyticsView
 from .sign_in import html
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 SPANS = (
     ("1d", "the last day"),
     ("7d", "7 days"),
@@ -42,7 +40,7 @@ async def page(request: web.Request) -> web.Response:
         filtered=any(asked.get(name) for name in FIELDS if name != "since"),
         spans=SPANS,
         levels=[each.word for each in Level],
-        everybody=request[VISITOR].principal.kind in EVERYBODY,
+        everybody=request[VISITOR].principal.kind in OVERSEERS,
         passed=charts.passed(view),
         ended=charts.ended(view),
         span=charts.span,

@@ -51,7 +51,7 @@ from . import (
     views,
 )
 from . import policy as policy_routes
-from .access import VISITOR, Route, add_routes, check_token, refuse
+from .access import APPROVERS, PEOPLE, VISITOR, Route, add_routes, check_token, refuse
 from .bodies import answer, read, version_seen
 from .changes import differences
 from .deps import DEPS, THREADS, THREADS_AT_ONCE, ApiDeps, apart
@@ -62,13 +62,11 @@ from .models_decisions import DecisionRequest, Preview, PreviewRequest, ResolveR
 from .models_item import Item
 from .outcomes import outcome as outcome_of
 from .past import PAST, Past
+from .queries import once, page_size
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
-_FILTERS = frozenset(
-    {"state", "level", "agent", "tool", "text", "mine", "limit", "cursor", "share"}
-)
+_FILTERS = ("agent", "cursor", "level", "limit", "mine", "share", "state", "text", "tool")
 
 _MOST, _USUAL = 200, 50
 
@@ -116,8 +114,8 @@ async def queue(request: web.Request, *, usual: Mapping[str, str] = {}) -> Queue
 
 
 async def _found_for(deps: ApiDeps, who: Principal, asked: Mapping[str, str]) -> listing.Found:
-    limit = _limit(asked.get("limit", str(_USUAL)))
-    share = _limit(asked["share"], "share") if "share" in asked else 0
+    limit = page_size(asked, _USUAL, _MOST)
+    share = page_size(asked, _USUAL, _MOST, "share") if "share" in asked else 0
     wanted, cursor = _state(asked.get("state", "held")), asked.get("cursor")
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
@@ -147,10 +145,7 @@ async def _found_for(deps: ApiDeps, who: Principal, asked: Mapping[str, str]) ->
 
 
 def _query(request: web.Request) -> dict[str, str]:
-    asked = dict(request.query)
-    if len(asked) != len(request.query) or asked.keys() - _FILTERS:
-        names = ", ".join(sorted(_FILTERS))
-        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
+    asked = once(request, _FILTERS)
     asked = {name: value for name, value in asked.items() if value}  # a form sends all its fields
     if "level" in asked and asked["level"] not in {level.word for level in Level}:
         raise MalformedCall("`level` must be one of " + ", ".join(level.word for level in Level))
@@ -168,12 +163,6 @@ def _state(word: str) -> State | None:
     except ValueError:
         words = ", ".join(state.value for state in State)
         raise MalformedCall(f"`state` must be `recent` or one of {words}.") from None
-
-
-def _limit(word: str, name: str = "limit") -> int:
-    if not re.fullmatch("[0-9]{1,3}", word, re.ASCII) or not 1 <= int(word) <= _MOST:
-        raise MalformedCall(f"`{name}` must be a number from 1 to {_MOST}.")
-    return int(word)
 
 
 async def show_approval(request: web.Request) -> web.Response:
@@ -318,13 +307,13 @@ ROUTES = (
         method="POST",
         path=f"/v1/approvals/{_ID}/preview",
         handler=preview,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
     Route(
         method="POST",
         path=f"/v1/approvals/{_ID}/decision",
         handler=decide,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
     Route(
         method="POST",
@@ -336,7 +325,7 @@ ROUTES = (
         method="POST",
         path=f"/v1/approvals/{_ID}/reveal",
         handler=reveal_approval,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
     *granting.ROUTES,
     *definitions.ROUTES,

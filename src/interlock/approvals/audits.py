@@ -15,12 +15,12 @@ from aiohttp import web
 from ..core.actions import Action
 from ..core.desk import Absence
 from ..core.errors import Forbidden, IllegalTransition, MalformedCall, NotFound, StaleVersion
-from ..core.identity import Kind, Principal
+from ..core.identity import Principal
 from ..core.records import Audited, Turned
 from ..core.redaction import visible_line
 from ..learning_ports import Audits
 from . import reports, showing
-from .access import VISITOR, Route, Visitor, check_token
+from .access import PEOPLE, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deciding import looked_ms
 from .deps import DEPS, ApiDeps
@@ -36,7 +36,6 @@ from .models_item import Item
 from .pseudonyms import pseudonym
 from .rights import barred_after
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 log = logging.getLogger("interlock.audit")
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9A-Za-z_-]{1,64}", re.ASCII)

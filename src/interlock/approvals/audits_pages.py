@@ -12,18 +12,15 @@ from pydantic import ValidationError
 
 from ..core.actions import Action
 from ..core.errors import MalformedCall, NotFound
-from ..core.identity import Kind
 from . import audits, reports, showing
-from .access import VISITOR, Route
+from .access import APPROVERS, PEOPLE, VISITOR, Route, check_given
 from .deps import DEPS, apart
 from .identity import auditing, deciding
 from .models_audits import AuditVerdict, OutcomeReport
 from .models_item import Item
-from .problems import CrossSite
 from .reasons import REASONS
 from .sign_in import html
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _STALE_FORM = "The form is not one that Interlock made; load the page again."
 WAITING: web.RequestKey[int] = web.RequestKey("audits_waiting", int)
@@ -69,7 +66,7 @@ async def one(request: web.Request) -> web.Response:
 async def reveal(request: web.Request) -> web.Response:
     """Show a call that was drawn with what policy hides of it; that it was shown is recorded."""
     form, action = await request.post(), await audits.named(request)
-    _check(request, str(form.get("csrf", "")), deciding(action.digest))
+    check_given(request[VISITOR], str(form.get("csrf", "")), deciding(action.digest))
     audits.as_drawn(action)
     return await _page(request, action, await showing.revealed(request, action))
 
@@ -89,7 +86,7 @@ async def _page(request: web.Request, action: Action, item: Item) -> web.Respons
 async def judge(request: web.Request) -> web.Response:
     """Keep what a form says of a call, and go on to the others."""
     form = await request.post()
-    _check(request, str(form.get("csrf", "")), auditing(request.match_info["id"]))
+    check_given(request[VISITOR], str(form.get("csrf", "")), auditing(request.match_info["id"]))
     action = await audits.drawn(request)
     texts = {
         name: str(form.get(name, "")) for name in ("turned", "digest", "reason_code", "message")
@@ -106,7 +103,7 @@ async def judge(request: web.Request) -> web.Response:
 async def report(request: web.Request) -> web.Response:
     """Keep what a form says of how a call turned out, and show the call again."""
     form, action = await request.post(), await showing.shown_action(request)
-    _check(request, str(form.get("csrf", "")), deciding(action.digest))
+    check_given(request[VISITOR], str(form.get("csrf", "")), deciding(action.digest))
     texts = {name: str(form.get(name, "")) for name in ("turned", "message")}
     try:
         asked = OutcomeReport.model_validate(texts)
@@ -114,12 +111,6 @@ async def report(request: web.Request) -> web.Response:
         raise MalformedCall(_STALE_FORM) from None
     await reports.reported(request.app[DEPS], request[VISITOR], action, asked)
     raise web.HTTPSeeOther(f"/review/{action.id}?turned={asked.turned}#outcome")
-
-
-def _check(request: web.Request, token: str, purpose: str) -> None:
-    session = request[VISITOR].session
-    if session is not None and not session.permits(token, purpose):
-        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
 
 
 ROUTES = (
@@ -130,7 +121,7 @@ ROUTES = (
         method="POST",
         path=f"/audits/{_ID}/reveal",
         handler=reveal,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
         page=True,
     ),
     Route(method="POST", path=f"/review/{_ID}/outcome", handler=report, kinds=PEOPLE, page=True),

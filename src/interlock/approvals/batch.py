@@ -8,17 +8,16 @@ from ..core import wording
 from ..core.actions import Action
 from ..core.decisions import Decision, Level
 from ..core.errors import InterlockError, MalformedCall, NotFound
-from ..core.identity import Kind
 from ..core.lifecycle import stricter
 from . import deciding, practice, views
-from .access import VISITOR, Route, Visitor
+from .access import APPROVERS, VISITOR, Route, Visitor, check_given
 from .bodies import answer, read
 from .deceptive import told_by_card
 from .deps import DEPS, ApiDeps
 from .identity import deciding as to_decide
 from .models_decisions import DecisionRequest
 from .models_desk import BatchItem, BatchOutcome, BatchRequest, BatchVerdict
-from .problems import CrossSite, OneByOne
+from .problems import OneByOne
 
 
 async def decide_all(request: web.Request) -> web.Response:
@@ -38,7 +37,7 @@ async def _one(
 ) -> BatchVerdict:
     state = ""
     try:
-        _check_token(visitor, item)
+        check_given(visitor, item.csrf, to_decide(item.digest))
         action = await deps.gate.get(item.id)
         if action is None:
             raise NotFound(f"There is no call {item.id} (any more).")
@@ -51,12 +50,6 @@ async def _one(
     told = await practice.told(deps, visitor, after)
     said = told.said or "recorded; another person must approve it too"
     return BatchVerdict(id=item.id, status=200, state=after.state.value, said=said)
-
-
-def _check_token(visitor: Visitor, item: BatchItem) -> None:
-    session = visitor.session
-    if session is not None and not session.permits(item.csrf, to_decide(item.digest)):
-        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
 
 
 def check_together(deps: ApiDeps, action: Action, present: Decision) -> None:
@@ -97,6 +90,6 @@ ROUTES = (
         method="POST",
         path="/v1/approvals/decisions",
         handler=decide_all,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
 )

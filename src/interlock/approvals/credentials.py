@@ -7,10 +7,9 @@ import logging
 from aiohttp import web
 
 from ..core.errors import Forbidden, IllegalTransition, MalformedCall, NotFound, StepUpNeeded
-from ..core.identity import Kind
 from ..core.redaction import visible_line
 from ..people_ports import Added, Authenticator
-from .access import VISITOR, Route, Visitor, check_token
+from .access import APPROVERS, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .models_credentials import (
@@ -188,16 +187,15 @@ def _recorded(what: str, which: Authenticator, by: str) -> None:
     )
 
 
-_PEOPLE = frozenset({Kind.APPROVER})
 _MINE = "/v1/me/credentials"
 ROUTES = (
-    Route(method="GET", path=_MINE, handler=show, kinds=_PEOPLE),
-    Route(method="POST", path=f"{_MINE}/options", handler=begin, kinds=_PEOPLE),
-    Route(method="POST", path=_MINE, handler=add, kinds=_PEOPLE),
+    Route(method="GET", path=_MINE, handler=show, kinds=APPROVERS),
+    Route(method="POST", path=f"{_MINE}/options", handler=begin, kinds=APPROVERS),
+    Route(method="POST", path=_MINE, handler=add, kinds=APPROVERS),
     Route(
         method="DELETE",
         path=_MINE + "/{id:[A-Za-z0-9_-]{1,1400}}",
         handler=remove,
-        kinds=_PEOPLE,
+        kinds=APPROVERS,
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
@@ -13,16 +12,17 @@ from ..core.identity import Kind
 from ..core.listings import ToolRecord
 from ..core.redaction import visible_line
 from . import definitions_diff
-from .access import VISITOR, Route, Visitor, check_token
+from .access import APPROVERS, PEOPLE, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps, apart
 from .identity import Session
 from .models_definitions import AcceptRequest, DefinitionList, DefinitionView, ServerCount
+from .queries import once, page_size, whole_number
 
-_PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
-_FILTERS = frozenset({"server", "tool", "state", "limit", "offset"})
+_FILTERS = ("limit", "offset", "server", "state", "tool")
 _STATES = {"waiting": (True,), "accepted": (False,), "": (True, False)}
 _MOST, _USUAL = 200, 50
+_FURTHEST = 100_000_000
 IN_FULL = 524_288  #: bytes of definitions that one answer shows; one alone is always shown
 
 
@@ -32,11 +32,10 @@ def accepting(record: ToolRecord) -> str:
 
 
 async def list_definitions(request: web.Request) -> web.Response:
-    asked = _query(request)
-    limit = _number(asked, "limit", _USUAL, _MOST)
-    if limit < 1:
-        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
-    offset = _number(asked, "offset", 0, 100_000_000)
+    asked = once(request, _FILTERS)
+    limit, offset = page_size(asked, _USUAL, _MOST), whole_number(asked, "offset", 0)
+    if offset > _FURTHEST:
+        raise MalformedCall(f"`offset` must be a number up to {_FURTHEST}.")
     found = chosen(request.app[DEPS].definitions.records(), asked)
     return answer(await shown(request, found, offset=offset, limit=limit))
 
@@ -146,27 +145,12 @@ def barred(deps: ApiDeps, visitor: Visitor) -> str:
     return ""
 
 
-def _query(request: web.Request) -> dict[str, str]:
-    asked = dict(request.query)
-    if len(asked) != len(request.query) or asked.keys() - _FILTERS:
-        names = ", ".join(sorted(_FILTERS))
-        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
-    return asked
-
-
-def _number(asked: Mapping[str, str], name: str, usual: int, most: int) -> int:
-    word = asked.get(name, str(usual))
-    if not re.fullmatch("[0-9]{1,9}", word, re.ASCII) or int(word) > most:
-        raise MalformedCall(f"`{name}` must be a number up to {most}.")
-    return int(word)
-
-
 ROUTES = (
-    Route(method="GET", path="/v1/definitions", handler=list_definitions, kinds=_PEOPLE),
+    Route(method="GET", path="/v1/definitions", handler=list_definitions, kinds=PEOPLE),
     Route(
         method="POST",
         path="/v1/definitions/{server:[^/]+}/{tool:[^/]+}/accept",
         handler=accept,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
 )

@@ -11,16 +11,15 @@ from ..core.desk import Absence, Assignment, Colleague, Look
 from ..core.entitled import approvers_at
 from ..core.errors import Forbidden, IllegalTransition, NotFound
 from ..core.identity import Kind
-from ..core.redaction import visible_line, visible_text
+from ..core.redaction import visible_line
 from ..ports import Notice
-from . import deciding, showing
-from .access import VISITOR, Route, Visitor, check_token
+from . import deciding, desk_view, showing
+from .access import APPROVERS, PEOPLE, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import AWAY
 from .identity import deciding as to_decide
 from .models_desk import (
-    Asked,
     AssignmentView,
     AssignRequest,
     AwayRequest,
@@ -40,8 +39,6 @@ from .rights import barred, owns
 
 audit = logging.getLogger("interlock.audit")
 LONGEST_MS = 92 * 86_400_000  #: how long somebody may be away without saying so again
-_PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
-_APPROVER = frozenset({Kind.APPROVER})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _AWAY = r"/v1/people/{id:[A-Za-z0-9@._+-]{1,128}}/away"
 
@@ -88,18 +85,8 @@ async def assign(request: web.Request) -> web.Response:
     if asked.to and asked.to != visitor.principal.id:
         deps.gate.tell(action, Notice.ASKED)
     (now,) = await deps.desk.assigned([action.id])
-    return answer(AssignmentView(id=action.id, assigned=_asked(now)))
-
-
-def _asked(assignment: Assignment | None) -> Asked | None:
-    if assignment is None:
-        return None
-    return Asked(
-        to=visible_line(assignment.to),
-        by=visible_line(assignment.by),
-        at=assignment.at,
-        message=visible_text(assignment.message),
-    )
+    asked_now = desk_view.asked(now) if now else None
+    return answer(AssignmentView(id=action.id, assigned=asked_now))
 
 
 async def _check_asking(deps: ApiDeps, action: Action, visitor: Visitor) -> None:
@@ -272,12 +259,12 @@ async def end_absence(request: web.Request) -> web.Response:
 
 
 ROUTES = (
-    Route(method="POST", path=f"/v1/approvals/{_ID}/look", handler=look, kinds=_APPROVER),
-    Route(method="POST", path=f"/v1/approvals/{_ID}/assign", handler=assign, kinds=_PEOPLE),
-    Route(method="POST", path=f"/v1/approvals/{_ID}/escalate", handler=escalate, kinds=_PEOPLE),
-    Route(method="GET", path="/v1/people", handler=list_people, kinds=_PEOPLE),
+    Route(method="POST", path=f"/v1/approvals/{_ID}/look", handler=look, kinds=APPROVERS),
+    Route(method="POST", path=f"/v1/approvals/{_ID}/assign", handler=assign, kinds=PEOPLE),
+    Route(method="POST", path=f"/v1/approvals/{_ID}/escalate", handler=escalate, kinds=PEOPLE),
+    Route(method="GET", path="/v1/people", handler=list_people, kinds=PEOPLE),
     Route(method="DELETE", path=_AWAY, handler=end_absence, kinds=frozenset({Kind.ADMIN})),
-    Route(method="GET", path="/v1/me", handler=who_am_i, kinds=_PEOPLE),
-    Route(method="PUT", path="/v1/me/away", handler=go_away, kinds=_APPROVER),
-    Route(method="DELETE", path="/v1/me/away", handler=come_back, kinds=_APPROVER),
+    Route(method="GET", path="/v1/me", handler=who_am_i, kinds=PEOPLE),
+    Route(method="PUT", path="/v1/me/away", handler=go_away, kinds=APPROVERS),
+    Route(method="DELETE", path="/v1/me/away", handler=come_back, kinds=APPROVERS),
 )

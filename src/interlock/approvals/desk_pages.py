@@ -15,16 +15,15 @@ from ..core.actions import State
 from ..core.desk import EVERYBODY
 from ..core.errors import MalformedCall
 from ..core.identity import Kind
-from ..core.redaction import visible_line
-from . import agents, credentials, desk, history, notifications
-from .access import VISITOR, Route
+from . import agents, credentials, desk, history, notifications, practice
+from .access import PEOPLE, VISITOR, Route
 from .deps import DEPS
+from .desk_view import stopped
 from .identity import SWITCHING
 from .models_desk import Stopped
 from .models_practice import PersonPractice
 from .sign_in import html
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 HALTED: web.RequestKey[Stopped] = web.RequestKey("halted", Stopped)
 """Who stopped all agents, where somebody has."""
 STATES = tuple(
@@ -60,7 +59,7 @@ def _halting(
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        halted = agents.stopped(await request.app[DEPS].store.stopped(EVERYBODY))
+        halted = stopped(await request.app[DEPS].store.stopped(EVERYBODY))
         if halted is not None and halted.everybody:
             request[HALTED] = halted
         return await handler(request)
@@ -133,7 +132,7 @@ async def me(request: web.Request) -> web.Response:
         "me.html",
         me=mine,
         people=await desk.people(request) if approver else None,
-        practice=await _practice(request),
+        practice=await _practice(request, mine.now),
         signing=await credentials.listed(request) if approver and session else None,
         session=session,
         roles=[kind.value for kind in session.kinds] if session else [],
@@ -142,30 +141,14 @@ async def me(request: web.Request) -> web.Response:
     )
 
 
-async def _practice(request: web.Request) -> list[PersonPractice]:
-    """Return how people did with practice calls: an approver, their own; others, everybody's.
-
-    Nothing where policy mixes none in and nobody met one.
-    """
+async def _practice(request: web.Request, now: int) -> list[PersonPractice]:
+    """Return how people did with practice calls: nothing where none are mixed in, nor were met."""
     deps, who = request.app[DEPS], request[VISITOR].principal
-    if deps.practice is None:
-        return []
-    now = await deps.store.now()
-    approver = who.kind is Kind.APPROVER
-    people = (who.id,) if approver else await deps.practice.people(now)
-    figures = await deps.practice.figures(people, now)
+    figures = await practice.figures(deps, who, now)
     met = any(each.caught + each.missed for each in figures)
     if not met and not deps.gate.policy.attention.decoys:
         return []
-    return [
-        PersonPractice(
-            person=visible_line(each.person),
-            caught=each.caught,
-            missed=each.missed,
-            sure=each.sure,
-        )
-        for each in figures
-    ]
+    return [practice.shown(each) for each in figures]
 
 
 def _days(now: int) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.actions import Action, State
 from ..core.desk import EVERYBODY, Assignment, Looking, Suspension
-from ..core.masking import Masks
+from ..core.masking import NO_MASKS, Masks
 from ..core.redaction import visible_line, visible_text
 from ..people_ports import Desk
 from .access import Visitor
@@ -67,7 +67,7 @@ async def on_item(
     stops = {each.agent: each for each in await desk.stops([action.call.agent.id])}
     stop = stops.get(action.call.agent.id) or stops.get(EVERYBODY)
     load = await _load(deps, desk, who)
-    told: dict[str, object] = {"stopped": _stopped(stop), "load": load}
+    told: dict[str, object] = {"stopped": stopped(stop), "load": load}
     if load and load.again_at and item.may.approve:
         why = (
             f"You approved {load.approved} calls in this hour, as many as policy lets you. "
@@ -78,7 +78,7 @@ async def on_item(
         (assigned,) = await desk.assigned([action.id])
         (lookers,) = await desk.looking([action.id])
         look = await desk.looked(action.id, action.digest, who)
-        told["assigned"] = _asked(assigned, masks)
+        told["assigned"] = asked(assigned, masks) if assigned and assigned.to else None
         told["looked_ms"] = look.looked_ms if look else 0
         told["looking"] = [
             Looker(person=visible_line(each.person), since=each.since)
@@ -88,7 +88,8 @@ async def on_item(
     return item.model_copy(update=told)
 
 
-def _stopped(stop: Suspension | None) -> Stopped | None:
+def stopped(stop: Suspension | None) -> Stopped | None:
+    """Return who stopped an agent as people see it."""
     if stop is None:
         return None
     return Stopped(
@@ -99,9 +100,8 @@ def _stopped(stop: Suspension | None) -> Stopped | None:
     )
 
 
-def _asked(assigned: Assignment | None, masks: Masks) -> Asked | None:
-    if assigned is None or not assigned.to:
-        return None
+def asked(assigned: Assignment, masks: Masks = NO_MASKS) -> Asked:
+    """Return who is asked to decide, as people see it."""
     return Asked(
         to=visible_line(assigned.to),
         by=visible_line(assigned.by),

@@ -19,7 +19,7 @@ from aiohttp import web
 from ..core.desk import EVERYBODY
 from ..core.errors import InterlockError, StoreUnavailable
 from ..tasks import Tasks, stopped
-from . import agents, listing
+from . import desk_view, listing
 from .access import VISITOR, identify
 from .deps import ApiDeps
 from .models_desk import Tick
@@ -117,7 +117,7 @@ class Feed:
     async def _look(self) -> None:
         listed = await listing.first(self._deps.store.held, None, _LISTED, lambda _: True)
         held = [(action.id, action.version) for action in listed.actions]
-        halted = agents.stopped(await self._deps.store.stopped(EVERYBODY))
+        halted = desk_view.stopped(await self._deps.store.stopped(EVERYBODY))
         data = Tick(held=held, total=listed.total, halted=halted).model_dump_json()
         state = hashlib.sha256(data.encode()).hexdigest()[:16]
         name = f"{state}.{self._moves}"  # also moves that leave the queue as it is: a send ends

@@ -15,33 +15,29 @@ from aiohttp import web
 
 from ..core.analytics import Selected
 from ..core.errors import MalformedCall, NotFound
-from ..core.identity import Kind
 from ..core.records import DecidedCall
 from ..core.redaction import visible_line
 from ..exports import formats
 from ..exports.making.exporter import Exporter, Wanted
 from ..exports.making.format import Schemas
 from ..learning_ports import Archive, RecordsPage
-from .access import VISITOR, Route
+from .access import OVERSEERS, VISITOR, Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .models_feedback import SchemaList
+from .queries import filters, page_size, whole_number
 
-_FILTERS = frozenset(
-    {"format", "since", "until", "tool", "agent", "agreed", "masked", "cursor", "limit"}
-)
+_FILTERS = ("agent", "agreed", "cursor", "format", "limit", "masked", "since", "tool", "until")
 _CURSOR = re.compile(r"[0-9A-Za-z_.:=-]{1,200}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST, _USUAL, _MOST_SCHEMAS = 2_000, 1_000, 50
-_LONGEST = 200  #: characters of one filter
 _WRITE = 65_536  #: bytes that are sent at once
-_KINDS = frozenset({Kind.ADMIN, Kind.AUDITOR})
 audit = logging.getLogger("interlock.audit")
 
 
 async def export(request: web.Request) -> web.StreamResponse:
     """Answer one page of lines, and where the next one is."""
-    deps, asked = request.app[DEPS], _query(request)
+    deps, asked = request.app[DEPS], filters(request, _FILTERS)
     name, wanted = asked.get("format", "records"), _wanted(asked)
     if name not in formats():
         raise MalformedCall(f"`format` must be one of {', '.join(formats())}.")
@@ -86,9 +82,7 @@ async def _page(archive: Archive, wanted: Wanted, asked: Mapping[str, str]) -> R
     cursor = asked.get("cursor")
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise MalformedCall("`cursor` must be the `Interlock-Next` of an earlier page.")
-    limit = _number(asked, "limit", _USUAL)
-    if not 1 <= limit <= _MOST:
-        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+    limit = page_size(asked, _USUAL, _MOST)
     selected = Selected(
         since=wanted.since, until=wanted.until, agent=wanted.agent, tool=wanted.tool
     )
@@ -111,25 +105,13 @@ def _archive(deps: ApiDeps) -> Archive:
     return deps.archive
 
 
-def _query(request: web.Request) -> dict[str, str]:
-    """Return what is asked for; each once, and nothing else. Raises MalformedCall."""
-    asked = {name: value for name, value in request.query.items() if value}
-    if len(set(request.query)) != len(request.query) or request.query.keys() - _FILTERS:
-        names = ", ".join(sorted(_FILTERS))
-        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
-    long = next((name for name, value in asked.items() if len(value) > _LONGEST), None)
-    if long is not None:
-        raise MalformedCall(f"`{long}` has more than {_LONGEST} characters.")
-    return asked
-
-
 def _wanted(asked: Mapping[str, str]) -> Wanted:
     for name in ("agreed", "masked"):
         if asked.get(name, "yes") != "yes":
             raise MalformedCall(f"`{name}` must be `yes`, or left out.")
     return Wanted(
-        since=_number(asked, "since", 0),
-        until=_number(asked, "until", 0),
+        since=whole_number(asked, "since", 0),
+        until=whole_number(asked, "until", 0),
         tool=asked.get("tool", ""),
         agent=asked.get("agent", ""),
         agreed="agreed" in asked,
@@ -137,14 +119,7 @@ def _wanted(asked: Mapping[str, str]) -> Wanted:
     )
 
 
-def _number(asked: Mapping[str, str], name: str, usual: int) -> int:
-    text = asked.get(name, str(usual))
-    if not re.fullmatch("[0-9]{1,15}", text, re.ASCII):
-        raise MalformedCall(f"`{name}` must be a whole number.")
-    return int(text)
-
-
 ROUTES = (
-    Route(method="GET", path="/v1/feedback/export", handler=export, kinds=_KINDS),
-    Route(method="GET", path="/v1/feedback/schemas", handler=list_schemas, kinds=_KINDS),
+    Route(method="GET", path="/v1/feedback/export", handler=export, kinds=OVERSEERS),
+    Route(method="GET", path="/v1/feedback/schemas", handler=list_schemas, kinds=OVERSEERS),
 )

@@ -10,14 +10,13 @@ from ..core.actions import Action
 from ..core.decisions import Decision
 from ..core.errors import MalformedCall
 from ..core.facts import Grant
-from ..core.identity import Kind
 from ..core.masking import Masks
 from ..core.preparing import prepare
 from ..core.redaction import visible_line, visible_text
 from ..core.rules import GrantSpec, Tool
 from ..granting import GrantAsked
 from . import judged
-from .access import VISITOR, Route, check_token
+from .access import PEOPLE, VISITOR, Route, check_token
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .identity import REVOKING
@@ -27,7 +26,6 @@ from .models_policy import GrantList, GrantView
 from .problems import GrantRefused
 
 log = logging.getLogger("interlock.grants")
-_PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MOST = 500
 
@@ -171,11 +169,11 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 ROUTES = (
-    Route(method="GET", path="/v1/grants", handler=list_grants, kinds=_PEOPLE),
+    Route(method="GET", path="/v1/grants", handler=list_grants, kinds=PEOPLE),
     Route(
         method="DELETE",
         path=r"/v1/grants/{id:[A-Za-z0-9_-]{1,64}}",
         handler=revoke,
-        kinds=_PEOPLE,
+        kinds=PEOPLE,
     ),
 )

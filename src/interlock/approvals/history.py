@@ -10,22 +10,21 @@ from aiohttp import web
 
 from ..core.actions import Action, State
 from ..core.errors import MalformedCall
-from ..core.identity import Kind
 from ..core.masking import Masks
 from ..core.redaction import visible_line
 from ..ports import Searched
 from . import showing
-from .access import Route
+from .access import PEOPLE, Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .models import Card
 from .models_desk import Past, PastCall, Said
 from .models_undo import UndoneBy
+from .queries import filters, page_size, whole_number
 from .undone import undone
 
-_FILTERS = frozenset({"agent", "tool", "state", "by", "q", "since", "until", "cursor", "limit"})
+_FILTERS = ("agent", "by", "cursor", "limit", "q", "since", "state", "tool", "until")
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
-_LONGEST = 200  #: characters of one filter
 _MOST, _USUAL = 200, 50
 
 
@@ -47,9 +46,7 @@ async def look(deps: ApiDeps, asked: Mapping[str, str]) -> Past:
     cursor = asked.get("cursor")
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise MalformedCall("`cursor` must be the `next` of an earlier answer.")
-    limit = _number(asked, "limit", _USUAL)
-    if not 1 <= limit <= _MOST:
-        raise MalformedCall(f"`limit` must be a number from 1 to {_MOST}.")
+    limit = page_size(asked, _USUAL, _MOST)
     # nobody finds out by searching what policy hides
     wanted = replace(_searched(asked), hidden=deps.gate.policy.redact.approver)
     listed = await deps.store.search(wanted, cursor, limit)
@@ -101,15 +98,7 @@ def _why(action: Action, masks: Masks) -> str:
 
 def query(request: web.Request) -> dict[str, str]:
     """Return what is asked for; each once, and nothing else. Raises MalformedCall."""
-    asked = {name: value for name, value in request.query.items() if value}
-    twice = len(set(request.query)) != len(request.query)
-    if twice or request.query.keys() - _FILTERS:
-        names = ", ".join(sorted(_FILTERS))
-        raise MalformedCall(f"Each query parameter may be given once, and only these: {names}.")
-    long = next((name for name, value in asked.items() if len(value) > _LONGEST), None)
-    if long is not None:
-        raise MalformedCall(f"`{long}` has more than {_LONGEST} characters.")
-    return asked
+    return filters(request, _FILTERS)
 
 
 def _searched(asked: Mapping[str, str]) -> Searched:
@@ -123,23 +112,9 @@ def _searched(asked: Mapping[str, str]) -> Searched:
         state=state,
         by=asked.get("by", ""),
         text=asked.get("q", ""),
-        since=_number(asked, "since", 0),
-        until=_number(asked, "until", 0),
+        since=whole_number(asked, "since", 0),
+        until=whole_number(asked, "until", 0),
     )
 
 
-def _number(asked: Mapping[str, str], name: str, usual: int) -> int:
-    text = asked.get(name, str(usual))
-    if not re.fullmatch("[0-9]{1,15}", text, re.ASCII):
-        raise MalformedCall(f"`{name}` must be a whole number.")
-    return int(text)
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/history",
-        handler=list_past,
-        kinds=frozenset({Kind.APPROVER, Kind.ADMIN}),
-    ),
-)
+ROUTES = (Route(method="GET", path="/v1/history", handler=list_past, kinds=PEOPLE),)

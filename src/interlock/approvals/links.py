@@ -7,9 +7,8 @@ import logging
 from aiohttp import web
 
 from ..core.errors import Forbidden, NotFound
-from ..core.identity import Kind
 from ..core.redaction import visible_line
-from .access import VISITOR, Route
+from .access import APPROVERS, VISITOR, Route
 from .bodies import answer
 from .deps import DEPS
 from .identity import LINK_MS
@@ -46,6 +45,6 @@ ROUTES = (
         method="POST",
         path="/v1/me/link",
         handler=make_link,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
 )

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from ..core.errors import Forbidden, NotFound
-from ..core.identity import Kind
 from ..core.redaction import visible_line
 from ..people_ports import Entry, Outbox
-from .access import VISITOR, Route, check_token
+from .access import PEOPLE, VISITOR, Route, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import TELLING
@@ -25,7 +24,6 @@ from .models_notifications import (
 from .rights import owns
 
 audit = logging.getLogger("interlock.audit")
-_PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _MOST = 200
 
@@ -132,8 +130,8 @@ async def test(request: web.Request) -> web.Response:
 
 
 ROUTES = (
-    Route(method="GET", path="/v1/notifications", handler=list_notifications, kinds=_PEOPLE),
-    Route(method="POST", path="/v1/notifications/test", handler=test, kinds=_PEOPLE),
-    Route(method="POST", path=f"/v1/notifications/{_ID}/retry", handler=retry, kinds=_PEOPLE),
-    Route(method="DELETE", path=f"/v1/notifications/{_ID}", handler=drop, kinds=_PEOPLE),
+    Route(method="GET", path="/v1/notifications", handler=list_notifications, kinds=PEOPLE),
+    Route(method="POST", path="/v1/notifications/test", handler=test, kinds=PEOPLE),
+    Route(method="POST", path=f"/v1/notifications/{_ID}/retry", handler=retry, kinds=PEOPLE),
+    Route(method="DELETE", path=f"/v1/notifications/{_ID}", handler=drop, kinds=PEOPLE),
 )

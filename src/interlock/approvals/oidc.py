@@ -18,13 +18,13 @@ from aiohttp import web
 from ..core.errors import InterlockError, NotFound
 from ..core.identity import Kind
 from ..core.redaction import visible_line
-from .access import Route, identify
+from .access import Route, check_given, identify
 from .deps import DEPS, ApiDeps
 from .identity import SWITCHING, Session
 from .oidc_browsers import STARTED_MS, Begun, OidcDoor
 from .oidc_people import Arrived, NotAPerson, arrived
 from .oidc_provider import Provider
-from .problems import CrossSite, NotSignedIn
+from .problems import NotSignedIn
 from .returning import own_path
 from .sign_in import html, refused, set_cookie
 
@@ -167,8 +167,7 @@ async def take_role(request: web.Request) -> web.StreamResponse:
     visitor = await identify(request)
     if visitor is None or visitor.session is None:
         raise NotSignedIn
-    if not visitor.session.permits(str(form.get("csrf", "")), SWITCHING):
-        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
+    check_given(visitor, str(form.get("csrf", "")), SWITCHING)
     wanted = [kind for kind in visitor.session.kinds if kind.value == form.get("kind")]
     cookie = request.cookies.get(deps.cookie, "")
     changed = await deps.sessions.switch(cookie, wanted[0]) if wanted else None

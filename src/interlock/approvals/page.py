@@ -10,7 +10,6 @@ from aiohttp import web
 
 from ..core.actions import Action
 from ..core.errors import NotFound, StoreUnavailable
-from ..core.identity import Kind
 from ..core.redaction import visible_line
 from . import (
     analytics_pages,
@@ -27,11 +26,14 @@ from . import (
     sign_in,
 )
 from .access import (
+    APPROVERS,
+    PEOPLE,
     REFUSE_PAGE,
     VISITOR,
     Route,
     Visitor,
     add_routes,
+    check_given,
 )
 from .deps import DEPS, ApiDeps, apart
 from .form import fields
@@ -39,10 +41,8 @@ from .identity import SIGNING_OUT, STOPPING, deciding
 from .models import Card
 from .models_audits import OutcomeView
 from .models_item import Item
-from .problems import CrossSite
 from .reasons import REASONS
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _RECENT = 12
 _FILTERS = ("mine", "level", "agent", "tool", "text", "cursor")
@@ -173,9 +173,7 @@ async def reveal(request: web.Request) -> web.Response:
     """Show a call with what policy hides of it; that it was shown is recorded."""
     visitor, form = request[VISITOR], await request.post()
     action = await showing.shown_action(request)
-    token = str(form.get("csrf", ""))
-    if visitor.session is not None and not visitor.session.permits(token, deciding(action.digest)):
-        raise CrossSite("The page is out of date or was not served by Interlock; load it again.")
+    check_given(visitor, str(form.get("csrf", "")), deciding(action.digest))
     return await _item_page(request, await showing.revealed(request, action))
 
 
@@ -246,7 +244,7 @@ ROUTES = (
         method="POST",
         path=f"/review/{_ID}/reveal",
         handler=reveal,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
         page=True,
     ),
     Route(method="GET", path="/grants", handler=grants, kinds=PEOPLE, page=True),

@@ -6,10 +6,9 @@ import asyncio
 
 from aiohttp import web
 
-from ..core.identity import Kind
 from ..core.redaction import visible_line
 from ..ports import TriedOut
-from .access import Route
+from .access import PEOPLE, Route
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .models_policy import Covered, PolicyVersion, PolicyView, Preset, TestedView, Tried
@@ -92,6 +91,6 @@ ROUTES = (
         method="GET",
         path="/v1/policy",
         handler=show_policy,
-        kinds=frozenset({Kind.APPROVER, Kind.ADMIN}),
+        kinds=PEOPLE,
     ),
 )

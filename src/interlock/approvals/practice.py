@@ -13,11 +13,11 @@ from aiohttp import web
 
 from ..core import wording
 from ..core.actions import Action, Review, State, Verdict
-from ..core.identity import Kind
+from ..core.identity import Principal
 from ..core.masking import NO_MASKS, Masks
-from ..core.practice import KEPT_MS, Practised, decider, practised
+from ..core.practice import KEPT_MS, Figures, Practised, decider, practised
 from ..core.redaction import visible_line, visible_text
-from .access import VISITOR, Route, Visitor
+from .access import OVERSEERS, PEOPLE, VISITOR, Route, Visitor
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .models_decisions import Outcome
@@ -25,7 +25,6 @@ from .models_item import Item
 from .models_practice import PersonPractice, Practice, PracticeReport
 from .outcomes import outcome as outcome_of
 
-_READERS = frozenset({Kind.ADMIN, Kind.AUDITOR})
 _SAID = {
     Practised.CAUGHT: "Good catch: {who} did not let it through.",
     Practised.MISSED: "{Who} let this one through. It was practice, so nothing was sent.",
@@ -57,7 +56,7 @@ async def ended(deps: ApiDeps, visitor: Visitor, action: Action) -> Practice | N
     """Return what a practice call was for; None while it is held, and to who has no part in it."""
     end, who = practised(action), visitor.principal
     own = decider(action) in ("", who.id)
-    if end is None or not (own or who.kind in _READERS):
+    if end is None or not (own or who.kind in OVERSEERS):
         return None
     real = await deps.gate.get(action.decoy_of)
     if real is not None and not deps.gate.genuine(real):
@@ -100,28 +99,26 @@ def in_a_line(was: Practice) -> str:
 
 
 async def report(request: web.Request) -> web.Response:
-    """Answer how people did: admins and auditors read of everybody, approvers of themselves."""
+    """Answer how people did, as far as the visitor may read it."""
     deps, who = request.app[DEPS], request[VISITOR].principal
-    now, items = await deps.store.now(), []
-    if deps.practice is not None:
-        people = await deps.practice.people(now) if who.kind in _READERS else (who.id,)
-        items = [
-            PersonPractice(
-                person=visible_line(each.person),
-                caught=each.caught,
-                missed=each.missed,
-                sure=each.sure,
-            )
-            for each in await deps.practice.figures(people, now)
-        ]
+    now = await deps.store.now()
+    items = [shown(each) for each in await figures(deps, who, now)]
     return answer(PracticeReport(items=items, since=now - KEPT_MS, now=now))
 
 
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/practice",
-        handler=report,
-        kinds=frozenset({Kind.APPROVER, Kind.ADMIN}),
-    ),
-)
+async def figures(deps: ApiDeps, who: Principal, now: int) -> tuple[Figures, ...]:
+    """Return how people did: overseers read of everybody, anybody else of themselves."""
+    if deps.practice is None:
+        return ()
+    people = await deps.practice.people(now) if who.kind in OVERSEERS else (who.id,)
+    return await deps.practice.figures(people, now)
+
+
+def shown(did: Figures) -> PersonPractice:
+    """Return how one person did as people see it."""
+    return PersonPractice(
+        person=visible_line(did.person), caught=did.caught, missed=did.missed, sure=did.sure
+    )
+
+
+ROUTES = (Route(method="GET", path="/v1/practice", handler=report, kinds=PEOPLE),)

@@ -15,11 +15,10 @@ from aiohttp import web
 from ..core import reporting
 from ..core.actions import Action, State
 from ..core.errors import Forbidden, IllegalTransition, NotFound, TooMany
-from ..core.identity import Kind
 from ..core.records import Audited, Reported, Turned
 from ..core.redaction import visible_line, visible_text
 from . import showing
-from .access import VISITOR, Route, Visitor, check_token
+from .access import PEOPLE, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import deciding as to_decide
@@ -27,7 +26,6 @@ from .models_audits import Judged, OutcomeReport, OutcomeSaid, OutcomeView, Repo
 from .pseudonyms import pseudonym
 from .rights import barred_after
 
-PEOPLE = frozenset({Kind.APPROVER, Kind.ADMIN})
 SENT = frozenset({State.ANSWERED, State.UNKNOWN, State.RESOLVED})
 """How calls stand that may have turned out in some way."""
 _NOT_SENT = "It was not sent, so it did not turn out in any way."

@@ -16,11 +16,10 @@ from aiohttp import web
 
 from ..core.actions import Action, State
 from ..core.errors import Forbidden, InterlockError, MalformedCall, StaleVersion, StepUpNeeded
-from ..core.identity import Kind
 from ..core.redaction import visible_line
 from ..people_ports import Authenticator, Authenticators, Challenge
 from . import showing
-from .access import VISITOR, Route, Visitor, check_token
+from .access import APPROVERS, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .identity import deciding
@@ -220,6 +219,6 @@ ROUTES = (
         method="POST",
         path=r"/v1/approvals/{id:[A-Za-z0-9_-]{1,64}}/step-up",
         handler=step_up,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
 )

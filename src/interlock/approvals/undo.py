@@ -11,12 +11,11 @@ from ..core.actions import Action, Reviewer, State
 from ..core.decisions import Undo
 from ..core.desk import Absence
 from ..core.errors import Forbidden
-from ..core.identity import Kind
 from ..core.masking import HIDDEN, Masks
 from ..core.redaction import visible_line
 from ..core.undoing import undo_call, undo_of, undoable, until
 from ..undoing import Undoing, outcome
-from .access import VISITOR, Route, Visitor, check_token
+from .access import APPROVERS, VISITOR, Route, Visitor, check_token
 from .bodies import answer
 from .deps import DEPS, ApiDeps
 from .identity import undoing
@@ -106,7 +105,7 @@ ROUTES = (
         method="POST",
         path=r"/v1/approvals/{id:[A-Za-z0-9_-]{1,64}}/undo",
         handler=ask,
-        kinds=frozenset({Kind.APPROVER}),
+        kinds=APPROVERS,
     ),
 )
 OPERATIONS = (
