@@ -5,7 +5,7 @@ python benchmarks/exporting.py [--records 1000000] [--formats records kto] [--js
 A process of its own serves the people's API over an archive that makes records up as they are
 asked for; `interlock export` reads them there, page by page, as from a running installation, and
 then once more from the file of records that the first export wrote. Peak memory is what the
-operating system says of each process (`ru_maxrss`).
+operating system says of each process (`ru_maxrss`). The load of the machine before is told too.
 """
 
 from __future__ import annotations
@@ -229,9 +229,11 @@ def main() -> None:
     parser.add_argument("--formats", nargs="+", default=["kto", "dpo-openai"])
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    load = [round(each, 1) for each in os.getloadavg()]
+    print(f"load of the machine before, over 1, 5 and 15 minutes: {load}", flush=True)
     found = measured(asked.records, asked.formats)
     if asked.json:
-        machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+        machine = {"cores": os.cpu_count(), "python": platform.python_version(), "load": load}
         told = {"machine": machine, "records": asked.records, **found}
         asked.json.write_text(json.dumps(told, indent=2) + "\n")
 

@@ -108,6 +108,16 @@ async def test_only_what_is_asked_for_comes(auditor: Auditor) -> None:
     assert await auditor.lines("format=sft&agreed=yes") == []
 
 
+async def test_a_line_says_what_it_was_made_of_where_that_is_asked_for(auditor: Auditor) -> None:
+    first = await auditor.asks("/v1/feedback/export?format=kto&meta=yes&limit=5")
+    lines = [json.loads(line) for line in (await first.text()).splitlines()]
+    assert [line["meta"]["id"] for line in lines] == ["a0", "a1", "a2", "a3", "a4"]
+    assert "meta=yes" in first.headers["Link"]
+    for line in lines:
+        del line["meta"]
+    assert lines == await auditor.lines("format=kto&limit=5")
+
+
 async def test_schemas_are_told_by_their_hashes(auditor: Auditor) -> None:
     answer = await auditor.asks(f"/v1/feedback/schemas?hash={HASH}&hash={'cd' * 32}")
     assert await answer.json() == {"schemas": {HASH: SCHEMA}}
@@ -121,6 +131,9 @@ async def test_schemas_are_told_by_their_hashes(auditor: Auditor) -> None:
         ("limit=0", "`limit` must be a number from 1 to 2000"),
         ("limit=2001", "`limit` must be a number from 1 to 2000"),
         ("agreed=no", "`agreed` must be `yes`"),
+        ("format=kto&meta=1", "`meta` must be `yes`"),
+        ("format=dpo-openai&meta=yes", "one of these as `format`: dpo-trl, kto, sft"),
+        ("meta=yes", "`meta` goes with one of these"),
         ("cursor=%00", "`cursor` must be the `Interlock-Next` of an earlier page"),
         ("cursor=abc", "`cursor` is none of ours"),
         ("colour=red", "only these: agent, agreed, cursor"),

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import ClientSession
 
 from interlock.core.identity import Kind
-from interlock.core.records import DecidedCall, pack, unpack
+from interlock.core.records import DecidedCall, Turned, pack, unpack
+from interlock.exports import formats
 from interlock.exports.label_studio import CONFIG
+from interlock.exports.making.suites import suites
 from interlock.keyfiles import write_private
 from tests.approvals.world import CAREFUL, World
 from tests.support.archive import MemoryArchive, people_with
-from tests.support.records import NOON, record, said
+from tests.support.records import NOON, audited, record, reported, said, unreviewed
 
 from .conftest import Command, Said
 from .test_review import Person, redis, world
@@ -88,7 +91,7 @@ def test_a_folder_gets_the_lines_and_a_card(interlock: Command, folder: Path) ->
     names = [each["name"] for each in matter["dataset_info"]["features"]]
     assert names == ["prompt", "chosen", "rejected", "tools"]
     card = (folder / "set" / "README.md").read_text()
-    for part in ("10 lines of 10 decided calls", "Selective labels", "1 people", "`test@1`"):
+    for part in ("10 lines of 10 decided calls", "Selective labels", "1 person judged", "`test@1`"):
         assert part in card
     assert sorted(os.listdir(folder / "set")) == ["README.md", "data-train.jsonl"]
 
@@ -114,6 +117,30 @@ def test_the_oldest_share_is_for_training_and_nothing_is_in_both(
         each["split"] for each in front(folder / "set" / "README.md")["configs"][0]["data_files"]
     ]
     assert splits == ["train", "test"]
+
+
+def test_the_card_says_of_each_split_how_much_was_right(interlock: Command, folder: Path) -> None:
+    some = edited(3) + [
+        record(id=f"b{at}", ended=NOON + 10 + at, task=f"b{at}", reviews=(said(verdict),))
+        for at, verdict in enumerate(("approve", "approve", "reject", "respond", "approve"))
+    ]
+    command = ("export", "--records", written(folder, some), "--split=0.75", "--json")
+    told = json.loads(done(interlock(*command, "--format=kto", "--out=kto")).out)
+    counts = [[each[n] for n in ("calls", "right", "not_right", "good")] for each in told["files"]]
+    assert counts == [[5, 2, 3, 5], [2, 1, 1, 1]]
+    trained = [line["label"] for line in lines(folder / "kto" / "data-train.jsonl")]
+    assert (len(trained), sum(trained)) == (8, 5)
+    card = (folder / "kto" / "README.md").read_text()
+    assert "| calls | right as proposed | not right | no label | lines with `label: true` |" in card
+    assert "| `data-train.jsonl` | train | 8 | 5 | 2 | 3 | 0 | 5 | 2026" in card
+    assert "| `data-test.jsonl` | test | 2 | 2 | 1 | 1 | 0 | 1 | 2026" in card
+    assert "The tool's schema is not known of 7 calls." in card
+
+    told = json.loads(done(interlock(*command, "--format=records", "--out=all")).out)
+    assert sum(each["calls"] for each in told["files"]) == 8
+    card = (folder / "all" / "README.md").read_text()
+    assert "label: true" not in card and "schema is not known" not in card
+    assert "| `data-test.jsonl` | test | 2 | 2 | 1 | 0 | 1 | 2026" in card
 
 
 def test_calls_of_the_same_moment_are_not_split(interlock: Command, folder: Path) -> None:
@@ -317,6 +344,94 @@ async def test_an_export_that_broke_off_at_once_or_at_the_very_end_goes_on(
 
 def pack_again(call: DecidedCall) -> dict[str, Any]:
     return {name: getattr(call, name) for name in DecidedCall.__dataclass_fields__}
+
+
+def of_every_kind() -> list[DecidedCall]:
+    """Calls of which every format has some use, and calls that are left out."""
+    drawn = {"drawn": True, "share": 0.25}
+    edit = {"final": {"tool": "bank.pay"}, "reviews": (said("edit"),), "schema": HASH}
+    many = [
+        record(task="rent", schema=HASH),
+        record(task="ümläut \u2028 🙂", final_arguments={"to": "bob", "amount": 90}, **edit),
+        record(state="rejected", reviews=(said("reject", message="No.", reason_code="other"),)),
+        record(state="responded", reviews=(said("respond", message="Done."),)),
+        record(state="expired", reviews=()),
+        unreviewed(audit=audited(), **drawn),
+        unreviewed(audit=audited(Turned.WRONG), task="audited", **drawn),
+        unreviewed(task="nobody looked"),
+        record(masked=True, arguments={"to": "…11"}),
+        record(arguments={"password": "hunter2"}, task="secret"),
+        record(reports=(reported(),), task="wrong later"),
+        record(tool="", arguments={}, request={"upstream": "x", "method": "GET", "path": "/"}),
+        record(final_arguments={"to": "bob", "amount": 900}, task="back", **edit),
+    ]
+    return [
+        record(**pack_again(each) | {"id": f"c{at:02}", "ended": NOON + at})
+        for at, each in enumerate(many)
+    ]
+
+
+@pytest.mark.parametrize("name", list(formats()))
+async def test_the_api_answers_what_the_command_writes(
+    world: World, interlock: Command, folder: Path, name: str
+) -> None:
+    archive = MemoryArchive(records=of_every_kind(), known={HASH: SCHEMA})
+    (folder / "policy.yaml").write_text(CAREFUL)
+    policy = ("--policy=policy.yaml",) if name == "policy-tests" else ()
+    asked = {"plain": ((), ""), "masked": (("--keep-masked",), "&masked=yes")}
+    if formats()[name].meta:
+        asked["meta"] = (("--with-meta",), "&meta=yes")
+    async with people_with(world.deps, archive) as url:
+        auditor = await an_auditor(world, interlock, folder, url)
+        for kind, (options, query) in asked.items():
+            command = ("export", "--format", name, f"--out={kind}", *policy, *options)
+            done(await auditor.types(*command))
+            pages = await _pages(auditor, f"/v1/feedback/export?format={name}&limit=4{query}")
+            assert pages
+            assert _file_of(name, pages) == _only_file(folder / kind).read_bytes()
+
+
+async def _pages(auditor: Person, path: str | None) -> bytes:
+    """Return all pages, put behind each other."""
+    headers = {"Authorization": f"Bearer {auditor.file.read_text().strip()}"}
+    found = b""
+    async with ClientSession(auditor.url, headers=headers) as client:
+        while path is not None:
+            async with client.get(path) as answer:
+                assert answer.status == 200, await answer.text()
+                found += await answer.read()
+                path = str(answer.links["next"]["url"]) if "next" in answer.links else None
+    return found
+
+
+def _file_of(name: str, pages: bytes) -> bytes:
+    """Return the file that a command makes of what the API answers, one thing a line."""
+    each = pages.split(b"\n")[:-1]
+    if name == "label-studio":
+        return b"[\n" + b",\n".join(each) + b"\n]\n"
+    if name == "policy-tests":
+        return "".join(suites(each, ["../policy.yaml"])).encode()
+    return pages
+
+
+def _only_file(made: Path) -> Path:
+    [file] = [*made.glob("data-train.*"), *made.glob("recorded-*.yaml")]
+    return file
+
+
+def test_what_another_version_began_is_begun_anew(interlock: Command, folder: Path) -> None:
+    records = written(folder, calls())
+    aside = folder / "set" / ".export"
+    aside.mkdir(parents=True)
+    asked = {"format": "sft", "split": 0.0, "records": records}
+    asked |= dict.fromkeys(("since", "until"))
+    asked |= {"tool": "", "agent": ""}
+    asked |= dict.fromkeys(("agreed_only", "keep_masked", "with_meta"), False)
+    (aside / "note.json").write_text(json.dumps({"asked": asked}))
+    command = ("export", "--format=sft", "--out=set", "--records", records)
+    wrong = interlock(*command, "--resume")
+    assert wrong.code == 1 and "another version" in wrong.err and "--replace" in wrong.err
+    done(interlock(*command, "--replace"))
 
 
 async def test_an_approvers_key_is_refused_with_the_cure(

@@ -56,6 +56,12 @@ def test_what_looks_like_a_secret_reaches_no_training_set(secret: str, where: st
     assert tally.left_out == {"lines with what looks like a secret": 1}
 
 
+@pytest.mark.parametrize("before", ["\n", "\x0b", "\x1f", "\u2028", "\xe9"])
+def test_a_secret_behind_what_json_escapes_is_seen_in_json_within_json(before: str) -> None:
+    inside = json.dumps({"x": f"{before}{SECRETS[1]}"})
+    assert made("kto", record(arguments={"body": inside}))[0] == []
+
+
 @pytest.mark.parametrize("name", ["password", "api_key", "clientSecret", "Authorization"])
 def test_a_member_that_is_named_as_a_secret_is_one(name: str) -> None:
     for arguments in ({name: "hunter2"}, {"body": json.dumps({name: "hunter2"})}):
@@ -148,6 +154,25 @@ def test_what_readers_do_not_take_is_left_out() -> None:
     assert len(made("kto", record(arguments={"amount": 2**63 - 1, "s": "9" * 30}))[0]) == 1
 
 
+@pytest.mark.parametrize("name", ["kto", "sft", "records", "label-studio", "corpus"])
+def test_a_line_is_one_line_for_everybody_who_splits_lines(name: str) -> None:
+    text = "a\x85b\u2028c\u2029d\x0be\x1cf"
+    call = record(reason=text, task=text, arguments={text: text}, request={"path": text})
+    exporter = Exporter(formats()[name], Wanted())
+    [line] = [each.decode() for each in exporter.lines(call, {})]
+    assert len(line.splitlines()) == 1
+    assert text in _texts(json.loads(line))
+
+
+def _texts(value: Any) -> list[str]:
+    """Return every text in a JSON value, those that are names of members too."""
+    if isinstance(value, dict):
+        return [*value, *(text for each in value.values() for text in _texts(each))]
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []
+
+
 def test_half_a_character_becomes_a_sign_that_it_is_missing() -> None:
     [line], _ = made("kto", record(reason="a\ud800b"))
     assert line["completion"][0]["content"] == "a\ufffdb"
@@ -192,6 +217,7 @@ def test_a_line_says_what_it_was_made_of_where_that_is_asked_for(name: str) -> N
         return
     assert metas[0]["id"] == "a" and metas[0]["weight"] == 1.0
     assert metas[0]["reviewers"] == ["r-0123456789ab"]
+    assert (metas[0]["status"], metas[0]["task_known"]) == (200, False)
     [columns] = [each["struct"] for each in (META,)]
     assert {each["name"] for each in columns} == metas[0].keys()
 
@@ -201,6 +227,14 @@ def test_a_line_says_what_it_was_made_of_where_that_is_asked_for(name: str) -> N
     [
         ("answered in the tool's place", record(state="responded", reviews=(said("respond"),))),
         ("not edited: there is no better call", record()),
+        (
+            "edited, and then as models write it the same again",
+            record(
+                reviews=(said("edit"),),
+                final={"tool": "t"},
+                final_arguments={"to": "bob", "amount": 900},
+            ),
+        ),
         ("not right: no good example", record(state="rejected", reviews=(said("reject"),))),
     ],
 )
@@ -237,6 +271,16 @@ def test_a_request_that_was_blanked_can_still_be_judged() -> None:
     body = {"body": ' {"secret": "x", "to": 1}', "content_type": "application/json"}
     [line], _ = made("records", record(request=body))
     assert line["request"] == {"json": {"secret": BLANKED, "to": 1}}
+
+
+def test_lines_that_say_that_they_are_right_are_counted_and_so_are_unknown_schemas() -> None:
+    edit = {"reviews": (said("edit"),), "final": {"tool": "t"}, "final_arguments": {"a": 1}}
+    refused = record(id="c", task="c", state="rejected", reviews=(said("reject"),))
+    calls = (record(id="a", task="a"), record(id="b", task="b", **edit), refused)
+    lines, tally = made("kto", *calls)
+    assert tally.good == sum(line["label"] for line in lines) == 2
+    assert (tally.without_schema, tally.lines) == (3, 4)
+    assert made("records", *calls)[1].without_schema == 0
 
 
 @given(st.lists(records(), max_size=5))

@@ -56,6 +56,48 @@ def test_an_edit_is_a_pair_of_the_call_as_edited_and_as_proposed() -> None:
     assert tool == {"type": "function", "function": function}
 
 
+def test_a_pair_differs_in_what_was_edited_alone() -> None:
+    before = {"to": {"name": "bob", "iban": "DE02"}, "amount": 900, "lines": [{"a": 1, "b": 2}]}
+    after = {
+        "lines": [{"b": 2, "a": 3}, {"b": 1}],
+        "memo": "x",
+        "to": {"iban": "DE02", "name": "al"},
+    }
+    call = edited(arguments=before, final_arguments=after)
+    [line] = lines("dpo-openai", call)
+    [said_so] = line["preferred_output"]
+    assert said_so["tool_calls"][0]["function"]["arguments"] == json.dumps(
+        {
+            "to": {"name": "al", "iban": "DE02"},
+            "lines": [{"a": 3, "b": 2}, {"b": 1}],
+            "memo": "x",
+        }
+    )
+    [line] = lines("dpo-trl", call)
+    assert list(line["chosen"][0]["tool_calls"][0]["function"]["arguments"]) == [
+        *("to", "lines", "memo")
+    ]
+
+
+@given(records(state="answered", final={"tool": "t"}, reviews=(said("edit"),), masked=False))
+def test_the_edited_call_is_the_one_that_was_sent_in_whatever_order(call: DecidedCall) -> None:
+    for line in lines("dpo-trl", call):
+        [chosen] = line["chosen"][0]["tool_calls"]
+        if call.tool:
+            assert chosen["function"]["arguments"] == pack(call).get("final_arguments", {})
+
+
+@pytest.mark.parametrize("name", ["dpo-trl", "dpo-openai", "kto"])
+def test_what_was_edited_back_is_no_bad_example_of_itself(name: str) -> None:
+    twice = (said("edit"), said("edit", who="r-ba9876543210"))
+    back = edited(final_arguments={"to": "bob", "amount": 900}, edited=(), reviews=twice)
+    assert lines(name, back) == []
+    as_float = edited(final_arguments={"to": "bob", "amount": 900.0})
+    assert lines(name, as_float) != []
+    [good] = lines("sft", back)
+    assert good["messages"][1]["tool_calls"][0]["function"]["arguments"]["amount"] == 900
+
+
 @pytest.mark.parametrize("name", ["dpo-trl", "dpo-openai"])
 def test_without_a_better_call_there_is_no_pair(name: str) -> None:
     assert lines(name, record()) == []
@@ -247,6 +289,22 @@ def test_a_call_of_no_known_tool_is_its_request() -> None:
     function = line["completion"][0]["tool_calls"][0]["function"]
     arguments = {"method": "POST", "upstream": "bank", "path": "/x"}
     assert function == {"name": "http_request", "arguments": arguments}
+    [tool] = json.loads(line["tools"])
+    parameters = tool["function"]["parameters"]
+    jsonschema_rs.Draft202012Validator(parameters).validate(arguments)
+    assert arguments.keys() <= parameters["properties"].keys()
+
+
+@pytest.mark.parametrize("kept", [{}, {HASH: {"type": "object", "title": "pay"}}, {HASH: {}}])
+def test_a_tools_schema_says_which_properties_there_are_as_openai_asks(
+    kept: dict[str, Any],
+) -> None:
+    exporter = Exporter(formats()["sft"], Wanted())
+    [text] = exporter.lines(record(schema=HASH), kept)
+    [tool] = json.loads(json.loads(text)["tools"])
+    assert tool["function"]["parameters"] == {"type": "object", **kept.get(HASH, {})} | {
+        "properties": {}
+    }
 
 
 # ---- reading ----------------------------------------------------------------------------------
@@ -271,6 +329,30 @@ def test_a_task_for_label_studio_has_what_agent_and_people_said() -> None:
     assert json.loads(said_so["edited"]["text"][0]) == {"amount": 90, "to": "bob"}
     assert said_so["why"] == {"text": ["One month is enough."]}
     assert by_auditor["result"][0]["value"] == {"choices": ["reject"]}
+
+
+def test_how_long_somebody_looked_is_left_out_where_nobody_saw_it() -> None:
+    [task] = lines("label-studio", record(reviews=(said(), said(looked_ms=0))))
+    assert [each.get("lead_time") for each in task["annotations"]] == [9.0, None]
+
+
+def test_who_approves_an_edited_call_does_not_approve_the_proposed_one() -> None:
+    ann, bob = {"who": "r-00000000000a"}, {"who": "r-00000000000b"}
+    reviews = (said(**ann), said("edit", **bob), said("edit", **ann), said(**bob))
+    [task] = lines("label-studio", edited(reviews=reviews))
+    told = [
+        {each["from_name"]: each["value"] for each in annotation["result"]}
+        for annotation in task["annotations"]
+    ]
+    assert [each["verdict"]["choices"] for each in told] == [
+        *(["approve"], ["edit"], ["edit"], ["edit"])
+    ]
+    assert ["edited" in each for each in told] == [False, False, True, True]
+    refused = (said("edit", **ann), said("reject", **bob))
+    [task] = lines("label-studio", edited(state="rejected", reviews=refused))
+    assert [each["result"][0]["value"]["choices"] for each in task["annotations"]] == [
+        *(["edit"], ["reject"])
+    ]
 
 
 def test_the_formats_are_the_files() -> None:

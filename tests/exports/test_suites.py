@@ -28,7 +28,7 @@ from interlock.policies.suite import read_suite, run_suite
 from interlock.policies.suite_document import SuiteDocument
 from tests.approvals.world import CAREFUL, a_call
 from tests.support.builders import a_review, an_action
-from tests.support.records import NOON, record, records, said
+from tests.support.records import NOON, audited, record, records, reported, said
 
 REQUEST: dict[str, Any] = {
     "upstream": "bank",
@@ -104,6 +104,19 @@ def test_edits_and_answers_in_the_tools_place_are_cases_and_approvals_are_not() 
     answered = held(state="responded", reviews=(said("respond"),), confidence=0.5)
     approved = held(state="answered", reviews=(said(),))
     assert len(cases(changed, answered, approved)) == 2
+
+
+def test_the_card_says_why_a_call_makes_no_case() -> None:
+    exporter = Exporter(formats()["policy-tests"], Wanted())
+    approved = held(state="answered", reviews=(said(),), reports=(reported(),))
+    audit = {"level": "notify", "reviews": (), "audit": audited()}
+    for call in (approved, held(**audit), held(request={})):
+        exporter.lines(call, {})
+    assert exporter.tally.left_out == {
+        "people let it pass as it was": 1,
+        "policy let it through: nobody was asked": 1,
+        "its request is not on record": 1,
+    }
 
 
 def test_a_case_is_there_once_whenever_it_happened() -> None:

@@ -27,7 +27,8 @@ from .deps import DEPS, ApiDeps
 from .models_feedback import SchemaList
 from .queries import filters, page_size, whole_number
 
-_FILTERS = ("agent", "agreed", "cursor", "format", "limit", "masked", "since", "tool", "until")
+_ASKED = ("agreed", "masked", "meta")  #: `yes`, or left out
+_FILTERS = tuple(sorted({"agent", *_ASKED, "cursor", "format", "limit", "since", "tool", "until"}))
 _CURSOR = re.compile(r"[0-9A-Za-z_.:=-]{1,200}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST, _USUAL, _MOST_SCHEMAS = 2_000, 1_000, 50
@@ -41,6 +42,9 @@ async def export(request: web.Request) -> web.StreamResponse:
     name, wanted = asked.get("format", "records"), _wanted(asked)
     if name not in formats():
         raise MalformedCall(f"`format` must be one of {', '.join(formats())}.")
+    if wanted.meta and not formats()[name].meta:
+        having = ", ".join(each for each, format in formats().items() if format.meta)
+        raise MalformedCall(f"`meta` goes with one of these as `format`: {having}.")
     archive = _archive(deps)
     page = await _page(archive, wanted, asked)
     schemas = await archive.schemas(sorted({each.schema for each in page.records if each.schema}))
@@ -106,7 +110,7 @@ def _archive(deps: ApiDeps) -> Archive:
 
 
 def _wanted(asked: Mapping[str, str]) -> Wanted:
-    for name in ("agreed", "masked"):
+    for name in _ASKED:
         if asked.get(name, "yes") != "yes":
             raise MalformedCall(f"`{name}` must be `yes`, or left out.")
     return Wanted(
@@ -116,6 +120,7 @@ def _wanted(asked: Mapping[str, str]) -> Wanted:
         agent=asked.get("agent", ""),
         agreed="agreed" in asked,
         masked="masked" in asked,
+        meta="meta" in asked,
     )
 
 

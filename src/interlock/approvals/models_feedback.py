@@ -40,6 +40,11 @@ OPERATIONS = (
             query("agreed", {"enum": ["yes"]}, "only where two people said the same"),
             query("masked", {"enum": ["yes"]}, "also calls with masked values in them"),
             query(
+                "meta",
+                {"enum": ["yes"]},
+                "of dpo-trl, kto and sft: each line with what it was made of",
+            ),
+            query(
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": 2000, "default": 1000},
                 "records per page; a page may have fewer lines, or more",

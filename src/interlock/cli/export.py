@@ -18,6 +18,7 @@ from ..exports.label_studio import CONFIG
 from ..exports.making.card import Part, card
 from ..exports.making.exporter import Exporter, Wanted
 from ..exports.making.format import Shape
+from ..exports.making.labels import right
 from ..exports.making.tally import Tally
 from .asking import asked as ask
 from .asking import moment, people_options, span
@@ -224,9 +225,10 @@ def _copy(
     tally, told = exporter.tally, exporter.tally.read // _TELL
     for page in source.pages(writing.cursor):
         for record in page.records:
+            good = tally.good
             lines = exporter.lines(record, page.schemas)
             if lines:
-                writing.add(lines, record.ended)
+                writing.add(lines, record.ended, right(record), tally.good - good)
         schemas |= {name: each for name, each in page.schemas.items() if each}
         writing.note |= {"schemas": schemas, "done": page.next is None}
         writing.save(page.next, tally)

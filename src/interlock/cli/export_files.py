@@ -6,15 +6,16 @@ how far it came, written after each page. What was written behind the note is cu
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from ..core.errors import InterlockError
 from ..exports.making.card import Part
@@ -23,9 +24,20 @@ from ..exports.making.format import Format, Shape
 from ..exports.making.suites import suites
 from ..exports.making.tally import Tally
 
-_MARK = struct.Struct("<QQI")  #: end of a record's lines in bytes, when it ended, how many lines
+_MARK = struct.Struct("<QQIBI")  #: of one record: see `Mark`
+_LABELS: tuple[bool | None, ...] = (None, True, False)
 _LINES, _MARKS, _NOTE = "lines", "marks", "note.json"
 _COPIED = 1 << 20
+
+
+class Mark(NamedTuple):
+    """What is remembered of the lines of one record."""
+
+    end: int  #: where they end, in bytes
+    ended: int  #: when the record did, ms
+    lines: int
+    label: bool | None  #: whether the call was right as proposed; None: nobody knows
+    good: int  #: lines that say of themselves that they are right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +119,12 @@ class Writing:
         self._lines.seek(0, os.SEEK_END)
         self._marks.seek(0, os.SEEK_END)
 
-    def add(self, lines: Sequence[bytes], ended: int) -> None:
-        """Write the lines of one record that *ended* then, in ms."""
+    def add(self, lines: Sequence[bytes], ended: int, label: bool | None, good: int) -> None:
+        """Write the lines of one record that *ended* then, in ms; see `Mark`."""
         for line in lines:
             self._lines.write(line + b"\n")
-        self._marks.write(_MARK.pack(self._lines.tell(), ended, len(lines)))
+        mark = self._lines.tell(), ended, len(lines), _LABELS.index(label), good
+        self._marks.write(_MARK.pack(*mark))
 
     def save(self, cursor: str | None, tally: Tally) -> None:
         """Note that everything up to *cursor* is written."""
@@ -138,39 +151,40 @@ class Writing:
         """Return the number of the record before which the test split begins: never within a
         record, nor between two that ended in the same ms."""
         marks = list_of_marks(self._target.aside / _MARKS)
-        wanted = self._target.split * sum(lines for _, _, lines in marks)
+        wanted = self._target.split * sum(mark.lines for mark in marks)
         lines, cut, last = 0, 0, -1
-        for _, ended, more in list_of_marks(self._target.aside / _MARKS):
-            if lines >= wanted and ended != last:
+        for mark in list_of_marks(self._target.aside / _MARKS):
+            if lines >= wanted and mark.ended != last:
                 return cut
-            lines, cut, last = lines + more, cut + 1, ended
+            lines, cut, last = lines + mark.lines, cut + 1, mark.ended
         return cut
 
     def _part(self, split: str, first: int, end: int | None) -> Iterator[Part]:
-        begin = stop = lines = oldest = newest = 0
-        for number, (offset, ended, more) in enumerate(list_of_marks(self._target.aside / _MARKS)):
-            if number < first:
-                begin = stop = offset
-            elif end is None or number < end:
-                stop, lines = offset, lines + more
-                oldest, newest = min(oldest or ended, ended), max(newest, ended)
-        content = self._range(begin, stop)
         if self._target.format.shape is Shape.SUITES:
-            yield from self._suites(content, oldest, newest)
+            yield from self._suites()
             return
-        file = self._target.file(split)
+        file, marks = self._target.file(split), list_of_marks(self._target.aside / _MARKS)
+        begin = max((mark.end for mark in itertools.islice(marks, first)), default=0)
+        sums = _Sums()
+        for mark in itertools.islice(marks, None if end is None else end - first):
+            sums.add(mark)
+        content = self._range(begin, max(begin, sums.stop))
         if self._target.format.shape is Shape.ARRAY:
             write(self._target.aside / file.name, _array(content))
         else:
             write(self._target.aside / file.name, (line.decode() for line in content))
-        yield Part(file=file.name, split=split, lines=lines, first=oldest, last=newest)
+        yield sums.part(file.name, split)
 
-    def _suites(self, content: Iterator[bytes], oldest: int, newest: int) -> Iterator[Part]:
+    def _suites(self) -> Iterator[Part]:
+        """Write suites, each as large as it may be: of a record there is one case."""
+        content = self._range(0, self._lines.tell())
+        marks = list_of_marks(self._target.aside / _MARKS)
         for number, text in enumerate(suites(content, self._target.policy), 1):
-            file = self._target.file("train", number)
+            file, sums = self._target.file("train", number), _Sums()
             write(self._target.aside / file.name, [text])
-            cases = text.count("\n- ")
-            yield Part(file=file.name, split="train", lines=cases, first=oldest, last=newest)
+            for mark in itertools.islice(marks, text.count("\n- ")):
+                sums.add(mark)
+            yield sums.part(file.name, "train")
 
     def _range(self, begin: int, stop: int) -> Iterator[bytes]:
         with (self._target.aside / _LINES).open("rb") as lines:
@@ -179,11 +193,41 @@ class Writing:
                 yield lines.readline()
 
 
-def list_of_marks(file: Path) -> Iterator[tuple[int, int, int]]:
+@dataclass(slots=True)
+class _Sums:
+    """What is in one file, added up mark by mark; names as in `Part`."""
+
+    stop: int = 0
+    lines: int = 0
+    calls: int = 0
+    right: int = 0
+    not_right: int = 0
+    good: int = 0
+    first: int = 0
+    last: int = 0
+
+    def add(self, mark: Mark) -> None:
+        self.stop = mark.end
+        self.lines += mark.lines
+        self.calls += 1
+        self.right += mark.label is True
+        self.not_right += mark.label is False
+        self.good += mark.good
+        self.first = min(self.first or mark.ended, mark.ended)
+        self.last = max(self.last, mark.ended)
+
+    def part(self, file: str, split: str) -> Part:
+        sums = asdict(self)
+        del sums["stop"]
+        return Part(file=file, split=split, **sums)
+
+
+def list_of_marks(file: Path) -> Iterator[Mark]:
     """Yield the marks in *file*."""
     with file.open("rb") as marks:
         while block := marks.read(_MARK.size * 4096):
-            yield from _MARK.iter_unpack(block)
+            for end, ended, lines, label, good in _MARK.iter_unpack(block):
+                yield Mark(end, ended, lines, _LABELS[label], good)
 
 
 def begin(target: Target, note: Mapping[str, Any], *, replace: bool) -> Writing:
@@ -209,7 +253,8 @@ def begin(target: Target, note: Mapping[str, Any], *, replace: bool) -> Writing:
         ) from None
     except OSError as error:
         raise InterlockError(f"Cannot write to {target.folder}: {error.strerror}.") from None
-    write(target.aside / _NOTE, [json.dumps(dict(note))])
+    note = {**note, "marked": _MARK.format}
+    write(target.aside / _NOTE, [json.dumps(note)])
     return Writing(target, note)
 
 
@@ -232,6 +277,11 @@ def resume(target: Target, asked: Mapping[str, Any]) -> Writing:
         raise InterlockError(
             f"The export to {target.out} was begun with another {options}.",
             help="Give the same options, or begin anew with --replace.",
+        )
+    if note.get("marked") != _MARK.format:
+        raise InterlockError(
+            f"The export to {target.out} was begun by another version of Interlock.",
+            help="Begin anew with --replace.",
         )
     return Writing(target, note)
 

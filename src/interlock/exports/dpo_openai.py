@@ -15,14 +15,14 @@ from ..core.records import DecidedCall
 from .making.columns import anything
 from .making.format import Format, Line, Schemas, Use
 from .making.labels import corrected
-from .making.messages import Message, final, prompt, proposed, tools
+from .making.messages import Message, alike, final, prompt, proposed, tools
 
 _ID = "call_1"  # a call is answered by its id; nothing answers these
 
 
 def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
     edited = final(record)
-    if edited is None or not corrected(record):
+    if edited is None or not corrected(record) or alike(record):
         return
     yield {
         "input": {

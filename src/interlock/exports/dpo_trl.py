@@ -12,12 +12,12 @@ from ..core.records import DecidedCall
 from .making.columns import TOOLS, calls, messages
 from .making.format import Format, Line, Schemas, Use
 from .making.labels import corrected
-from .making.messages import final, prompt, proposed, saying, tools_text
+from .making.messages import alike, final, prompt, proposed, saying, tools_text
 
 
 def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
     edited = final(record)
-    if edited is None or not corrected(record):
+    if edited is None or not corrected(record) or alike(record):
         return
     yield {
         "prompt": prompt(record),

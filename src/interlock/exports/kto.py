@@ -8,7 +8,7 @@ from ..core.records import DecidedCall
 from .making.columns import TOOLS, calls, messages
 from .making.format import Format, Line, Schemas, Use
 from .making.labels import corrected, right
-from .making.messages import final, prompt, proposed, saying, tools_text
+from .making.messages import alike, final, prompt, proposed, saying, tools_text
 
 
 def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
@@ -18,6 +18,8 @@ def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
     before, offered = prompt(record), tools_text(record, schemas)
     edited = final(record)
     if edited is not None and corrected(record):
+        if alike(record):  # one call would be right and not right
+            return
         after = saying(record, edited)
         yield {"prompt": before, "completion": after, "label": True, "tools": offered}
     said = saying(record, proposed(record))
@@ -34,6 +36,7 @@ from trl import KTOTrainer
 trainer = KTOTrainer(model, train_dataset=load_dataset("FOLDER", split="train"))
 ```""",
     use=Use.TRAINING,
+    labelled=True,
     unique=True,
     meta=True,
     columns=(messages("prompt"), calls("completion"), {"name": "label", "dtype": "bool"}, TOOLS),

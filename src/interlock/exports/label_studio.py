@@ -44,7 +44,7 @@ def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
         result = [_chosen("approve")]
         said = {"model_version": record.agent or "agent", "score": record.confidence}
         task["predictions"] = [said | {"result": result}]
-    annotations = [_reviewed(record, said) for said in record.reviews]
+    annotations = _reviewed(record)
     if record.audit is not None:
         annotations.append(_annotation(record.audit, _AUDITED[record.audit.turned]))
     yield task | {"annotations": annotations}
@@ -69,12 +69,23 @@ def _data(record: DecidedCall) -> dict[str, Any]:
     }
 
 
-def _reviewed(record: DecidedCall, said: Said) -> dict[str, Any]:
-    annotation = _annotation(said, said.verdict)
+def _reviewed(record: DecidedCall) -> list[dict[str, Any]]:
+    """Return what each person said of the call as it was proposed.
+
+    Who approved after an edit let pass the edited call alone, which is to edit the proposed one.
+    Of several edits, only what the last one made is on record.
+    """
     edited = final(record)
-    if said.verdict == "edit" and edited is not None:
-        annotation["result"].append(_written("edited", _shown(edited[1])))
-    return annotation
+    edits = [number for number, said in enumerate(record.reviews) if said.verdict == "edit"]
+    since = edits[-1] if edits else len(record.reviews)
+    found = []
+    for number, said in enumerate(record.reviews):
+        passed = number >= since and said.verdict in ("approve", "edit")
+        annotation = _annotation(said, "edit" if passed else said.verdict)
+        if passed and edited is not None:
+            annotation["result"].append(_written("edited", _shown(edited[1])))
+        found.append(annotation)
+    return found
 
 
 def _annotation(said: Said | Audited, verdict: str) -> dict[str, Any]:
@@ -82,7 +93,9 @@ def _annotation(said: Said | Audited, verdict: str) -> dict[str, Any]:
     why = "\n".join(each for each in (said.reason_code, said.message) if each)
     if why:
         result.append(_written("why", why))
-    return {"result": result, "was_cancelled": False, "lead_time": said.looked_ms / 1000}
+    annotation: dict[str, Any] = {"result": result, "was_cancelled": False}
+    seen = {"lead_time": said.looked_ms / 1000} if said.looked_ms else {}  # 0: nobody saw
+    return annotation | seen
 
 
 def _chosen(verdict: str) -> dict[str, Any]:

@@ -35,6 +35,12 @@ def _lines(record: DecidedCall, schemas: Schemas) -> Iterator[Line]:
     yield case | {"expect": {"level_at_least": record.level}}
 
 
+def _useless(record: DecidedCall) -> str:
+    if not record.held:
+        return "policy let it through: nobody was asked"
+    return "its request is not on record" if not record.request else "people let it pass as it was"
+
+
 def _key(line: Line) -> Line:
     """Two calls that differ in name and time alone are one case."""
     return {name: each for name, each in line.items() if name not in ("name", "now")}
@@ -51,4 +57,5 @@ interlock policy test FILE
     unique=True,
     key=_key,
     fits=fits,
+    useless=_useless,
 )

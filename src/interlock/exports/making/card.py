@@ -32,11 +32,12 @@ _TASKS = {
     "sft": ("text-generation", ("sft", "trl", "tool-use")),
 }
 _LABEL = """\
-A proposed call is **right** where people approved it as it was, or an auditor found it right
-afterwards. It is **not right** where people rejected or edited it, or where an auditor, a person or
-the agent itself said later that it turned out wrong, whoever had approved it. A call that was found
-wrong is never a good example. An edited call is a good example as edited. Calls that nobody judged,
-that ran out of time, that were cancelled or answered in the tool's place have no label."""
+A proposed call is **right** where people approved it as it was, or whoever judged its audit found
+it right. It is **not right** where people rejected or edited it, or where whoever judged its audit,
+a person or the agent itself said later that it turned out wrong, whoever had approved it. A call
+that was found wrong is never a good example. An edited call is a good example as edited. Calls that
+nobody judged, that ran out of time, that were cancelled or answered in the tool's place have no
+label. Whether the tool then took the call is not part of it."""
 _LICENCE = """\
 ## Licence
 
@@ -52,6 +53,7 @@ _BIASES = """\
 - **Policies change.** What was held, and so what was judged, depends on the policies above.
 - **Only the called tool is known**, not which others the agent could have called, nor its system
   prompt. Where the user's request is not known, the prompt only names the tool.
+- **Reasons are the agent's, for the call as it proposed it.** An edited call has the same one.
 - **What was masked is missing.** Calls with masked values are left out of what models learn from or
   policies are judged by, unless asked for; tools whose arguments are often secret are rare here."""
 
@@ -63,6 +65,10 @@ class Part:
     file: str
     split: str  #: train | test
     lines: int
+    calls: int = 0
+    right: int = 0  #: of the calls, those that were right as proposed
+    not_right: int = 0
+    good: int = 0  #: lines that say of themselves that they are right, where lines say that
     first: int = 0
     last: int = 0
 
@@ -76,7 +82,7 @@ def card(
             _front(name, format, wanted, tally, parts),
             f"# Decided tool calls: {name}\n",
             f"{format.about} Made by Interlock {version}.\n",
-            _counts(tally, parts),
+            _counts(format, tally, parts),
             _filters(wanted, format),
             *(
                 ()
@@ -109,13 +115,10 @@ def _front(name: str, format: Format, wanted: Wanted, tally: Tally, parts: Seque
     return "\n".join((*lines, "---", ""))
 
 
-def _counts(tally: Tally, parts: Sequence[Part]) -> str:
-    rows = ["| file | lines | from | to |", "| --- | --- | --- | --- |"]
-    rows += [f"| `{p.file}` | {p.lines:,} | {_at(p.first)} | {_at(p.last)} |" for p in parts]
+def _counts(format: Format, tally: Tally, parts: Sequence[Part]) -> str:
     said = [
         "## Counts\n",
-        *rows,
-        "",
+        _files(format, parts),
         f"{tally.lines:,} lines of {tally.used:,} decided calls; {tally.read:,} were looked at.",
         f"They ended between {_at(tally.first)} and {_at(tally.last)}.\n",
         _table("label of the proposed call", tally.labels),
@@ -125,11 +128,28 @@ def _counts(tally: Tally, parts: Sequence[Part]) -> str:
     ]
     if tally.without_task:
         said.append(f"The user's request is not known of {tally.without_task:,} calls.\n")
+    if tally.without_schema:
+        said.append(f"The tool's schema is not known of {tally.without_schema:,} calls.\n")
     if tally.masked:
         said.append(f"{tally.masked:,} calls have masked values in them.\n")
     if tally.twice:
         said.append("So many lines were exported that some may be there twice, far apart.\n")
     return "\n".join(said)
+
+
+def _files(format: Format, parts: Sequence[Part]) -> str:
+    """Return a table of the files: of each split, how many of its calls were right as proposed."""
+    names = ["file", "split", "lines", "calls", "right as proposed", "not right", "no label"]
+    names += ["lines with `label: true`"] if format.labelled else []
+    names += ["from", "to"]
+    rows = ["| " + " | ".join(names) + " |", "| --- " * len(names) + "|"]
+    for part in parts:
+        unlabelled = part.calls - part.right - part.not_right
+        counts = [part.lines, part.calls, part.right, part.not_right, unlabelled]
+        counts += [part.good] if format.labelled else []
+        cells = [f"`{part.file}`", part.split, *(f"{count:,}" for count in counts)]
+        rows.append("| " + " | ".join([*cells, _at(part.first), _at(part.last)]) + " |")
+    return "\n".join((*rows, ""))
 
 
 def _filters(wanted: Wanted, format: Format) -> str:
@@ -157,12 +177,16 @@ def _who(tally: Tally) -> str:
     return "\n".join(
         (
             "## Sources\n",
-            f"{len(tally.reviewers):,} people judged them. Records name people by pseudonyms.\n",
+            f"{_people(len(tally.reviewers))} judged them. Records name people by pseudonyms.\n",
             _table("policy", tally.policies),
             _table("tool", tally.tools),
             _table("agent", tally.agents),
         )
     )
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
 
 
 def _loading(format: Format, parts: Sequence[Part]) -> str:

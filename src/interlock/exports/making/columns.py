@@ -24,6 +24,8 @@ META: Column = {
     "struct": [
         *({"name": name, "dtype": "string"} for name in ("id", "agent", "tool", "policy")),
         {"name": "ended", "dtype": "int64"},
+        {"name": "status", "dtype": "int64"},
+        {"name": "task_known", "dtype": "bool"},
         {"name": "confidence", "dtype": "float64"},
         {"name": "weight", "dtype": "float64"},
         {"name": "reviewers", "list": "string"},

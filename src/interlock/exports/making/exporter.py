@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.records import DecidedCall, label_of, pack, unpack
 from .format import Format, Line, Schemas, Use
-from .labels import LAPSED, agreed, right, wrong_later
+from .labels import LAPSED, agreed, useless
+from .messages import schema_known
 from .secrets import BLANKED, blanked, found_in, held_in, was_blanked
 from .seen import Seen, fingerprint
 from .tally import Tally
@@ -18,6 +19,7 @@ from .tally import Tally
 _LONGEST_INT = 2**63 - 1  #: what Arrow takes
 _DIGITS = re.compile(r"[0-9]{19}")
 _LONE = re.compile("[\ud800-\udfff]")
+_ENDS = "\x85\u2028\u2029"  #: of a line, for `str.splitlines` and what reads as it does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,20 @@ class Exporter:
         if made:
             self.tally.add(record, len(made))
             self.tally.dropped.update(dropped)
+            self._count(record, schemas, zip(lines, kept, strict=True))
         else:  # of each record once, so that the counts add up to what was read
-            self.tally.left_out[dropped[0] if dropped else _useless(record)] += 1
+            self.tally.left_out[dropped[0] if dropped else self._why_useless(record)] += 1
         return made
+
+    def _count(
+        self, record: DecidedCall, schemas: Schemas, lines: Iterable[tuple[Line, bytes | str]]
+    ) -> None:
+        if self._format.use is Use.TRAINING:
+            self.tally.without_schema += not schema_known(record, schemas)
+        if self._format.labelled:
+            self.tally.good += sum(
+                isinstance(kept, bytes) and line["label"] is True for line, kept in lines
+            )
 
     def _shown(self, record: DecidedCall, held: bool) -> DecidedCall:
         """Return *record* as its lines are made of it: without secrets, where people read them."""
@@ -91,6 +104,9 @@ class Exporter:
             if self._wanted.meta:
                 read.pop("meta", None)  # two lines that differ in it alone are one
             self._seen.add(self._fingerprint(read))
+
+    def _why_useless(self, record: DecidedCall) -> str:
+        return (self._format.useless or useless)(record)
 
     def _refused(self, record: DecidedCall) -> str:
         if self._format.decided:
@@ -118,7 +134,7 @@ class Exporter:
             if not self._seen.add(self._fingerprint(line)):
                 return "lines that were there already"
             self.tally.twice = self.tally.twice or self._seen.forgot
-        return text.encode()
+        return _on_one_line(text).encode()
 
     def _fingerprint(self, line: Line) -> int:
         key = self._format.key(line)
@@ -135,6 +151,8 @@ def _meta(record: DecidedCall) -> Line:
             "tool": record.tool,
             "policy": record.policy,
             "ended": record.ended,
+            "status": record.status or None,
+            "task_known": bool(record.task),
             "confidence": record.confidence,
             "weight": 1.0 if label is None else label.weight,
             "reviewers": list(dict.fromkeys(judges)),
@@ -158,19 +176,6 @@ def _judgeable(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[s
     return after if shown == value else rest | {"json": shown}
 
 
-def _useless(record: DecidedCall) -> str:
-    """Return why a format has no line for a record that nothing else keeps from it."""
-    if record.verdict == "respond":
-        return "answered in the tool's place"
-    if record.verdict == "edit":
-        return "edited, but found wrong later" if wrong_later(record) else "edited: no use for it"
-    if not record.request:
-        return "its request is not on record"
-    if right(record) is None:
-        return "no label: nobody said enough of it"
-    return "not edited: there is no better call" if right(record) else "not right: no good example"
-
-
 def written(line: Line) -> str | None:
     """Return *line* as JSON that every reader takes; None: a number in it is too long, or none."""
     try:
@@ -179,7 +184,17 @@ def written(line: Line) -> str | None:
         return None
     if _DIGITS.search(text) and _too_long(line):
         return None
-    return _LONE.sub("\ufffd", text)
+    return text if text.isascii() else _LONE.sub("\ufffd", text)
+
+
+def _on_one_line(text: str) -> str:
+    """Return JSON *text* without the line ends beyond ASCII: many readers split lines there."""
+    if text.isascii():
+        return text
+    for end in _ENDS:
+        if end in text:
+            text = text.replace(end, f"\\u{ord(end):04x}")
+    return text
 
 
 def _too_long(value: Any) -> bool:

@@ -53,4 +53,6 @@ class Format:
     key: Callable[[Line], Any] = _whole  #: what of a line has to be new where `unique`
     columns: tuple[Column, ...] = ()  #: as `datasets` is told them; none: it finds out
     meta: bool = False  #: whether its lines may have a member `meta`
+    labelled: bool = False  #: whether each line has a `label` of its own, true or false
     fits: Callable[[str], bool] = _anything  #: whether the format's files can hold a line
+    useless: Callable[[DecidedCall], str] | None = None  #: why it has no line; None: as in training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...core.records import DecidedCall, Turned, label_of
+from .messages import alike
 
 LAPSED = frozenset({"expired", "cancelled"})  #: states in which nobody's verdict stands
 
@@ -14,7 +15,7 @@ def right(record: DecidedCall) -> bool | None:
 
 
 def wrong_later(record: DecidedCall) -> bool:
-    """Say whether an auditor or anybody else said afterwards that it turned out wrong."""
+    """Say whether whoever judged its audit, or anybody else, found it wrong afterwards."""
     audited = record.audit is not None and record.audit.turned is Turned.WRONG
     return audited or any(each.turned is Turned.WRONG for each in record.reports)
 
@@ -38,3 +39,19 @@ def agreed(record: DecidedCall) -> bool:
         if report.by != "agent":
             sides.setdefault(report.by, set()).add(report.turned is Turned.RIGHT)
     return len(sides) > 1 and len(set[bool]().union(*sides.values())) == 1
+
+
+def useless(record: DecidedCall) -> str:
+    """Return why nobody trains on a record that nothing else keeps from it."""
+    if record.verdict == "respond":
+        return "answered in the tool's place"
+    if record.verdict == "edit":
+        if wrong_later(record):
+            return "edited, but found wrong later"
+        same = "edited, and then as models write it the same again"
+        return same if alike(record) else "edited: no use for it"
+    if not record.request:
+        return "its request is not on record"
+    if right(record) is None:
+        return "no label: nobody said enough of it"
+    return "not edited: there is no better call" if right(record) else "not right: no good example"

@@ -18,6 +18,19 @@ UNKNOWN = "http_request"  #: names a call that policy has no tool for
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST = 64  #: characters of a function's name that OpenAI takes
 _OF_REQUEST = ("method", "upstream", "path", "query", "json", "form", "body")
+_REQUEST: Mapping[str, Any] = {  #: what `_request` returns, as a schema
+    "type": "object",
+    "required": ["method", "upstream", "path"],
+    "properties": {
+        "method": {"type": "string"},
+        "upstream": {"type": "string"},
+        "path": {"type": "string"},
+        "query": {"type": "object"},
+        "json": {},
+        "form": {"type": "object"},
+        "body": {"type": "string"},
+    },
+}
 
 
 def prompt(record: DecidedCall) -> list[Message]:
@@ -34,12 +47,20 @@ def proposed(record: DecidedCall) -> tuple[str, dict[str, Any]]:
 
 
 def final(record: DecidedCall) -> tuple[str, dict[str, Any]] | None:
-    """Return name and arguments of the call as people edited it; None: nobody did."""
+    """Return name and arguments of the call as people edited it; None: nobody did.
+
+    Arguments stand in the order of the proposed ones: a pair differs in what was edited alone.
+    """
     if record.final is None:
         return None
-    if not record.tool:
-        return UNKNOWN, _request(record.final)
-    return function_name(record), dict(record.final_arguments)
+    name, before = proposed(record)
+    after = record.final_arguments if record.tool else _request(record.final)
+    return name, _in_order_of(before, after)
+
+
+def alike(record: DecidedCall) -> bool:
+    """Say whether the edited call is, as far as a model writes it, the proposed one again."""
+    return json.dumps(final(record)) == json.dumps(proposed(record))
 
 
 def saying(record: DecidedCall, call: tuple[str, dict[str, Any]]) -> list[Message]:
@@ -64,11 +85,18 @@ def function_name(record: DecidedCall) -> str:
 
 def tools(record: DecidedCall, schemas: Schemas) -> list[dict[str, Any]]:
     """Return the tool that was called; which others the agent had is not on record."""
-    schema = schemas.get(record.schema) or {"type": "object"}
-    function: dict[str, Any] = {"name": function_name(record), "parameters": dict(schema)}
+    parameters = dict((schemas.get(record.schema) or {}) if record.tool else _REQUEST)
+    parameters.setdefault("type", "object")
+    parameters.setdefault("properties", {})  # OpenAI refuses an object's schema without them
+    function: dict[str, Any] = {"name": function_name(record), "parameters": parameters}
     if record.description:
         function["description"] = record.description
     return [{"type": "function", "function": function}]
+
+
+def schema_known(record: DecidedCall, schemas: Schemas) -> bool:
+    """Say whether `tools` says which arguments the tool takes."""
+    return not record.tool or bool(schemas.get(record.schema))
 
 
 def tools_text(record: DecidedCall, schemas: Schemas) -> str:
@@ -78,3 +106,15 @@ def tools_text(record: DecidedCall, schemas: Schemas) -> str:
 
 def _request(request: Mapping[str, Any]) -> dict[str, Any]:
     return {name: request[name] for name in _OF_REQUEST if request.get(name) is not None}
+
+
+def _in_order_of(before: Any, after: Any) -> Any:
+    """Return *after* with its members in the order that they have in *before*, new ones last."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        names = [name for name in before if name in after]
+        names += [name for name in after if name not in before]
+        return {name: _in_order_of(before.get(name), after[name]) for name in names}
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        known = [*before, *[None] * max(0, len(after) - len(before))]
+        return [_in_order_of(one, other) for one, other in zip(known, after, strict=False)]
+    return after

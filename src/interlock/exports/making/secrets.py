@@ -17,7 +17,8 @@ _NAMES = (
     "pass(?:word|wd|phrase)|secret|client_?secret|secret_?(?:access_?)?key|private_?key"
     "|(?:api|access|auth|refresh|bearer|id)_?(?:key|token)|authorization|x-api-key|credentials?"
 )
-_BEGIN = r"(?:\b|(?<=\\[bfnrt]))"  #: of a word, also behind a line end as JSON writes it
+#: of a word, also behind a character that JSON writes with letters or digits
+_BEGIN = r"(?:\b|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4}))"
 # each form after a text that it cannot be without: looking for texts is a hundred times as fast
 _FORMS = tuple(
     (sign, re.compile(form.replace(r"\b", _BEGIN)))

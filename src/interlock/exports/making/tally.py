@@ -26,6 +26,8 @@ class Tally:
     last: int = 0
     masked: int = 0  #: used records with masks in them
     without_task: int = 0  #: used records whose user's request is not known
+    without_schema: int = 0  #: used records, of training sets, whose tool's schema is not known
+    good: int = 0  #: lines that say of themselves that they are right
     twice: bool = False  #: whether so much was exported that lines may be there twice
     left_out: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
