@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from interlock.core.analytics import Selected
 from interlock.core.calibration import NO_MODELS, Models, Platt
 from interlock.core.errors import StoreUnavailable
 from interlock.core.records import DecidedCall
@@ -23,9 +22,9 @@ from interlock.learning import (
     Fitting,
     Refused,
 )
-from interlock.learning_ports import RecordsPage
+from interlock.learning_ports import Labelled
 from tests.support.archive import MemoryArchive
-from tests.support.records import NOON, record, said, unreviewed
+from tests.support.records import NOON, audited, record, said, unreviewed
 
 HALF = Models(by={("", ""): Platt(of=60, slope=0.0, offset=0.0)})
 
@@ -276,6 +275,16 @@ async def test_enough_new_labels_are_worth_a_fit_before_the_hour_is_over() -> No
     assert not await fits.due()
 
 
+async def test_audits_of_old_calls_are_new_labels() -> None:
+    waiting = [unreviewed(id=f"d{n:04}", share=0.5, drawn=True) for n in range(NEW_LABELS)]
+    archive = MemoryArchive([*decided(60), *waiting])
+    fits, _, _ = fitting(archive)
+    await fits.fit()
+    assert not await fits.due()
+    archive.records = [*decided(60), *(replace(each, audit=audited()) for each in waiting)]
+    assert await fits.due()
+
+
 async def test_an_archive_that_knows_much_less_does_not_undo_what_another_fitted() -> None:
     clock = Clock()
     fits, kept, counted = fitting(MemoryArchive(decided(60)), Kept(fitted(labels=1000)), clock)
@@ -302,8 +311,8 @@ async def test_a_store_that_does_not_answer_is_told_of() -> None:
 class Endless(MemoryArchive):
     """An archive that goes on for ever."""
 
-    async def page(self, selected: Selected, after: str | None, limit: int) -> RecordsPage:
-        page = await super().page(selected, None, limit)
+    async def labelled(self, after: str | None, limit: int) -> Labelled:
+        page = await super().labelled(None, limit)
         return replace(page, next="again")
 
 

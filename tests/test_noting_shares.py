@@ -25,7 +25,7 @@ def test_a_flood_of_one_agent_is_kept_short_and_others_are_whole() -> None:
     found = [shares.fitting(LARGE, 0) for _ in range(50)]
     assert found[0] is LARGE
     cut = found[-1]
-    assert cut.masked and cut.arguments == {} and cut.task == ""
+    assert cut.masked and cut.short and cut.arguments == {} and cut.task == ""
     assert cut.request == {"upstream": "bank", "method": "POST", "path": "/…"}
     assert len(json.dumps(pack(cut))) < 1500
     assert (cut.tool, cut.level, cut.drawn, cut.share) == (

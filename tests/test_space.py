@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from interlock.core.errors import StoreUnavailable
 from interlock.health import Health, add_health
 from interlock.observe.metrics import Metrics
-from interlock.space import LITTLE, said_of, shortage
+from interlock.space import LITTLE, left_on, said_of, shortage
 from interlock.store.redis import RedisStore
 from tests.support.fakes import World
 from tests.support.stores import Server
@@ -23,6 +23,8 @@ def test_a_disk_with_room_is_nothing_to_speak_of(tmp_path: Path) -> None:
     assert said_of(LITTLE) == ""
     assert said_of(3 * 1024 * 1024) == FULL
     assert shortage(tmp_path / "not" / "there") == ""
+    assert left_on(tmp_path / "not" / "there") is None
+    assert left_on(tmp_path)
 
 
 async def test_readyz_says_that_the_disk_is_full_where_the_store_is_gone(

@@ -57,12 +57,13 @@ async def archived(parts: Parts, stack: AsyncExitStack) -> Archived:
         return kept.keep_ms, kept.unreviewed_ms
 
     sources = Sources(records=feed, noting=gate.notes, found=found, keep=keep, now=store.now)
-    following = Following(archive, sources)
+    following, learning = Following(archive, sources), parts.metrics.learning
+    learning.know_archive(room=lambda: archive.room, lag=lambda: following.lag)
     fitting = Fitting(
         archive,
         calibrations_of(parts),
         SystemClock(),
-        parts.metrics.learning.fitted,
+        learning.fitted,
         parts.calibration.refresh,
     )
     tasks = Tasks()

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Protocol
 
-from .core.analytics import Selected
-from .core.calibration import Models, Point, fit, point_of
+from .core.calibration import Models, Point, fit
 from .core.errors import StoreUnavailable
-from .learning_ports import Archive, RecordsPage
+from .learning_ports import Labelled, Labels
 from .ports import Clock
 
 log = logging.getLogger("interlock.learning")
@@ -30,8 +29,7 @@ NEW_LABELS = 100  #: so many more than at the last time are worth another one
 UNHEARD_MS = 24 * 3_600_000  #: how long models are believed while the store says nothing of them
 OLDEST_MS = 7 * 24 * 3_600_000  #: older models are not believed: agents change
 SMALLER_MS = 24 * 3_600_000  #: how long models of many more labels stay, see `Fitting`
-PAGE = 200  #: records that are in memory at a time
-_PAGES = 40  #: that one look for new labels reads at most
+PAGE = 2_000  #: labelled calls that are in memory at a time
 _SHARE = 0.9
 
 
@@ -145,7 +143,7 @@ class Fitting:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: Labels,
         kept: Calibrations,
         clock: Clock,
         counted: Callable[[str], None] = _uncounted,
@@ -157,8 +155,7 @@ class Fitting:
         self._counted = counted
         self._believe = believe
         self._last: int | None = None  #: when the last fit was made, ms
-        self._seen = 0  #: labels that came since are counted behind this time
-        self._new = 0
+        self._labels = 0  #: how many it was made of
 
     async def run(self) -> None:
         """Fit what is due, until cancelled."""
@@ -179,8 +176,7 @@ class Fitting:
         now = self._clock.now_ms()
         if self._last is None or not 0 <= now - self._last < EVERY_MS:
             return True
-        await self._count_new()
-        return self._new >= NEW_LABELS
+        return await self._archive.labels() - self._labels >= NEW_LABELS
 
     async def fit(self) -> Fitted:
         """Fit all that the archive has and keep it; return it. Raises StoreUnavailable."""
@@ -191,7 +187,7 @@ class Fitting:
         finally:
             points.stop.set()
         fitted = Fitted(models=models, at=began, labels=points.labels, newest=points.newest)
-        self._last, self._seen, self._new = began, points.last + 1, 0
+        self._last, self._labels = began, points.labels
         await self._keep(fitted)
         return fitted
 
@@ -210,51 +206,32 @@ class Fitting:
         if self._believe is not None:
             await self._believe()
 
-    async def _count_new(self) -> None:
-        """Count labelled calls that ended since the last look; the rest waits for the next."""
-        after: str | None = None
-        for _ in range(_PAGES):
-            page = await self._archive.page(Selected(since=self._seen), after, PAGE)
-            self._new += sum(point_of(each) is not None for each in page.records)
-            after = page.next
-            if after is None or self._new >= NEW_LABELS:
-                break
-        if page.records:
-            self._seen = page.records[-1].ended + 1
-
 
 class _Points:
     """Labelled calls of an archive, page by page, for a thread to read while the loop goes on."""
 
-    def __init__(self, archive: Archive, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, archive: Labels, loop: asyncio.AbstractEventLoop) -> None:
         self._archive = archive
         self._loop = loop
         self.stop = threading.Event()
         self.labels = 0
-        self.newest = 0  #: when the last labelled call ended, ms
-        self.last = 0  #: when the last call ended, ms
+        self.newest = 0  #: when the last of them ended, ms
 
     def __iter__(self) -> Iterator[Point]:
         after: str | None = None
         while not self.stop.is_set():
             page, began = self._page(after), monotonic()
-            for record in page.records:
-                self.last = max(self.last, record.ended)
-                point = point_of(record)
-                if point is not None:
-                    self.labels += 1
-                    self.newest = max(self.newest, record.ended)
-                    yield point
+            self.labels += len(page.points)
+            self.newest = max(self.newest, page.newest)
+            yield from page.points
             after = page.next
             if after is None:
                 return
             sleep(monotonic() - began)  # half of the time at most: calls are judged meanwhile
         raise StoreUnavailable("Interlock is shutting down.")
 
-    def _page(self, after: str | None) -> RecordsPage:
-        asked = asyncio.run_coroutine_threadsafe(
-            self._archive.page(Selected(), after, PAGE), self._loop
-        )
+    def _page(self, after: str | None) -> Labelled:
+        asked = asyncio.run_coroutine_threadsafe(self._archive.labelled(after, PAGE), self._loop)
         try:
             return asked.result()
         except CancelledError:

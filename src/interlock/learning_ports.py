@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from .core.actions import Action
 from .core.analytics import Analytics, Selected
+from .core.calibration import Point
 from .core.records import Audited, DecidedCall, Reported
 
 
@@ -30,6 +31,8 @@ class Kept:
     lost: int  #: entries that were dropped before anybody read them
     forged: int  #: entries that nobody with our key wrote, or of which nothing can be believed
     stuck: bool = False  #: whether the latest entries could not be written
+    shortened: int = 0  #: records that came short, or were made so: their agent had its share
+    size: int = 0  #: bytes on disk
 
 
 class Archive(Protocol):
@@ -56,6 +59,28 @@ class Archive(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """What calls say of their agents' confidence, in the order in which they ended."""
+
+    points: tuple[Point, ...]
+    newest: int  #: when the last of them ended, ms; 0: there is none
+    next: str | None  #: goes on behind them; None at the end
+
+
+class Labels(Protocol):
+    """The part of an archive that confidence is fitted on: calls with a claim and a label.
+
+    Raises StoreUnavailable from every method when it cannot be read.
+    """
+
+    async def labels(self) -> int:
+        """Return how many there are."""
+
+    async def labelled(self, after: str | None, limit: int) -> Labelled:
+        """Return what is behind the cursor *after* (None: from the oldest)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A stretch of the feed: encoded records in order, and what to say to read on behind them."""
 
@@ -75,10 +100,20 @@ class Records(Protocol):
 
     async def behind(self, after: str) -> int: ...
 
+    async def oldest(self, after: str) -> int:
+        """Return when the first entry behind *after* was written, ms; 0: there is none."""
+
     async def archived(self, name: str, upto: str) -> None:
         """Note how far the archive *name* has read; what every archive has is dropped."""
 
     async def schemas(self, hashes: Sequence[str]) -> Mapping[str, bytes]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A call that waits for an auditor and of which nothing can be believed: others changed it."""
+
+    id: str
 
 
 class Audits(Protocol):
@@ -87,10 +122,13 @@ class Audits(Protocol):
     Raises StoreUnavailable from every method when the store does not answer in time.
     """
 
-    async def waiting(self, after: str | None, limit: int) -> tuple[tuple[Action, ...], str | None]:
+    async def waiting(
+        self, after: str | None, limit: int
+    ) -> tuple[tuple[Action | Changed, ...], str | None]:
         """Return calls that wait for an auditor, oldest first, and the cursor of the next page."""
 
-    async def count(self) -> int: ...
+    async def count(self) -> int:
+        """Return how many wait, those that were changed outside among them."""
 
     async def dropped(self) -> int:
         """Return how many drawn calls were not kept for an auditor: too many waited."""

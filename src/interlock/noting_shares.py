@@ -1,4 +1,8 @@
-"""How much of records one agent may fill the archive with in a day; beyond that they are short."""
+"""How much of records one agent may fill the archive with in a day; beyond that they are short.
+
+The archive holds the bound for all processes, by what it has on disk (`fits`); each process that
+writes records holds it too, by what it wrote since it started, so that no flood fills the feed.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from .core.masking import HIDDEN
 from .core.records import DecidedCall
 from .noting_calls import LARGEST
 
-MOST = 256 * 1024 * 1024  #: bytes of one agent's records in a day (UTC), in each process
+MOST = 256 * 1024 * 1024  #: bytes of one agent's records in a day (UTC)
 _AGENTS = 10_000  #: that are known at a time
 _BASE = 1500  #: bytes of a record beside what its agent chooses
 _SHORT = 500  #: characters of a text in a short record
@@ -19,8 +23,21 @@ _DAY_MS = 86_400_000
 log = logging.getLogger("interlock")
 
 
+def day_of(record: DecidedCall) -> int:
+    """Return the day (UTC) on which the call ended, as a number."""
+    return record.ended // _DAY_MS
+
+
+def fits(record: DecidedCall, size: int, before: int, most: int = MOST) -> bool:
+    """Say whether *record*, of *size* bytes, is kept whole; its agent's take *before* that day.
+
+    What people decided stays whole: there is no more of it than they decide.
+    """
+    return bool(record.reviews) or before + size <= most
+
+
 class Shares:
-    """Counts what the records of each agent take. *most*: bytes in a day."""
+    """Counts what the records of each agent take in this process. *most*: bytes in a day."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -28,17 +45,14 @@ class Shares:
         self._taken: dict[str, int] = {}
 
     def fitting(self, record: DecidedCall, entry: int) -> DecidedCall:
-        """Return *record*, of *entry* bytes as written; a short one once its agent had its share.
-
-        What people decided stays whole: there is no more of it than they decide.
-        """
-        day = record.ended // _DAY_MS
+        """Return *record*, of *entry* bytes as written; a short one where it does not fit."""
+        day = day_of(record)
         if day > self._day or len(self._taken) > _AGENTS:
             self._day, self._taken = day, {}
         before = self._taken.get(record.agent, 0)
         texts = len(record.reason) + len(record.task) + len(record.cause)
         size = max(entry, _BASE + 2 * min(record.size, LARGEST) + texts)
-        if record.reviews or before + size <= self._most:
+        if fits(record, size, before, self._most):
             self._taken[record.agent] = before + size
             return record
         if before <= self._most:
@@ -65,6 +79,7 @@ def short(record: DecidedCall) -> DecidedCall:
         cause=record.cause[:_SHORT],
         facts={name: each for name, each in record.facts.items() if name != "task"},
         masked=True,
+        short=True,
     )
 
 

@@ -102,6 +102,41 @@ async def test_what_was_drawn_waits_is_looked_at_and_judged_once(world: World) -
     assert (await world.now(first)).state is State.ANSWERED  # nothing of the call has changed
 
 
+async def test_what_was_changed_outside_is_listed_as_what_nobody_can_judge(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault caught: somebody who can write to the store makes calls vanish from the list."""
+    sound, changed = await passed(world), await passed(world, session="s-82")
+    forged = replace(changed.call, body=b'{"text": "Buy cheese"}')
+    world.audits.drawn[changed.id] = replace(world.audits.drawn[changed.id], call=forged)
+    ann = await world.key(Kind.APPROVER, "ann")
+
+    waiting = await get(world, "/v1/audits", ann)
+
+    assert [each["card"]["id"] for each in waiting["items"]] == [sound.id]
+    assert [each["id"] for each in waiting["changed"]] == [changed.id]
+    assert "changed outside Interlock" in waiting["changed"][0]["why"]
+    assert waiting["total"] == 2
+    assert changed.id in caplog.text
+    page = await (await world.ask("GET", "/audits", key=ann)).text()
+    assert "Changed outside Interlock: cannot be judged" in page
+    assert f"<code>{changed.id}</code>" in page and f"/audits/{changed.id}" not in page
+    assert "cheese" not in page and "Buy milk" in page
+    status, said = await judge(world, changed, ann)
+    assert status == 409 and "changed outside Interlock" in said["detail"]
+    assert world.audits.judged == {}
+
+
+async def test_a_list_of_nothing_but_changed_calls_does_not_say_that_none_waits(
+    world: World,
+) -> None:
+    changed = await passed(world)
+    world.audits.drawn[changed.id] = replace(world.audits.drawn[changed.id], seal="")
+    ann = await world.key(Kind.APPROVER, "ann")
+    page = await (await world.ask("GET", "/audits", key=ann)).text()
+    assert changed.id in page and "No call waits" not in page
+
+
 @pytest.mark.parametrize("kind", [Kind.APPROVER, Kind.ADMIN])
 async def test_approvers_and_admins_judge_but_not_the_owner_of_the_agent(
     world: World, kind: Kind

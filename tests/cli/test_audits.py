@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,16 @@ async def test_another_call_than_the_one_that_was_looked_at_is_not_judged(
     said = await ann.types("audits", "judge", action.id, "right", "--digest", "0" * 64)
     assert said.code == 1 and "not the call that you looked at" in said.err
     assert world.audits.judged == {}
+
+
+async def test_what_was_changed_outside_is_listed_as_such(world: World, ann: Person) -> None:
+    changed = await passed(world)
+    world.audits.drawn[changed.id] = replace(world.audits.drawn[changed.id], seal="")
+    listed = await ann.types("audits", "list")
+    row = listed.out.splitlines()[1]
+    assert row.startswith(changed.id)
+    assert "changed outside Interlock: cannot be judged" in row
+    assert "who can write to the store" in listed.err
 
 
 async def test_how_a_call_turned_out_is_reported(world: World, ann: Person) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,8 +84,21 @@ def test_an_answer_in_the_tools_place_says_neither() -> None:
 
 @pytest.mark.parametrize("state", ["expired", "cancelled"])
 def test_nobody_having_decided_says_nothing(state: str) -> None:
+    dual: dict[str, Any] = {"state": state, "level": "approve_dual", "quorum": 2}
     assert label_of(record(state=state, reviews=())) is None
-    assert label_of(record(state=state, reviews=(said(),))) is None
+    assert label_of(record(**dual, reviews=(said(),))) is None
+    assert label_of(record(**dual, reviews=(said(), said()))) is None, "one person is one voice"
+    assert record(**dual, reviews=(said(),)).verdict == ""
+
+
+@pytest.mark.parametrize("state", ["expired", "cancelled"])
+def test_what_people_approved_is_right_though_it_was_never_sent(state: str) -> None:
+    both = (said(), said(who="r-2"))
+    dual = record(state=state, level="approve_dual", quorum=2, reviews=both)
+    for one in (record(state=state), dual):
+        assert one.verdict == "approve"
+        assert label_of(one) == RIGHT
+    assert label_of(record(state=state, reviews=(said("edit"),))) == WRONG
 
 
 def test_an_unreviewed_call_says_nothing_unless_it_was_drawn_and_judged() -> None:

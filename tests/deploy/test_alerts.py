@@ -9,6 +9,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from interlock.space import LITTLE
 from tests.deploy.promql import ALERTS, ROOT, alerts, expressions, numbers, parsed, section
 
 RULES = alerts()
@@ -25,6 +26,12 @@ REQUIRED = {
     "InterlockRecordsLost",
     "InterlockRecordsForged",
     "InterlockRecordsBehind",
+    "InterlockRecordsShortened",
+    "InterlockArchiveDown",
+    "InterlockArchiveLags",
+    "InterlockAuditsDropped",
+    "InterlockDiskLow",
+    "InterlockDiskAlmostFull",
     "InterlockCalibrationStale",
     "InterlockPeopleNotTold",
     "InterlockPolicyStale",
@@ -77,12 +84,21 @@ def test_an_alert_says_what_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
     assert len(section(rule["alert"]).split()) > 20
 
 
+def in_words(number: float) -> str:
+    """Return a threshold as people write it: whole MiB and GiB by their names."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if number >= unit and number % unit == 0:
+            return f"{number // unit:g} {name}"
+    return f"{number:g}"
+
+
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_the_thresholds_of_an_alert_are_in_its_section(rule: dict[str, Any]) -> None:
     text = section(rule["alert"])
     assert rule.get("for", "") in text
     for number in numbers(parsed(rule["expr"])):
-        assert re.search(rf"(?<![\d.]){number:g}(?![\d])", text), f"{number:g} is not in {text}"
+        said = in_words(number)
+        assert re.search(rf"(?<![\d.]){said}(?![\d])", text), f"{said} is not in {text}"
     for window in re.findall(r"\[(\w+)\]", rule["expr"]):
         assert window in text
 
@@ -102,3 +118,9 @@ def test_templates_name_labels_that_the_alert_has(rule: dict[str, Any]) -> None:
             assert kept or re.search(rf"by \([^)]*\b{label}\b", rule["expr"]), label
         assert said.count("{{") == said.count("}}")
     assert isinstance(tree, promql.Expr)
+
+
+def test_people_hear_of_a_full_disk_before_it_counts_as_full() -> None:
+    bounds = {rule["alert"]: numbers(parsed(rule["expr"])) for rule in RULES}
+    (low,), (almost,) = bounds["InterlockDiskLow"], bounds["InterlockDiskAlmostFull"]
+    assert LITTLE < almost < low

@@ -86,6 +86,12 @@ def test_what_people_ask_of_it_is_on_it() -> None:
         "interlock_calibration_age_seconds",
         "interlock_store_up",
         "interlock_archive_up",
+        "interlock_archive_size_bytes",
+        "interlock_archive_disk_free_bytes",
+        "interlock_records_lag_seconds",
+        "interlock_records_newest_timestamp_seconds",
+        "interlock_records_shortened_total",
+        "interlock_audits_dropped_total",
     ):
         assert metric in text, metric
 

@@ -31,6 +31,11 @@ audit: {share: 1.0}
 approvals:
   grants: [{tools: [notes.share], at_most: notify, longest: 1h, uses: 9}]
 """
+LAST = (  # what takes a moment
+    'outcome="delivered"',
+    "interlock_calibration_fits_total",
+    "interlock_records_newest_timestamp_seconds ",
+)
 LATER = {"Prefer": "respond-async", "Interlock-Confidence": "0.9"}
 SHARED = """
   - id: notes.share
@@ -121,7 +126,7 @@ def series() -> Iterator[Series]:
             assert receiver.arrived.wait(30), running.said()
             found = told(running)
             for _ in range(LOOKS):
-                if 'outcome="delivered"' in found and "interlock_calibration_fits_total" in found:
+                if all(each in found for each in LAST):
                     break
                 found = told(running)
             yield series_of(found)
@@ -189,6 +194,11 @@ def test_promise_41_gauges_are_what_the_store_holds_after_a_kill_9() -> None:
             waits(again, "interlock_records_kept", 1)
             waits(again, "interlock_records_behind", 0)
             waits(again, "interlock_archive_up", 1)
+            waits(again, "interlock_records_lag_seconds", 0)
+            waits(again, "interlock_records_shortened_total", 0)
+            waits(again, "interlock_audits_dropped_total", 0)
+            assert value(told(again), "interlock_archive_size_bytes") > 0
+            assert value(told(again), "interlock_archive_disk_free_bytes") > 0
             with again.person() as ann:
                 for agent, gauge in (("-", "all_agents_stopped"), ("local", "agents_stopped")):
                     waits(again, f"interlock_{gauge}", 0)

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.core.analytics import Selected
+from interlock.core.calibration import Point, point_of
 from interlock.core.errors import MalformedCall, StoreUnavailable
 from interlock.core.records import DecidedCall
 from interlock.observe.archive import FileArchive, Taken
@@ -113,6 +115,50 @@ async def test_a_cursor_of_somebody_else_is_refused(archive: FileArchive, cursor
         await archive.page(EVERYTHING, cursor, 10)
 
 
+@quietly
+@given(histories(), st.integers(1, 5))
+async def test_confidence_is_fitted_on_every_call_that_says_something_of_it(
+    archive: FileArchive, history: list[DecidedCall], limit: int
+) -> None:
+    await archive.forget(2**60, 2**60)
+    await archive.take(taken(*history))
+    inorder = sorted(history, key=lambda each: (each.ended, each.id))
+    said = [(each.ended, point) for each in inorder if (point := point_of(each)) is not None]
+
+    found: list[Point] = []
+    newest, after = 0, None
+    while True:
+        page = await archive.labelled(after, limit)
+        found += page.points
+        newest, after = max(newest, page.newest), page.next
+        if after is None:
+            break
+
+    assert found == [replace(point, calibrated=None) for _, point in said]
+    assert newest == max((ended for ended, _ in said), default=0)
+    assert await archive.labels() == len(said)
+
+
+async def test_records_are_unpacked_in_another_thread_than_that_of_calls(
+    archive: FileArchive,
+) -> None:
+    """Fault caught: a page of 2,000 records holds up every call that comes meanwhile."""
+    await archive.take(taken(record(), record(id="a2"), schemas={"ab": "{}"}))
+    here: set[str] = set()
+
+    sys.setprofile(lambda frame, event, arg: here.add(frame.f_code.co_name))
+    try:
+        page = await archive.page(EVERYTHING, None, 10)
+        one = await archive.get("a1")
+        schemas = await archive.schemas(["ab"])
+    finally:
+        sys.setprofile(None)
+
+    assert len(page.records) == 2 and one == record() and schemas == {"ab": {}}
+    assert "page" in here  # it did watch
+    assert here.isdisjoint({"unpacked", "unpack", "loads", "execute"})
+
+
 async def test_schemas_are_kept_once(archive: FileArchive) -> None:
     text = '{"type":"object"}'
     name = hashlib.sha256(text.encode()).hexdigest()
@@ -151,6 +197,86 @@ async def test_it_says_what_it_holds(archive: FileArchive) -> None:
     assert (kept.lost, kept.forged) == (3, 1)
 
 
+async def test_it_says_how_large_it_is_and_what_its_disk_has_left(
+    archive: FileArchive, tmp_path: Path
+) -> None:
+    assert archive.room is None
+    await archive.take(taken(record()))
+    kept = await archive.kept()
+    files = [each for each in tmp_path.iterdir() if each.name.startswith("records.duckdb")]
+
+    assert kept.size == sum(each.stat().st_size for each in files) > 0
+    assert archive.room
+
+
+SHARE = 20_000
+
+
+def large(number: int, **more: Any) -> DecidedCall:
+    """Return a call that nobody was asked about, of some 5,000 bytes."""
+    usual = {"id": f"l{number}", "ended": NOON, "arguments": {"text": "x" * 5_000}}
+    return unreviewed(**(usual | more))
+
+
+async def whole(archive: FileArchive) -> list[str]:
+    """Return the ids of what is kept whole."""
+    return [each.id for each in await everything(archive) if not each.short]
+
+
+async def test_what_an_agent_had_of_a_day_is_counted_by_what_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault caught: each restart, and each process, gives an agent its whole share again."""
+    path = tmp_path / "records.duckdb"
+    first = FileArchive(path, most=SHARE)
+    await first.take(taken(*(large(number) for number in range(3))))
+    await first.close()
+    again = FileArchive(path, most=SHARE)
+    await again.take(taken(*(large(number) for number in range(3, 6))))
+    assert await whole(again) == ["l0", "l1", "l2"]
+    cut = await again.get("l5")
+    assert cut is not None and cut.short and cut.masked and cut.arguments == {}
+    assert (cut.level, cut.tool) == (large(5).level, large(5).tool)
+
+    others = [
+        large(6, agent="other"),
+        large(7, ended=NOON + DAY),
+        record(id="l8", ended=NOON, arguments={"text": "x" * 5_000}),
+    ]
+    await again.take(taken(*others))
+
+    assert await whole(again) == ["l0", "l1", "l2", "l6", "l8", "l7"]
+    assert (await again.kept()).shortened == 3
+    assert caplog.text.count("records of agent bot are kept short until midnight") == 1
+    await again.close()
+
+
+async def test_what_is_told_of_a_call_later_takes_nothing_of_its_record_away(
+    tmp_path: Path,
+) -> None:
+    archive = FileArchive(tmp_path / "records.duckdb", most=SHARE)
+    drawn = large(0, drawn=True, share=0.5)
+    await archive.take(taken(drawn, *(large(number) for number in range(1, 9))))
+
+    await archive.take(taken(replace(drawn, told=1, audit=audited()), large(8, told=1)))
+
+    kept = await archive.get("l0")
+    assert kept is not None and not kept.short and kept.audit == audited()
+    assert kept.arguments == drawn.arguments
+    late = await archive.get("l8")
+    assert late is not None and late.short and late.told == 1
+    assert (await archive.kept()).shortened == 6
+    await archive.close()
+
+
+async def test_records_that_came_short_are_counted_once(archive: FileArchive) -> None:
+    came = record(short=True, arguments={})
+    await archive.take(taken(came, record(id="a2")))
+    await archive.take(taken(replace(came, told=1)))
+
+    assert (await archive.kept()).shortened == 1
+
+
 async def test_what_was_taken_in_is_there_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "records.duckdb"
     first = FileArchive(path)
@@ -183,11 +309,15 @@ async def test_an_archive_of_an_older_format_is_worked_out_anew(tmp_path: Path) 
     with duckdb.connect(str(path)) as file:
         file.execute("UPDATE about SET format = 0")
         file.execute("ALTER TABLE calls DROP COLUMN wrong")
+        file.execute("ALTER TABLE about DROP COLUMN shortened")
 
     archive = FileArchive(path)
 
     assert (await archive.analytics(EVERYTHING)).total.calls == 2
     assert await archive.get("a2") == record(id="a2")
+    assert await archive.labels() == 2
+    await archive.take(taken(record(id="a3", short=True)))
+    assert (await archive.kept()).shortened == 1
     await archive.close()
 
 

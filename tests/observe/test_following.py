@@ -51,6 +51,7 @@ class Fed:
     documents: dict[str, bytes] = field(default_factory=dict)
     said: list[tuple[str, str]] = field(default_factory=list)
     fails: int = 0
+    written: int = NOON  #: when its entries were, ms
 
     async def read(self, after: str, limit: int, wait_ms: int) -> Feed:
         self._perhaps_fail()
@@ -65,7 +66,11 @@ class Fed:
         )
 
     async def behind(self, after: str) -> int:
+        self._perhaps_fail()
         return len(self.entries) - int(after or "0")
+
+    async def oldest(self, after: str) -> int:
+        return self.written if len(self.entries) > int(after or "0") else 0
 
     async def archived(self, name: str, upto: str) -> None:
         self._perhaps_fail()
@@ -223,6 +228,26 @@ async def test_it_says_how_far_behind_it_is_while_it_cannot_write(world: World) 
 
     assert await following.behind() == 2
     assert (await world.archive.kept()).behind == 2
+
+
+async def test_it_says_for_how_long_the_oldest_record_has_waited(world: World) -> None:
+    world.fed.entries = [entry(record(ended=NOON))]
+    following = world.following()
+    assert following.lag is None
+    await following.step()
+    assert following.lag == 0
+
+    world.fed.entries.append(entry(record(id="a2", ended=NOON)))
+    world.now = NOON + 90_000
+    await following.behind()
+    assert following.lag == 90
+
+    world.fed.fails = 1
+    with pytest.raises(StoreUnavailable):
+        await following.behind()
+    assert following.lag is None  # nobody knows: no old figure
+    await following.step()
+    assert following.lag == 0
 
 
 async def test_a_record_that_cannot_be_kept_holds_up_no_other(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -15,7 +17,7 @@ from tests.support.builders import NOON
 from tests.test_learning import Clock
 from tests.test_learning import Kept as KeptModels
 
-HELD = Kept(records=12, oldest=1, newest=2, behind=0, lost=3, forged=1)
+HELD = Kept(records=12, oldest=1, newest=NOON, behind=0, lost=3, forged=1, shortened=5, size=4096)
 
 
 class Learning:
@@ -47,6 +49,30 @@ def test_the_archive_says_itself_what_it_holds() -> None:
     assert learning.value("interlock_records_behind") == 7
     assert learning.value("interlock_records_lost_total") == 3
     assert learning.value("interlock_records_forged_total") == 1
+    assert learning.value("interlock_records_shortened_total") == 5
+    assert learning.value("interlock_records_newest_timestamp_seconds") == NOON / 1000
+    assert learning.value("interlock_archive_size_bytes") == 4096
+
+
+def test_an_empty_archive_has_no_newest_record() -> None:
+    learning = Learning()
+    learning.metrics.archive_truth(replace(HELD, records=0, newest=0))
+    assert learning.value("interlock_records_newest_timestamp_seconds") is None
+
+
+def test_room_and_lag_are_those_of_the_moment_in_which_they_are_asked_for() -> None:
+    learning, room, lag = Learning(), [4096], [90.0]
+    assert learning.value("interlock_archive_disk_free_bytes") is None
+    assert learning.value("interlock_records_lag_seconds") is None
+    learning.metrics.know_archive(
+        room=lambda: room[-1] if room else None, lag=lambda: lag[-1] if lag else None
+    )
+    assert learning.value("interlock_archive_disk_free_bytes") == 4096
+    assert learning.value("interlock_records_lag_seconds") == 90
+    room.clear()
+    lag.clear()
+    assert learning.value("interlock_archive_disk_free_bytes") is None
+    assert learning.value("interlock_records_lag_seconds") is None
 
 
 def test_an_archive_that_does_not_answer_has_no_figures() -> None:
@@ -54,8 +80,10 @@ def test_an_archive_that_does_not_answer_has_no_figures() -> None:
     learning.metrics.archive_truth(HELD, behind=7)
     learning.metrics.archive_truth(None)
     assert learning.value("interlock_archive_up") == 0
-    for name in ("kept", "behind", "lost_total", "forged_total"):
+    names = ("kept", "behind", "lost_total", "forged_total", "shortened_total")
+    for name in (*names, "newest_timestamp_seconds"):
         assert learning.value(f"interlock_records_{name}") is None
+    assert learning.value("interlock_archive_size_bytes") is None
     assert "# TYPE interlock_records_kept gauge" in generate_latest(learning.registry).decode()
 
 

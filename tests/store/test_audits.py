@@ -17,6 +17,7 @@ from interlock.core.errors import MalformedCall
 from interlock.core.records import Audited, DecidedCall, Reported, Turned, label_of
 from interlock.core.reporting import MOST as REPORTS
 from interlock.ingress.outcomes import Answers, follow, render, replay
+from interlock.learning_ports import Changed
 from interlock.mcp_ports import NothingListed
 from interlock.noting import Noting
 from interlock.observe.archive_merging import merged
@@ -88,6 +89,7 @@ async def test_a_drawn_call_waits_with_its_body_and_its_answer(audited: Auditing
 
     (found,), following = await audited.audits.waiting(None, 10)
 
+    assert isinstance(found, Action)
     assert await audited.audits.count() == 1
     assert following is None
     assert (found.id, found.call.body) == (action.id, body)
@@ -128,6 +130,20 @@ async def test_a_verdict_makes_a_new_record_and_ends_the_waiting(audited: Auditi
     assert label is not None and (label.right, label.weight) == (False, 10)
     assert await audited.audits.count() == 0
     assert await audited.audits.get(action.id) is None
+
+
+async def test_a_call_that_cannot_be_read_any_more_is_among_those_that_wait(
+    audited: Auditing,
+) -> None:
+    damaged, sound = await audited.ended(), await audited.ended()
+    await audited.forge(damaged, call=lambda _: b"no call")
+
+    found, _ = await audited.audits.waiting(None, 10)
+
+    assert found[0] == Changed(id=damaged.id)
+    assert [each.id for each in found] == [damaged.id, sound.id]
+    assert await audited.audits.count() == len(found)
+    assert not await audited.audits.judge(damaged.id, WRONG)
 
 
 async def test_one_verdict_counts_whoever_else_gives_one(audited: Auditing) -> None:
@@ -403,8 +419,7 @@ async def test_nobody_judges_a_drawn_call_whose_body_was_changed(
 
     await audited.forge(action, call=lambda data: data.replace(b"900", b"100"))
 
-    (waiting,), _ = await audited.audits.waiting(None, 10)
-    assert not audited.world.gate.genuine(waiting)
+    assert await audited.audits.waiting(None, 10) == ((Changed(id=action.id),), None)
     assert not await audited.audits.judge(action.id, WRONG)
 
 

@@ -52,6 +52,17 @@ async def test_entries_are_read_in_order_and_read_on_where_reading_ended(fed: Fe
     assert first.lost == rest.lost == 0
 
 
+async def test_it_is_known_when_the_first_entry_that_was_not_read_came(fed: Fed) -> None:
+    assert await fed.feed.oldest("") == 0
+    await fed.write("one", "two")
+    first, second = [int(each.partition("-")[0]) for each in await fed.ids()]
+    assert await fed.feed.oldest("") == first
+
+    place = (await fed.feed.read("", 1, 0)).next
+    assert await fed.feed.oldest(place) == second
+    assert await fed.feed.oldest((await fed.feed.read(place, 1, 0)).next) == 0
+
+
 async def test_a_call_that_the_store_ended_by_itself_comes_as_its_id(fed: Fed) -> None:
     await fed.write("a1", name="id")
     found = await fed.feed.read("", 10, 0)

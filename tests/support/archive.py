@@ -13,9 +13,10 @@ from aiohttp.test_utils import TestServer
 from interlock.approvals.api import add_api
 from interlock.approvals.deps import ApiDeps
 from interlock.core.analytics import Analytics, Selected
+from interlock.core.calibration import point_of
 from interlock.core.errors import MalformedCall, StoreUnavailable
 from interlock.core.records import DecidedCall
-from interlock.learning_ports import Kept, RecordsPage
+from interlock.learning_ports import Kept, Labelled, RecordsPage
 
 
 @dataclass
@@ -44,6 +45,25 @@ class MemoryArchive:
         return RecordsPage(
             records=shown, next=f"{shown[-1].ended}-{shown[-1].id}" if more else None
         )
+
+    async def labels(self) -> int:
+        return len(self._labelled())
+
+    async def labelled(self, after: str | None, limit: int) -> Labelled:
+        self.pages += 1
+        if self.pages in self.broken:
+            raise StoreUnavailable
+        found, at = self._labelled(), int(after or 0)
+        shown, following = found[at : at + limit], at + limit
+        return Labelled(
+            points=tuple(point for each in shown if (point := point_of(each)) is not None),
+            newest=shown[-1].ended if shown else 0,
+            next=str(following) if following < len(found) else None,
+        )
+
+    def _labelled(self) -> list[DecidedCall]:
+        found = [each for each in self.records if point_of(each) is not None]
+        return sorted(found, key=lambda each: (each.ended, each.id))
 
     async def get(self, action_id: str) -> DecidedCall | None:
         return next((each for each in self.records if each.id == action_id), None)

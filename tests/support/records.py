@@ -128,6 +128,7 @@ def records(**fixed: Any) -> st.SearchStrategy[DecidedCall]:
         "final_arguments": _mappings,
         "edited": st.sampled_from(((), ("args.amount",), ("args.amount", "args.to"))),
         "masked": st.booleans(),
+        "short": st.booleans(),
         "size": st.integers(0, 100_000),
         "session": words,
         "reason": texts,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from ..core.errors import Forbidden, IllegalTransition, MalformedCall, NotFound,
 from ..core.identity import Principal
 from ..core.records import Audited, Turned
 from ..core.redaction import visible_line
-from ..learning_ports import Audits
+from ..learning_ports import Audits, Changed
 from . import reports, showing
 from .access import PEOPLE, VISITOR, Route, Visitor, check_token
 from .bodies import answer, read
@@ -27,6 +27,7 @@ from .deps import DEPS, ApiDeps
 from .identity import auditing
 from .models_audits import (
     AuditCard,
+    AuditChanged,
     AuditItem,
     AuditList,
     AuditSaid,
@@ -43,6 +44,7 @@ _NOT_WAITING = (
     "It does not wait for an audit: it was judged, has no answer yet, waited for longer than calls"
     " are kept, or too many calls of its agent waited when it was drawn."
 )
+_CHANGED = "It was changed outside Interlock, so nobody can judge it."
 _MOST, _USUAL = 200, 50
 
 
@@ -64,8 +66,8 @@ async def listed(request: web.Request, query: Mapping[str, str]) -> AuditList:
     """Return calls that wait for an audit, as the query asks."""
     deps, who = request.app[DEPS], request[VISITOR].principal
     audits, (limit, cursor) = kept_here(deps), _asked(query)
-    actions, following = await audits.waiting(cursor, limit)
-    shown = [showing.readable(deps, each) for each in actions if deps.gate.genuine(each)]
+    found, following = await audits.waiting(cursor, limit)
+    shown, changed = _parted(deps, found)
     stands = await deps.desk.stands_in(who.id)
     now = await deps.store.now()
     return AuditList(
@@ -77,10 +79,27 @@ async def listed(request: web.Request, query: Mapping[str, str]) -> AuditList:
             )
             for card, action in zip(await showing.cards(deps, shown), shown, strict=True)
         ],
+        changed=changed,
         next=following,
         total=await audits.count(),
         now=now,
     )
+
+
+def _parted(
+    deps: ApiDeps, found: Iterable[Action | Changed]
+) -> tuple[list[Action], list[AuditChanged]]:
+    """Return what can be shown of *found*, and which of them nobody can judge."""
+    shown, changed = [], []
+    for each in found:
+        if isinstance(each, Action) and deps.gate.genuine(each):
+            shown.append(showing.readable(deps, each))
+        else:
+            changed.append(AuditChanged(id=each.id, why=_CHANGED))
+    if changed:
+        said = visible_line(", ".join(each.id for each in changed))
+        log.warning("calls that wait for an audit were changed outside Interlock: %s", said)
+    return shown, changed
 
 
 def _asked(query: Mapping[str, str]) -> tuple[int, str | None]:

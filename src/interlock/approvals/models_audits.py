@@ -42,10 +42,21 @@ class AuditCard(Model):
     why: str = Field(description="why you may not judge it; empty: you may")
 
 
+class AuditChanged(Model):
+    """A call that waits for an audit and that nobody can judge: others changed its record."""
+
+    id: str
+    why: str
+
+
 class AuditList(Model):
-    """Calls that wait for an audit, oldest first; `total` counts all of them."""
+    """Calls that wait for an audit, oldest first; `total` counts all of them, changed ones too."""
 
     items: list[AuditCard]
+    changed: list[AuditChanged] = Field(
+        description="of this page, those whose record was changed outside Interlock: nothing else"
+        " of them is shown, and nobody can judge them. Look who can write to the store"
+    )
     next: str | None
     total: int
     now: int

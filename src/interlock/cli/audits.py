@@ -47,11 +47,15 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool, lim
     listed = asked(access(url, key_file, file), lambda people: people.get("/v1/audits", query))
     if as_json:
         say_json(listed)
-    elif listed["items"]:
+    elif listed["items"] or listed["changed"]:
         heads = ("ID", "WHEN", "AGENT", "TOOL", "CALL", "ANSWER", "YOURS")
-        say(table(heads, [_row(each) for each in listed["items"]]))
+        changed = [_changed(each) for each in listed["changed"]]
+        rows = [*changed, *(_row(each) for each in listed["items"])]
+        say(table(heads, rows))
         if listed["next"]:
-            note(f"{len(listed['items'])} of {listed['total']}; see --limit.")
+            note(f"{len(rows)} of {listed['total']}; see --limit.")
+        if changed:
+            note("Look who can write to the store: somebody changed calls that wait there.")
         note("Look at one: `interlock audits show ID`")
     else:
         note("No call waits for an audit.")
@@ -159,6 +163,10 @@ def _row(each: Mapping[str, Any]) -> tuple[object, ...]:
         each["status"] or "not known",
         "no" if each["why"] else "yes",
     )
+
+
+def _changed(each: Mapping[str, Any]) -> tuple[object, ...]:
+    return each["id"], "", "", "", "changed outside Interlock: cannot be judged", "", "no"
 
 
 def _answered(answer: Mapping[str, Any] | None) -> Iterator[str]:

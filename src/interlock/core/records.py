@@ -87,6 +87,7 @@ class DecidedCall:
     final_arguments: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     edited: tuple[str, ...] = ()  #: paths such as `args.amount`
     masked: bool = False
+    short: bool = False  #: what its agent makes large is left out: it had its share of the day
     size: int = 0  #: bytes of the body as it came
     session: str = ""
     reason: str = ""  #: the agent's
@@ -124,12 +125,20 @@ class DecidedCall:
 
     @property
     def verdict(self) -> str:
-        """What people made of it: approve, edit, reject, respond; empty where nobody decided."""
+        """What people made of it: approve, edit, reject, respond; empty where nobody decided.
+
+        What enough people approved is approved, whether or not it was sent in time.
+        """
         said = [each.verdict for each in self.reviews]
         for strongest in ("reject", "respond", "edit"):
             if strongest in said:
                 return strongest
-        return "approve" if self.reviews and self.state not in ("expired", "cancelled") else ""
+        unfinished = self.state in ("expired", "cancelled") and not self._enough
+        return "approve" if self.reviews and not unfinished else ""
+
+    @property
+    def _enough(self) -> bool:
+        return len({each.who for each in self.reviews}) >= self.quorum
 
     @property
     def decided(self) -> int:
@@ -152,8 +161,9 @@ class Label:
 def label_of(record: DecidedCall) -> Label | None:
     """Return what is known of how right the proposed call was; None: nothing, or too little.
 
-    Right: approved as it was, or found right by an auditor. Not right: rejected, edited, or found
-    or reported wrong, whoever approved it. An agent's report can only count against it.
+    Right: approved as it was, sent or not, or found right by an auditor. Not right: rejected,
+    edited, or found or reported wrong, whoever approved it. An agent's report can only count
+    against it.
     """
     weight = 1.0
     if not record.held:

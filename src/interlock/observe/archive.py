@@ -19,14 +19,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.analytics import Analytics, Selected
+from ..core.calibration import Point
 from ..core.errors import MalformedCall, StoreUnavailable
 from ..core.records import DecidedCall
-from ..learning_ports import Kept, RecordsPage
+from ..learning_ports import Kept, Labelled, RecordsPage
+from ..noting_shares import MOST
+from ..space import left_on
 from ..tasks import Tasks
 from .analytics import analytics, condition
-from .archive_file import file_of, insert, keep_private, open_file, said, transaction
-from .archive_merging import merged
-from .archive_rows import columns_of, unpacked
+from .archive_file import file_of, keep_private, open_file, said, size_of, transaction
+from .archive_rows import unpacked
+from .archive_taking import Allowance, put
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,14 +40,9 @@ FILE = "records.duckdb"  #: in the data directory
 READERS = 2  #: questions that are answered at a time
 LARGEST_PAGE = 5_000
 
-UNFIT = (TypeError, ValueError, OverflowError, AttributeError, RecursionError, KeyError)
-"""What making a row of a record that is none can raise."""
+_LABELLED = "FROM calls WHERE rightly IS NOT NULL AND confidence BETWEEN 0 AND 1"
 
 T = TypeVar("T")
-
-
-class UnfitRecord(StoreUnavailable):
-    """What was to be taken in holds something that the file cannot hold; the file is well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +68,11 @@ class FileArchive:
     """learning_ports.Archive. Opens its file when it is used first, and again after an error.
 
     `behind` answers how many entries of the feed are not in it yet; `stuck` says that what fills
-    it could not write the latest ones.
+    it could not write the latest ones. `room`: bytes that its disk had left when it was last used;
+    None: nobody knows. *most*: bytes of one agent's records of a day; more of them are kept short.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most: int = MOST) -> None:
         self._path = path
         self._connection: DuckDBPyConnection | None = None
         self._file: tuple[int, int] | None = None  #: which one is open: device and inode
@@ -85,8 +84,10 @@ class FileArchive:
         self._tasks = Tasks()
         self._asked: dict[Selected, asyncio.Task[Analytics]] = {}
         self._counting = asyncio.Lock()  # leaves a reader to everything else
+        self._allowance = Allowance(most)
         self.behind: Callable[[], int] = lambda: 0
         self.stuck = False
+        self.room: int | None = None
 
     async def open(self) -> None:
         """Open it now, to hear what is wrong with it."""
@@ -114,20 +115,29 @@ class FileArchive:
             where += " AND ended >= ? AND (ended, id) > (?, ?)"
             values += [ended, ended, name]
         order = f"FROM calls WHERE {where} ORDER BY ended, id LIMIT {most + 1}"
-        sql = f"SELECT ended, id, packed {order}"
-        rows = await self._rows(sql, values)
-        return RecordsPage(
-            records=tuple(unpacked(text) for *_, text in rows[:most]),
-            next=f"{rows[most - 1][0]}-{rows[most - 1][1]}" if len(rows) > most else None,
-        )
+
+        def work(cursor: DuckDBPyConnection) -> RecordsPage:  # unpacking holds up no call here
+            rows = cursor.execute(f"SELECT ended, id, packed {order}", values).fetchall()
+            records = tuple(unpacked(text) for *_, text in rows[:most])
+            return RecordsPage(records=records, next=_following(rows, most))
+
+        return await self._read(work)
 
     async def get(self, action_id: str) -> DecidedCall | None:
-        rows = await self._rows("SELECT packed FROM calls WHERE id = ?", [action_id])
-        return unpacked(rows[0][0]) if rows else None
+        def work(cursor: DuckDBPyConnection) -> DecidedCall | None:
+            sql = "SELECT packed FROM calls WHERE id = ?"
+            row = cursor.execute(sql, [action_id]).fetchone()
+            return unpacked(row[0]) if row else None
+
+        return await self._read(work)
 
     async def schemas(self, hashes: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        sql = "SELECT hash, document FROM schemas WHERE list_contains(?::VARCHAR[], hash)"
-        return {name: json.loads(text) for name, text in await self._rows(sql, [list(hashes)])}
+        def work(cursor: DuckDBPyConnection) -> Mapping[str, Mapping[str, Any]]:
+            sql = "SELECT hash, document FROM schemas WHERE list_contains(?::VARCHAR[], hash)"
+            rows = cursor.execute(sql, [list(hashes)]).fetchall()
+            return {name: json.loads(text) for name, text in rows}
+
+        return await self._read(work)
 
     async def analytics(self, selected: Selected) -> Analytics:
         """Count, one question at a time: who asks the same meanwhile shares the answer."""
@@ -156,8 +166,13 @@ class FileArchive:
 
     async def kept(self) -> Kept:
         sql = """SELECT (SELECT count(*) FROM calls), (SELECT min(ended) FROM calls),
-                        (SELECT max(ended) FROM calls), lost, forged FROM about"""
-        ((records, oldest, newest, lost, forged),) = await self._rows(sql, [])
+                        (SELECT max(ended) FROM calls), lost, forged, shortened FROM about"""
+
+        def work(cursor: DuckDBPyConnection) -> tuple[int, list[tuple[Any, ...]]]:
+            return size_of(self._path), cursor.execute(sql).fetchall()
+
+        size, ((records, oldest, newest, *counted),) = await self._read(work)
+        lost, forged, shortened = counted
         return Kept(
             records=records,
             oldest=oldest or 0,
@@ -166,7 +181,40 @@ class FileArchive:
             lost=lost,
             forged=forged,
             stuck=self.stuck,
+            shortened=shortened,
+            size=size,
         )
+
+    # learning_ports.Labels ------------------------------------------------------------------
+
+    async def labels(self) -> int:
+        """Return how many calls have a claim and a label."""
+        ((count,),) = await self._rows(f"SELECT count(*) {_LABELLED}", [])
+        return int(count)
+
+    async def labelled(self, after: str | None, limit: int) -> Labelled:
+        """Return what such calls say, and nothing else of them: few columns are read.
+
+        Raises:
+            MalformedCall: the cursor is none of ours.
+        """
+        most, values, where = max(1, limit), [], _LABELLED
+        if after is not None:
+            ended, name = _cursor(after)
+            where += " AND ended >= ? AND (ended, id) > (?, ?)"
+            values = [ended, ended, name]
+        columns = "ended, id, agent, tool, confidence, rightly, weight"
+        sql = f"SELECT {columns} {where} ORDER BY ended, id LIMIT {most + 1}"
+
+        def work(cursor: DuckDBPyConnection) -> Labelled:
+            rows = cursor.execute(sql, values).fetchall()
+            return Labelled(
+                points=tuple(_point(*row) for row in rows[:most]),
+                newest=rows[:most][-1][0] if rows else 0,
+                next=_following(rows, most),
+            )
+
+        return await self._read(work)
 
     # what fills it --------------------------------------------------------------------------
 
@@ -186,12 +234,13 @@ class FileArchive:
 
         def work(cursor: DuckDBPyConnection) -> None:
             with transaction(cursor):
-                without = _put(cursor, taken.records)
+                done = put(cursor, taken.records, self._allowance)
                 for name, document in taken.schemas.items():
                     cursor.execute("INSERT INTO schemas VALUES (?, ?)", [name, document])
                 cursor.execute(
-                    "UPDATE about SET upto = ?, lost = lost + ?, forged = forged + ?",
-                    [taken.upto, taken.lost + without, taken.forged],
+                    "UPDATE about SET upto = ?, lost = lost + ?, forged = forged + ?,"
+                    " shortened = shortened + ?",
+                    [taken.upto, taken.lost + done.without, taken.forged, done.shortened],
                 )
 
         await self._write(work)
@@ -241,6 +290,7 @@ class FileArchive:
     def _worked(self, work: Callable[[DuckDBPyConnection], T]) -> T:
         import duckdb
 
+        self.room = left_on(self._path.parent)
         with said(self._path), self._cursor() as cursor:
             try:
                 return work(cursor)
@@ -296,37 +346,19 @@ class FileArchive:
         )
 
 
-def _put(cursor: DuckDBPyConnection, entries: Sequence[DecidedCall]) -> int:
-    """Take *entries* in; return how many say something of calls that are not kept.
-
-    Raises:
-        UnfitRecord: one of them cannot be kept.
-    """
-    import duckdb
-
-    if not entries:
-        return 0
-    try:
-        rows = cursor.execute(
-            "SELECT id, packed FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
-            [sorted({each.id for each in entries})],
-        ).fetchall()
-        changed, without = merged({name: unpacked(text) for name, text in rows}, entries)
-        older = [name for name, _ in rows if name in changed]
-        if older:
-            cursor.execute(
-                "DELETE FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))",
-                [older],
-            )
-        if changed:
-            insert(cursor, columns_of(changed.values()))
-    except (duckdb.DataError, duckdb.InvalidInputException, *UNFIT) as error:
-        raise UnfitRecord("A record of a decided call cannot be kept.") from error
-    return without
-
-
 def _cursor(text: str) -> tuple[int, str]:
     ended, dash, name = text.partition("-")
     if not dash or not ended.isascii() or not ended.isdigit() or len(ended) > 18:
         raise MalformedCall("This cursor is none that was given out here: begin anew without one.")
     return int(ended), name
+
+
+def _following(rows: Sequence[tuple[Any, ...]], most: int) -> str | None:
+    """Return the cursor behind the first *most* of *rows* (ended, id, ...); None: no more come."""
+    return f"{rows[most - 1][0]}-{rows[most - 1][1]}" if len(rows) > most else None
+
+
+def _point(
+    ended: int, name: str, agent: str, tool: str, claimed: float, right: bool, weight: float
+) -> Point:
+    return Point(agent=agent, tool=tool, confidence=claimed, right=right, weight=weight)

@@ -28,7 +28,8 @@ REBUILT_AT_ONCE = 5_000
 _TABLES = (
     f"CREATE TABLE calls({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})",
     "CREATE TABLE schemas(hash VARCHAR, document VARCHAR)",
-    "CREATE TABLE about(format INTEGER, name VARCHAR, upto VARCHAR, lost BIGINT, forged BIGINT)",
+    "CREATE TABLE about(format INTEGER, name VARCHAR, upto VARCHAR, lost BIGINT, forged BIGINT,"
+    " shortened BIGINT)",
 )
 _LISTS = ", ".join(f"unnest(${n}::{kind}[])" for n, kind in enumerate(COLUMNS.values(), 1))
 _INSERT = f"INSERT INTO calls SELECT {_LISTS}"
@@ -88,6 +89,15 @@ def file_of(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def size_of(path: Path) -> int:
+    """Return how many bytes the archive at *path* takes on the disk, its log included."""
+    found = 0
+    for each in (path, path.with_name(path.name + ".wal")):
+        with contextlib.suppress(FileNotFoundError):
+            found += each.stat().st_size
+    return found
+
+
 def keep_private(path: Path) -> None:
     """Make its log private, which comes and goes; its directory usually is."""
     with contextlib.suppress(FileNotFoundError):
@@ -126,12 +136,14 @@ def _made(connection: DuckDBPyConnection) -> None:
         for each in _TABLES:
             connection.execute(each)
         name = secrets.token_hex(8)
-        connection.execute("INSERT INTO about VALUES (?, ?, '', 0, 0)", [FORMAT, name])
+        connection.execute("INSERT INTO about VALUES (?, ?, '', 0, 0, 0)", [FORMAT, name])
 
 
 def _rebuilt(connection: DuckDBPyConnection) -> None:
     """Work the columns out anew from what is packed, all or nothing."""
     with transaction(connection):
+        more = "ADD COLUMN IF NOT EXISTS shortened BIGINT DEFAULT 0"
+        connection.execute(f"ALTER TABLE about {more}")
         connection.execute("ALTER TABLE calls RENAME TO calls_before")
         connection.execute(_TABLES[0])
         before = connection.cursor()  # of its own transaction: it still sees `calls`

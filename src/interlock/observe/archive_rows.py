@@ -22,7 +22,7 @@ from ..core.analytics import (
 )
 from ..core.records import DecidedCall, Said, label_of, pack, unpack
 
-FORMAT = 2
+FORMAT = 3
 
 SAID = (
     "STRUCT(who VARCHAR, verdict VARCHAR, given BIGINT, looked BIGINT, fast BOOLEAN,"
@@ -55,15 +55,23 @@ COLUMNS = {
     "edited": "VARCHAR[]",
     "people": "VARCHAR[]",
     "said": SAID,
+    "short": "BOOLEAN",
+    "bytes": "INTEGER",  #: of `packed`
     "packed": "VARCHAR",
 }
+ID, SHORT, BYTES = (list(COLUMNS).index(name) for name in ("id", "short", "bytes"))
+Row = tuple[Any, ...]
 BINS = tuple(each / 10 for each in range(1, 10))  #: inner bounds of the reliability diagram
 _KNOWN = frozenset(each.name for each in fields(DecidedCall))
 
 
 def columns_of(records: Iterable[DecidedCall]) -> list[list[Any]]:
     """Return *records* column by column, in the order of `COLUMNS`."""
-    rows = [_row(each) for each in records]
+    return by_column([row_of(each) for each in records])
+
+
+def by_column(rows: Sequence[Row]) -> list[list[Any]]:
+    """Return *rows* column by column."""
     return [list(column) for column in zip(*rows, strict=True)] if rows else []
 
 
@@ -76,8 +84,10 @@ def unpacked(text: str) -> DecidedCall:
     return unpack({name: each for name, each in said.items() if name in _KNOWN})
 
 
-def _row(record: DecidedCall) -> tuple[Any, ...]:
+def row_of(record: DecidedCall) -> Row:
+    """Return *record* as a row, in the order of `COLUMNS`."""
     label = label_of(record)
+    packed = json.dumps(pack(record), separators=(",", ":"))
     return (
         record.id,
         record.version,
@@ -105,7 +115,9 @@ def _row(record: DecidedCall) -> tuple[Any, ...]:
         sorted({shown(each) for each in record.edited}),
         sorted({each.who for each in record.reviews}),
         [_said(each, record) for each in record.reviews],
-        json.dumps(pack(record), separators=(",", ":")),
+        record.short,
+        len(packed),  # ASCII
+        packed,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.actions import Action
 from ..core.records import Audited, Reported
-from ..learning_ports import Audits
+from ..learning_ports import Audits, Changed
 from .metrics import Metrics
 
 
@@ -15,7 +15,9 @@ class CountedAudits:
         self._audits = audits
         self._learning = metrics.learning
 
-    async def waiting(self, after: str | None, limit: int) -> tuple[tuple[Action, ...], str | None]:
+    async def waiting(
+        self, after: str | None, limit: int
+    ) -> tuple[tuple[Action | Changed, ...], str | None]:
         return await self._audits.waiting(after, limit)
 
     async def count(self) -> int:

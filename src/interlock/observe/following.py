@@ -18,7 +18,8 @@ from typing import Final, Protocol
 from ..core.errors import StoreUnavailable
 from ..core.records import DecidedCall
 from ..learning_ports import Records
-from .archive import FileArchive, Taken, UnfitRecord
+from .archive import FileArchive, Taken
+from .archive_taking import UnfitRecord
 
 log = logging.getLogger("interlock.archive")
 
@@ -62,7 +63,11 @@ class Sources:
 
 
 class Following:
-    """Have it `run` where the archive is open."""
+    """Have it `run` where the archive is open.
+
+    `lag`: seconds that the oldest entry that is not in the archive has waited, when that was last
+    looked at; 0: none waits; None: nobody knows.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class Following:
         self._behind = 0
         self._upto = ""
         self._swept = 0
+        self.lag: float | None = None
         archive.behind = lambda: self._behind
 
     async def run(self) -> None:
@@ -110,19 +116,29 @@ class Following:
             if feed.lost and not at.upto:
                 log.warning("a new archive was made; earlier decided calls are not in it")
             await records.archived(at.name, feed.next)
-        self._behind = await records.behind(feed.next)
-        await self._forget()
+        self._upto = feed.next
+        now = await self._measure()
+        await self._forget(now)
         return taken
 
     async def behind(self) -> int:
-        """Return how many entries of the feed are not in the archive.
+        """Return how many entries of the feed are not in the archive; renews `lag`.
 
         Where the archive does not answer, it is as far as it was. Raises StoreUnavailable.
         """
         with contextlib.suppress(StoreUnavailable):
             self._upto = (await self._archive.position()).upto
-        self._behind = await self._sources.records.behind(self._upto)
+        await self._measure()
         return self._behind
+
+    async def _measure(self) -> int:
+        """Look how much the archive lacks, and since when; return the store's time, ms."""
+        self.lag = None
+        records, now = self._sources.records, await self._sources.now()
+        self._behind = await records.behind(self._upto)
+        since = await records.oldest(self._upto) if self._behind else 0
+        self.lag = max(now - since, 0) / 1000 if since else 0.0
+        return now
 
     async def _look(self) -> None:
         with contextlib.suppress(StoreUnavailable):
@@ -185,8 +201,7 @@ class Following:
             if hashlib.sha256(document).hexdigest() == name
         }
 
-    async def _forget(self) -> None:
-        now = await self._sources.now()
+    async def _forget(self, now: int) -> None:
         if now - self._swept < EVERY_MS:
             return
         reviewed, unreviewed = self._sources.keep()

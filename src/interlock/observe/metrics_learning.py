@@ -85,6 +85,14 @@ class LearningMetrics:
         """Have the figures of models say what *calibration* believes whenever they are read."""
         self._asked.calibration = calibration
 
+    def know_archive(self, room: Callable[[], int | None], lag: Callable[[], float | None]) -> None:
+        """Have figures say what these answer whenever they are read; None: nobody knows.
+
+        *room*: bytes left on the archive's disk. *lag*: seconds that the oldest record which is not
+        in the archive has waited.
+        """
+        self._asked.room, self._asked.lag = room, lag
+
     def archive_truth(self, kept: Kept | None, behind: int | None = None) -> None:
         """Take over what the archive says; None: it does not answer.
 
@@ -109,10 +117,15 @@ class _Asked(Collector):
         self.audits: int | None = None
         self.dropped: int | None = None
         self.calibration: Calibration | None = None
+        self.room: Callable[[], int | None] = lambda: None
+        self.lag: Callable[[], float | None] = lambda: None
 
     def collect(self) -> Iterator[Metric]:
-        kept, fitted = self.kept, self.calibration.fitted if self.calibration else None
-        age = self.calibration.age if self.calibration else None
+        yield from self._audits()
+        yield from self._archive(self.kept)
+        yield from self._models(self.calibration)
+
+    def _audits(self) -> Iterator[Metric]:
         yield _gauge(
             "interlock_audits_waiting",
             "Calls drawn for an audit that nobody judged yet",
@@ -123,6 +136,8 @@ class _Asked(Collector):
             "Calls drawn for an audit that were not kept for one: too many waited",
             self.dropped,
         )
+
+    def _archive(self, kept: Kept | None) -> Iterator[Metric]:
         yield _gauge(
             "interlock_records_kept", "Decided calls in the archive", _of(kept, lambda k: k.records)
         )
@@ -130,6 +145,21 @@ class _Asked(Collector):
             "interlock_records_behind",
             "Decided calls that are not in the archive yet",
             self.behind,
+        )
+        yield _gauge(
+            "interlock_records_lag_seconds",
+            "Time that the oldest decided call that is not in the archive has waited; 0: none",
+            self.lag(),
+        )
+        yield _gauge(
+            "interlock_records_newest_timestamp_seconds",
+            "When the newest decided call in the archive ended",
+            kept.newest / 1000 if kept is not None and kept.newest else None,
+        )
+        yield _counter(
+            "interlock_records_shortened",
+            "Records that were kept short: their agent had filled its share of the day",
+            _of(kept, lambda k: k.shortened),
         )
         yield _counter(
             "interlock_records_lost",
@@ -142,7 +172,20 @@ class _Asked(Collector):
             _of(kept, lambda k: k.forged),
         )
         yield _gauge(
-            "interlock_calibration_age_seconds", "Time since the models in use were fitted", age
+            "interlock_archive_size_bytes", "The archive on the disk", _of(kept, lambda k: k.size)
+        )
+        yield _gauge(
+            "interlock_archive_disk_free_bytes",
+            "What the disk of the archive, and of the embedded store, has left",
+            self.room(),
+        )
+
+    def _models(self, calibration: Calibration | None) -> Iterator[Metric]:
+        fitted = calibration.fitted if calibration else None
+        yield _gauge(
+            "interlock_calibration_age_seconds",
+            "Time since the models in use were fitted",
+            calibration.age if calibration else None,
         )
         yield _gauge(
             "interlock_calibration_models",

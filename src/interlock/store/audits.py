@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from ..core.actions import Action
 from ..core.errors import MalformedCall, StoreUnavailable
 from ..core.records import Audited, DecidedCall, Reported
+from ..learning_ports import Changed
 from ..noting import Noting, to_note, with_audit, with_report
 from ..noting_entries import only_told
 from .codec import DAMAGED, decode_action
@@ -46,10 +47,13 @@ class RedisAudits:
         self._prefix = "{" + prefix + "}"
         self._script = Script("audits")
 
-    async def waiting(self, after: str | None, limit: int) -> tuple[tuple[Action, ...], str | None]:
+    async def waiting(
+        self, after: str | None, limit: int
+    ) -> tuple[tuple[Action | Changed, ...], str | None]:
         """Return calls that wait for an auditor, oldest first, and the cursor of the next page.
 
-        They have body and answer, up to `operations.AUDITED` bytes of each.
+        They have body and answer, up to `operations.AUDITED` bytes of each. Of one that was changed
+        outside, or cannot be read any more, there is only the id.
 
         Raises:
             MalformedCall: the cursor is none of ours.
@@ -57,10 +61,10 @@ class RedisAudits:
         """
         place = "" if after is None else _place(after)
         rows = await self._ask("waiting", place, max(1, limit))
-        found = [self._decoded(name.decode(), flat) for name, _, flat in rows]
+        found = [(name.decode("utf-8", "replace"), flat) for name, _, flat in rows]
         full = len(rows) == max(1, limit)
-        following = f"{rows[-1][1].decode()}-{rows[-1][0].decode()}" if full else None
-        return tuple(self._ours(each) for each in found if each is not None), following
+        following = f"{rows[-1][1].decode()}-{found[-1][0]}" if full else None
+        return tuple(self._believed(*each) for each in found), following
 
     async def count(self) -> int:
         key = f"{self._prefix}:audits"
@@ -137,6 +141,11 @@ class RedisAudits:
         if action is None:
             return None
         return _Read(action=action, waits=waits == b"1", now=int(now))
+
+    def _believed(self, name: str, flat: Sequence[bytes]) -> Action | Changed:
+        action = self._decoded(name, flat)
+        ours = None if action is None else self._notes.vouched(action)
+        return Changed(id=name) if ours is None else ours
 
     def _ours(self, action: Action) -> Action:
         """Return what of *action* is under its seal; a changed one as it is, which shows in it."""

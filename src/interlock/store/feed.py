@@ -78,6 +78,15 @@ class RedisFeed:
             return latest[1] - at[1]
         return int(await _asked(lambda: self._client.xlen(self._key)))
 
+    async def oldest(self, after: str) -> int:
+        """Return when the first entry that follows *after* was written, ms, by the store's clock.
+
+        0: there is none.
+        """
+        place, _ = _place(after)
+        rows: Any = await _asked(lambda: self._client.xrange(self._key, f"({place}", count=1))
+        return int(rows[0][0].partition(b"-")[0]) if rows else 0
+
     async def archived(self, name: str, upto: str) -> None:
         """Note how far the archive *name* has read; what every archive has is dropped.
 
