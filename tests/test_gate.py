@@ -11,6 +11,7 @@ import pytest
 
 from interlock.core.actions import Action, Reviewer, State, ToolCall, Verdict
 from interlock.core.decisions import Level
+from interlock.core.digest import fingerprint
 from interlock.core.errors import (
     Forbidden,
     IllegalTransition,
@@ -20,6 +21,7 @@ from interlock.core.errors import (
     QueueFull,
     ReviewRefused,
     StaleVersion,
+    StateUnavailable,
     StoreUnavailable,
     UpstreamLost,
     UpstreamUnreachable,
@@ -606,3 +608,16 @@ async def test_one_damaged_record_does_not_stop_the_sweep_of_others(world: World
     await world.quiet()
 
     assert world.tool.sent == [sound.call]
+
+
+async def test_a_call_of_another_agent_that_the_store_names_is_never_joined(world: World) -> None:
+    """Fault caught: who can write to the store has one agent read what another one was told."""
+    first = await world.ask(Level.ALLOW, key="k1")
+    index = f"{world.store._prefix}:i:k2"
+    theirs = world.call(Level.ALLOW, agent="eve")
+    marked = f"{first.action.id} {fingerprint(theirs)}"
+    await world.store.client.set(index, marked)
+
+    with pytest.raises(StateUnavailable):
+        await world.gate.submit(theirs, key="k2")
+    assert world.tool.sent == [first.action.call]

@@ -11,9 +11,11 @@ from interlock.core.actions import State, Verdict
 from interlock.core.decisions import Level
 from interlock.core.desk import EVERYBODY
 from interlock.core.errors import IllegalTransition, Suspended, UpstreamUnreachable
+from interlock.store.desk import RedisDesk
 from interlock.store.redis import RedisStore
 from tests.support.builders import edited
-from tests.support.fakes import World, approved_and_crashed
+from tests.support.fakes import SEAL_KEY, World, approved_and_crashed
+from tests.support.faults import noticed
 
 SAID = '{"by": "olga", "reason": "It pays twice.", "at": 1790000000000}'
 PEOPLE = pytest.mark.parametrize("who", ["bot", EVERYBODY])
@@ -137,3 +139,79 @@ async def test_what_could_not_be_sent_is_not_tried_again_for_a_stopped_agent(wor
     await world.quiet()
 
     assert again.action.state is State.APPROVED and world.tool.sent == []
+
+
+# somebody who can write to the store -------------------------------------------------------------
+
+
+@pytest.fixture
+async def desk(world: World) -> RedisDesk:
+    """What people stop agents with, in the process of *world*, which knows of it."""
+    made = RedisDesk(world.store.client, key=SEAL_KEY, prefix=world.store._prefix[1:-1])
+    world.store.stops_known = made.stops_known
+    return made
+
+
+async def lifted(world: World, who: str) -> None:
+    """Have a process see a stop that somebody then takes out of the store."""
+    await stop(world, who)
+    await world.gate.sweep()
+    await world.store.client.delete(f"{world.store._prefix}:stopped")
+
+
+async def nothing_is_sent_though_the_stop_is_gone(world: World, who: str) -> None:
+    action = await approved_and_crashed(world)
+    held = await world.held(body=b'{"amount": 2}')
+    await lifted(world, who)
+
+    for _ in range(2):
+        await world.gate.sweep()
+        assert (await world.now(action)).state is State.APPROVED and world.tool.sent == []
+        await world.store.client.delete(f"{world.store._prefix}:stopped")
+    with pytest.raises(Suspended):
+        await world.ask(Level.ALLOW)
+    with pytest.raises(Suspended):
+        await world.ask(Level.APPROVE, body=b'{"amount": 3}')
+    with pytest.raises(IllegalTransition, match="stopped by olga"):
+        await world.says(held)
+    assert world.tool.sent == []
+
+
+@PEOPLE
+async def test_promise_43_a_stop_that_is_deleted_in_the_store_is_not_lifted(
+    world: World, desk: RedisDesk, who: str
+) -> None:
+    await nothing_is_sent_though_the_stop_is_gone(world, who)
+
+
+async def test_promise_43_a_process_that_believes_the_store_would_be_noticed(world: World) -> None:
+    with noticed():
+        await nothing_is_sent_though_the_stop_is_gone(world, "bot")
+
+
+@PEOPLE
+async def test_after_a_resumption_the_agent_goes_on_where_its_stop_had_vanished(
+    world: World, desk: RedisDesk, who: str
+) -> None:
+    action = await approved_and_crashed(world)
+    await lifted(world, who)
+    with pytest.raises(Suspended):
+        await world.ask(Level.ALLOW)
+
+    assert await desk.resume(who)
+    await world.gate.sweep()
+
+    assert (await world.now(action)).state is State.ANSWERED
+    await world.ask(Level.ALLOW)
+    assert len(world.tool.sent) == 2
+
+
+async def test_a_retry_joins_what_waits_though_the_stop_of_its_agent_vanished(
+    world: World, desk: RedisDesk
+) -> None:
+    held = await world.held()
+    await lifted(world, "bot")
+
+    again = await world.ask()
+
+    assert again.joined and again.action.id == held.id

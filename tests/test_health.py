@@ -70,6 +70,30 @@ async def test_metrics_tell_who_is_stopped_now(store: RedisStore) -> None:
     assert found["interlock_all_agents_stopped"] == 0
 
 
+async def test_a_stop_that_vanished_from_the_store_is_told_until_somebody_resumes(
+    store: RedisStore,
+) -> None:
+    desk = RedisDesk(store.client, key=SEAL_KEY, prefix=store._prefix[1:-1])
+    store.stops_known = desk.stops_known
+    world = World(store)
+    health = Health(gate=world.gate, store=store, metrics=Metrics(), desk=desk)
+    await desk.suspend(stopped("bot"))
+    assert (await figures(health))["interlock_stops_lifted"] == 0
+    assert (await ready(store))[0] == 200
+
+    await store.client.delete(f"{store._prefix}:stopped")
+    await world.gate.sweep()
+    found = await figures(health)
+    assert (found["interlock_stops_lifted"], found["interlock_agents_stopped"]) == (1, 1)
+    status, said = await ready(store)
+    assert (status, said["ready"]) == (503, False)
+    assert "past Interlock" in said["why"] and "bot" not in said["why"], "anybody may ask"
+
+    await desk.resume("bot")
+    assert (await figures(health))["interlock_stops_lifted"] == 0
+    assert (await ready(store))[0] == 200
+
+
 class Broken(MemoryArchive):
     """An archive whose disk is full."""
 

@@ -82,6 +82,8 @@ class Callers:
         action = await self._store.get(action_id)
         if action is None:
             raise StoreUnavailable("The call that this one repeats has just gone; send it again.")
+        if action.decoy_of or action.call.agent.id != again.agent.id:  # the index is no proof
+            raise StoreUnavailable("The store names a call of somebody else for this one.")
         waits = _stuck(action) or self._stranded(action, again)
         if waits and not self._closing.is_set():  # it was not sent before: try again
             action = (

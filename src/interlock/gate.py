@@ -364,6 +364,7 @@ class Gate:
 
     async def sweep(self) -> None:
         """End what has lapsed, pick up what a stopped process left behind, remind people."""
+        await self.store.look_for_stops()
         await self._sweeper.sweep()
 
     async def close(self, seconds: float) -> int:

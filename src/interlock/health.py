@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from .core.desk import Suspension
 from .core.errors import StoreUnavailable
 from .gate import Gate
 from .learning_ports import Archive, Audits
@@ -54,7 +55,10 @@ async def _livez(request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """Ready where calls can be recorded, also by an earlier policy; says how durably."""
+    """Ready where calls can be recorded, also by an earlier policy; says how durably.
+
+    Not ready where somebody else writes to the store, as far as that was seen.
+    """
     health = request.app[HEALTH]
     state = health.gate.policy_state
     policy = {"name": state.ref.name, "version": state.ref.version, "sha256": state.ref.sha256}
@@ -69,7 +73,7 @@ async def _readyz(request: web.Request) -> web.Response:
         "detail": durability.detail,
         "eviction": durability.eviction,
     }
-    refused = _why(durability, health.gate.closing)
+    refused = _why(durability, health.gate.closing) or _lifted(health.store.stops_lifted)
     ready = not refused
     return web.json_response(
         said | {"ready": ready, "store": kept} | refused, status=200 if ready else 503
@@ -87,10 +91,22 @@ def _why(durability: Durability, closing: bool) -> dict[str, str]:
     return {}
 
 
+def _lifted(stops: Sequence[Suspension]) -> dict[str, str]:
+    """Say that somebody took stops out of the store: what else they did there, nobody knows."""
+    if not stops:
+        return {}
+    return {
+        "why": "Somebody took the stop of an agent out of the store past Interlock; the log says"
+        " whose. It holds all the same. Find out who can write to the store, then resume the agent"
+        " on purpose."
+    }
+
+
 async def _metrics(request: web.Request) -> web.Response:
     """Counters of this process; gauges as the store and the archive say at this moment."""
     health = request.app[HEALTH]
     metrics = health.metrics
+    metrics.stops_lifted(len(health.store.stops_lifted))
     try:
         await _ask_store(health)
     except StoreUnavailable as error:

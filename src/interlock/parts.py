@@ -122,8 +122,10 @@ def same_secret_of(config: Config, store: RedisStore, keys: DerivedKeys) -> Redi
 
 
 def desk_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisDesk:
-    """Return what people share about reviewing."""
-    return RedisDesk(store.client, key=keys.desk, prefix=config.store.prefix)
+    """Return what people share about reviewing; *store* holds to the stops that it knows of."""
+    desk = RedisDesk(store.client, key=keys.desk, prefix=config.store.prefix)
+    store.stops_known = desk.stops_known
+    return desk
 
 
 def authenticators_of(config: Config, store: RedisStore, keys: DerivedKeys) -> RedisAuthenticators:

@@ -216,6 +216,9 @@ class Store(Protocol):
     async def stopped(self, agent: str) -> Suspension | None:
         """Return why nothing of *agent* is sent: its own suspension, or that of all agents."""
 
+    async def look_for_stops(self) -> None:
+        """See who is stopped now: what was seen is held to, whatever becomes of it."""
+
     async def now(self) -> int: ...
 
     async def durability(self) -> Durability: ...

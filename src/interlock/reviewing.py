@@ -9,7 +9,6 @@ from typing import Any
 
 from .announcing import Announcer
 from .core.actions import Action, Review, ToolCall, Verdict
-from .core.clearance import TAMPERED
 from .core.commands import Claim
 from .core.decisions import Decision, Level
 from .core.desk import EVERYBODY, Suspension
@@ -70,11 +69,12 @@ class Reviews:
             action = await self._store.get(action_id)
             if action is None:
                 raise NotFound(f"There is no call {action_id}.")
+            doubt = self._judge.seals.doubt(action)
+            if doubt and review.verdict is not Verdict.REJECT:
+                raise IllegalTransition(doubt)
             repeated = _repeated(action, review)
             if repeated is not None and grant is None:
                 return action
-            if not self._judge.seals.genuine(action) and review.verdict is not Verdict.REJECT:
-                raise IllegalTransition(TAMPERED)
             await self._refuse_when_stopped(action, review)
             cleared = review.call if review.call is not None else action.call
             decision = await self._judge.judge(cleared, action_id)
@@ -147,8 +147,9 @@ class Reviews:
             action = await self._store.get(action_id)
             if action is None:
                 raise NotFound(f"There is no call {action_id}.")
-            if not self._judge.seals.genuine(action):  # its new seal would bless what was changed
-                raise IllegalTransition(TAMPERED)
+            doubt = self._judge.seals.doubt(action)
+            if doubt:  # its new seal would bless what was changed
+                raise IllegalTransition(doubt)
             event = Escalated(at=await self._store.now(), by=by, message=message)
             after, _ = step(action, event)
             after = self._judge.seals.sealed(after)

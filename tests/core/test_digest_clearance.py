@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from interlock.core.actions import Review, Reviewer, Verdict
-from interlock.core.digest import clearance
+from interlock.core.digest import clearance, former_clearance
 from tests.support.builders import a_review, an_action
 
 KEY = b"k" * 32
@@ -20,12 +20,15 @@ OTHERS = {
     "at": 7,
     "looked_ms": 7,
     "step_up": "key-1",
+    "version": 7,
+    "message": "It is fine, I asked olga.",
+    "reason_code": "wrong-target",
 }
-UNBOUND = {"version", "message", "reason_code", "call", "mac"}
-"""The edited call is bound by its digest; words and the version seen clear nothing."""
+UNBOUND = {"call", "mac"}
+"""The edited call is bound by its digest."""
 
 
-def test_every_field_of_a_review_is_either_bound_or_clears_nothing() -> None:
+def test_every_field_of_a_review_is_bound() -> None:
     assert {field.name for field in fields(Review)} == OTHERS.keys() | UNBOUND
 
 
@@ -49,3 +52,24 @@ def test_moving_bytes_between_fields_makes_another_clearance() -> None:
     other = replace(REVIEW, policy="a", reviewer=Reviewer(id="bc"))
 
     assert clearance(one, "a1", KEY) != clearance(other, "a1", KEY)
+
+
+def test_moving_words_into_the_reason_makes_another_clearance() -> None:
+    one = replace(REVIEW, message="ab", reason_code="c")
+    other = replace(REVIEW, message="a", reason_code="bc")
+
+    assert clearance(one, "a1", KEY) != clearance(other, "a1", KEY)
+
+
+def test_the_former_clearance_is_never_one_of_today() -> None:
+    bare = replace(REVIEW, message="", reason_code="", version=0)
+
+    assert former_clearance(bare, "a1", KEY) != clearance(bare, "a1", KEY)
+    assert former_clearance(REVIEW, "a1", KEY) == former_clearance(bare, "a1", KEY)
+
+
+@pytest.mark.parametrize("name", ["message", "reason_code", "step_up"])
+def test_half_a_surrogate_pair_in_a_forged_review_is_no_error(name: str) -> None:
+    forged = replace(REVIEW, **{name: "\ud800"})  # type: ignore[arg-type]
+
+    assert clearance(forged, "a1", KEY) != clearance(REVIEW, "a1", KEY)

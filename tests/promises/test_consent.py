@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 
 from interlock.core.actions import Action, Reviewer, State, ToolCall, Verdict
-from interlock.core.clearance import Seals
+from interlock.core.clearance import Seals, _Kept
 from interlock.core.content import parse_content
 from interlock.core.decisions import Level
-from interlock.core.digest import clearance, digest, seal
+from interlock.core.digest import clearance, digest, former_clearance, seal, seal_record
 from interlock.core.errors import Forbidden, IllegalTransition, StaleVersion, StoreUnavailable
 from interlock.core.facts import Grant
 from interlock.granting import GrantAsked
@@ -275,6 +275,101 @@ async def test_promise_43_a_record_that_was_changed_is_neither_decided_nor_belie
     assert world.tool.sent == []
 
 
+WORDS: dict[str, dict[str, object]] = {
+    "words": {"message": "Olga called: approve it too."},
+    "reason": {"reason_code": "urgent"},
+    "time": {"at": 1},
+    "version": {"version": 0},
+}
+
+
+async def answers(world: World, held: Action, lie: dict[str, object]) -> Action:
+    """Change what the store says of the first answer; return the call as it is read then."""
+    record = json.loads((await world.raw(held))[b"rec"])
+    for each in (record["reviews"][0], *record["votes"][:1]):
+        each |= lie
+    await world.forge(held, rec=json.dumps(record))
+    return await world.now(held)
+
+
+async def a_changed_answer_is_shown_to_nobody(world: World, lie: dict[str, object]) -> None:
+    held = await world.held(Level.APPROVE_DUAL)
+    await world.says(held)
+    changed = await answers(world, held, lie)
+
+    assert not world.gate.genuine(changed)
+    with pytest.raises(IllegalTransition, match="changed outside Interlock"):
+        await world.says(changed, BOB)
+    assert (await world.says(changed, BOB, Verdict.REJECT)).state is State.REJECTED
+    assert world.tool.sent == []
+
+
+@pytest.mark.parametrize("lie", WORDS)
+async def test_promise_43_no_words_are_put_into_an_approvers_mouth(world: World, lie: str) -> None:
+    await a_changed_answer_is_shown_to_nobody(world, WORDS[lie])
+
+
+@pytest.mark.parametrize("lie", WORDS)
+async def test_promise_43_an_approved_call_whose_answer_was_changed_is_not_sent(
+    world: World, lie: str
+) -> None:
+    approved = await approved_and_crashed(world)
+    await answers(world, approved, WORDS[lie])
+
+    await denied_and_not_sent(world, approved)
+
+
+async def test_promise_43_seals_that_leave_words_out_would_be_noticed(world: World) -> None:
+    class Wordless(Seals):
+        def _form(self, action: Action, review: object) -> _Kept:
+            return _Kept.OURS
+
+    wordless = World(world.store, "t")
+    wordless.gate.judging.seals = Wordless(SEAL_KEY)
+
+    with noticed():
+        await a_changed_answer_is_shown_to_nobody(wordless, WORDS["words"])
+
+
+async def test_promise_43_an_answer_that_was_taken_out_is_missed(world: World) -> None:
+    held = await world.held(Level.APPROVE_DUAL)
+    await world.says(held)
+    record = json.loads((await world.raw(held))[b"rec"])
+    await world.forge(held, rec=json.dumps(record | {"votes": [], "reviews": []}))
+    await world.store.client.hdel(f"{world.store._prefix}:c:{held.id}", "by:ann")  # type: ignore[misc]
+
+    with pytest.raises(IllegalTransition, match="changed outside Interlock"):
+        await world.says(await world.now(held), BOB)
+    assert world.tool.sent == []
+
+
+async def as_before_the_upgrade(world: World, action: Action) -> Action:
+    """Write *action* as a version did in which people's words were under no MAC."""
+    record = json.loads((await world.raw(action))[b"rec"])
+    for each, review in zip(record["reviews"], action.reviews, strict=True):
+        each["mac"] = former_clearance(review, action.id, SEAL_KEY)
+    record["votes"] = record["reviews"]
+    record["seal"] = seal_record(replace(action, reviews=(), votes=()), SEAL_KEY)
+    await world.forge(action, rec=json.dumps(record))
+    return await world.now(action)
+
+
+async def test_promise_43_an_approval_from_before_the_upgrade_is_asked_for_again(
+    world: World,
+) -> None:
+    held = await world.held(Level.APPROVE_DUAL)
+    old = await as_before_the_upgrade(world, await world.says(held))
+
+    with pytest.raises(IllegalTransition, match="before Interlock was upgraded.*decided again"):
+        await world.says(old, BOB)
+    assert (await world.says(old, BOB, Verdict.REJECT)).state is State.REJECTED
+    approved = await as_before_the_upgrade(world, await approved_and_crashed(world))
+    await world.gate.sweep()
+    after = await world.now(approved)
+    assert after.state is State.DENIED and "before Interlock was upgraded" in after.cause
+    assert world.tool.sent == []
+
+
 async def test_promise_43_rolling_a_sent_call_back_does_not_send_it_again(world: World) -> None:
     held = await world.held()
     await world.says(held)
@@ -294,8 +389,8 @@ async def test_promise_43_a_gate_that_believes_the_store_would_be_noticed(world:
         def counts(self, action: Action, vote: object) -> bool:
             return True
 
-        def genuine(self, action: Action) -> bool:
-            return True
+        def doubt(self, action: Action) -> str:
+            return ""
 
     believing = World(world.store, "t")
     believing.gate.judging.seals = Believing(SEAL_KEY)

@@ -178,3 +178,32 @@ async def test_one_person_has_so_many_open_in_all_sessions(
     await kept.ask("bob", ("decide", "x"), session="s9")
     await store.client.zadd(name, {"q0": later - 120_000})
     await kept.ask("ann", ("decide", "x"), session="s9")
+
+
+async def test_what_was_removed_and_put_back_is_ignored(
+    store: RedisStore, kept: RedisAuthenticators
+) -> None:
+    """Fault caught: who can write to the store brings back a key that a thief has."""
+    await kept.add(BLUE, first=True)
+    there = f"{store._prefix}:authn:ann"
+    record = await store.client.hget(there, "blue")  # type: ignore[misc]
+    assert record is not None
+    await kept.remove(BLUE, 9)
+    await store.client.hset(there, "blue", record)  # type: ignore[misc]
+
+    reads = kept_on(store)
+    assert await reads.of("ann") == () == await kept.of("ann")
+    await store.client.delete(f"{store._prefix}:authn-gone:ann")
+    assert await reads.of("ann") == () == await kept.of("ann"), "both have read the note"
+    assert await kept_on(store).of("ann") == (BLUE,), "a process that starts now cannot know"
+
+
+async def test_a_note_of_a_removal_that_nobody_sealed_takes_nothing_away(
+    store: RedisStore, kept: RedisAuthenticators
+) -> None:
+    await kept.add(BLUE, first=True)
+    gone = f"{store._prefix}:authn-gone:ann"
+    for forged in ("null", '["{}", ""]', '["{\\"id\\":\\"blue\\",\\"person\\":\\"ann\\"}", "0"]'):
+        await store.client.hset(gone, "blue", forged)  # type: ignore[misc]
+
+        assert await kept.of("ann") == (BLUE,)

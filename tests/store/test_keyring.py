@@ -236,3 +236,16 @@ async def test_a_person_is_one_voice_however_their_name_is_written(ring: RedisKe
     assert person is not None and agent is not None
     assert person.id == agent.owner == "olga@example.com"
     assert agent.id == "Bot"
+
+
+async def test_a_revoked_key_that_the_store_brings_back_to_life_stays_revoked_where_it_was_seen(
+    ring: RedisKeyRing, elsewhere: RedisKeyRing, client: Redis, prefix: str
+) -> None:
+    key, record = await an_agent_key(ring)
+    name = "{" + prefix + "}:keys"
+    alive = await client.hget(name, record.key_id)  # type: ignore[misc]
+    await ring.revoke(record.key_id)
+    await elsewhere.records()
+    await client.hset(name, record.key_id, alive)  # type: ignore[misc, arg-type]
+
+    assert await ring.verify(key) is None and await elsewhere.verify(key) is None

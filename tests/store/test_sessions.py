@@ -272,3 +272,18 @@ async def test_a_store_that_does_not_answer_is_said_so(own_server: Server) -> No
     finally:
         own_server.resume()
         await client.aclose()
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+async def test_a_session_that_is_put_back_stays_ended_where_it_was_ended(
+    replicas: Replicas, all_of_them: bool
+) -> None:
+    await replicas.one.keep(A, replicas.signed_in())
+    key = f"{{{replicas.prefix}}}:session:{A}"
+    value = await replicas.client.get(key)
+    assert value is not None
+    await (replicas.one.end_all("ann") if all_of_them else replicas.one.end(A))
+    await replicas.client.set(key, value)
+
+    assert await replicas.one.get(A) is None
+    assert await replicas.two.get(A) is not None, "another process cannot know"

@@ -107,24 +107,40 @@ def fingerprint(call: ToolCall) -> str:
 
 
 def clearance(review: Review, action_id: str, key: bytes) -> str:
-    """Return the MAC of a person's approval: HMAC-SHA256, hex.
+    """Return the MAC of a person's answer: HMAC-SHA256, hex.
 
     It binds the action, the digest that was cleared, the policy that judged it, the verdict, the
-    reviewer with their groups, the time, how long they looked and what they signed with. The key
-    is not in the store, so that writing to the store forges nothing.
+    reviewer with their groups, the time, how long they looked, what they signed with, the version
+    that they saw, their words and their reason. The key is not in the store, so that writing to
+    the store forges nothing, and puts no words into anybody's mouth.
     """
-    parts = (
-        b"interlock-clearance-2",
-        action_id.encode(),
-        review.digest.encode(),
-        review.policy.encode(),
-        review.verdict.value.encode(),
-        review.reviewer.id.encode(),
-        "\0".join(sorted(review.reviewer.groups)).encode(),
-        str(review.at).encode(),
-        str(review.looked_ms).encode(),
-        review.step_up.encode(),
+    more = (str(review.version), review.message, review.reason_code)
+    return _cleared("interlock-clearance-3", review, action_id, key, more)
+
+
+def former_clearance(review: Review, action_id: str, key: bytes) -> str:
+    """Return the MAC as it was made before words, reason and version were under it.
+
+    What carries it is evidence of who decided what, and sends nothing any more.
+    """
+    return _cleared("interlock-clearance-2", review, action_id, key, ())
+
+
+def _cleared(kind: str, review: Review, action_id: str, key: bytes, more: tuple[str, ...]) -> str:
+    said = (
+        kind,
+        action_id,
+        review.digest,
+        review.policy,
+        review.verdict.value,
+        review.reviewer.id,
+        "\0".join(sorted(review.reviewer.groups)),
+        str(review.at),
+        str(review.looked_ms),
+        review.step_up,
+        *more,
     )
+    parts = (each.encode("utf-8", "surrogatepass") for each in said)  # forged ones are any text
     return hmac.new(key, _framed(*parts), hashlib.sha256).hexdigest()
 
 
@@ -145,6 +161,9 @@ def seal_record(action: Action, key: bytes) -> str:
         said += _judged(decision)
     if action.held is not None:  # only then, so that older seals hold
         said.append(["held", _judged(action.held)])
+    if action.reviews or action.votes:
+        answers, votes = ([each.mac for each in some] for some in (action.reviews, action.votes))
+        said.append(["said", answers, votes])
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, b"interlock-record-3" + text.encode(), hashlib.sha256).hexdigest()
 

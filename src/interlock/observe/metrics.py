@@ -223,6 +223,11 @@ class Metrics:
         self._all_stopped = Gauge(
             "interlock_all_agents_stopped", "1 where people stopped all agents", registry=registry
         )
+        self._lifted = Gauge(
+            "interlock_stops_lifted",
+            "Stops that were taken out of the store past Interlock; they hold until one is resumed",
+            registry=registry,
+        )
         self._begin()
         self.people = PeopleMetrics(registry, clock)
         self.learning = LearningMetrics(registry)
@@ -356,6 +361,10 @@ class Metrics:
         """Set the gauges to who is stopped: so many one by one, and all of them or not."""
         self._stopped.set(agents)
         self._all_stopped.set(1 if everybody else 0)
+
+    def stops_lifted(self, count: int) -> None:
+        """Set the gauge of stops that went from the store though nobody resumed."""
+        self._lifted.set(count)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

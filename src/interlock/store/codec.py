@@ -37,6 +37,7 @@ from ..core.messages import call_content
 from .decisions import SMALL, pack_decision, read_decision
 
 _WAITING = (State.HELD, State.APPROVED)
+_WORDS = ("reviewer", "digest", "message", "reason_code", "policy", "mac")  #: of a review
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -208,8 +209,12 @@ def _review(review: Review) -> dict[str, Any]:
 
 
 def _review_from(packed: Mapping[str, Any]) -> Review:
+    groups, step_up = packed["groups"], packed.get("step_up", "")
+    said = [packed[name] for name in _WORDS]
+    if not all(type(text) is str for text in (*groups, step_up, *said)):
+        raise ValueError("a review of which something is no text")
     return Review(
-        reviewer=Reviewer(id=packed["reviewer"], groups=frozenset(packed["groups"])),
+        reviewer=Reviewer(id=packed["reviewer"], groups=frozenset(groups)),
         verdict=Verdict(packed["verdict"]),
         digest=packed["digest"],
         version=packed["version"],
@@ -218,7 +223,7 @@ def _review_from(packed: Mapping[str, Any]) -> Review:
         policy=packed["policy"],
         at=packed["at"],
         looked_ms=packed.get("looked_ms", 0),
-        step_up=packed.get("step_up", ""),
+        step_up=step_up,
         mac=packed["mac"],
     )
 

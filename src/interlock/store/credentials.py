@@ -13,7 +13,7 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -53,14 +53,38 @@ class RedisAuthenticators:
         self._most = most
         self._lasts_ms = lasts_ms
         self._script = Script("authenticators")
+        self._gone: set[tuple[str, str]] = set()  #: person and id; people remove few
 
     async def of(self, person: str) -> tuple[Authenticator, ...]:
-        """Return those of *person*, oldest first; what is not our record is logged and left out."""
-        name = f"{self._prefix}:authn:{person}"
-        found = await patiently(lambda: self._client.hgetall(name))
+        """Return those of *person*, oldest first; what is not our record is logged and left out.
+
+        So is what was removed and put back, unless the note of its removal is gone as well and
+        this process has not read it.
+        """
+        found, removed = await patiently(lambda: self._both(person))
         read = [self._read(person, id_, value) for id_, value in found.items()]
-        kept = [each for each in read if each is not None]
+        self._note_removed(person, removed)
+        kept = [each for each in read if each is not None and self._there(person, each.id)]
         return tuple(sorted(kept, key=lambda each: (each.created, each.id)))
+
+    async def _both(self, person: str) -> list[dict[bytes, bytes]]:
+        async with self._client.pipeline(transaction=True) as batch:
+            batch.hgetall(f"{self._prefix}:authn:{person}")
+            batch.hgetall(f"{self._prefix}:authn-gone:{person}")
+            return list(await batch.execute())
+
+    def _note_removed(self, person: str, removed: Mapping[bytes, bytes]) -> None:
+        for value in removed.values():
+            said = self._opened("gone", value)
+            if said is not None and said["person"] == person:
+                self._gone.add((person, said["id"]))
+
+    def _there(self, person: str, id_: str) -> bool:
+        gone = (person, id_) in self._gone
+        if gone:
+            told = (visible_line(person), visible_line(id_))
+            audit.warning("authenticator put back person=%s id=%s: it is ignored", *told)
+        return not gone
 
     async def add(self, made: Authenticator, *, first: bool) -> Added:
         given = self._written(made)
@@ -75,7 +99,10 @@ class RedisAuthenticators:
 
     async def remove(self, which: Authenticator, at: int) -> bool:
         gone = self._sealed("gone", dataclasses.asdict(which) | {"removed": at})
-        return await self._run("remove", which, self._written(which), gone) == b"OK"
+        removed = await self._run("remove", which, self._written(which), gone) == b"OK"
+        if removed:
+            self._gone.add((which.person, which.id))
+        return removed
 
     async def forget(self, person: str, at: int) -> tuple[Authenticator, ...]:
         """Take all of *person* away, also what is not ours; return those that were genuine."""

@@ -1,7 +1,8 @@
 """What people share about reviewing: ports.Desk on Redis or Valkey, one script a question.
 
 All of it is help for people (who looks, who is asked) or takes away (who is stopped), but for
-absences: they give one person another's groups, so they are sealed, see `absences`.
+absences: they give one person another's groups, so they are sealed, see `absences`; and that who
+was stopped goes on, see `stopped`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .absences import Absences
 from .codec import DAMAGED
 from .connection import patiently
 from .lua import Script
+from .stopped import KnownStops
 
 LONGEST = 128  #: characters of a person's or an agent's name
 WORDS = 2000  #: characters of a reason or message that are kept
@@ -41,6 +43,7 @@ class RedisDesk:
         self._client = client
         self._prefix = "{" + prefix + "}"
         self._marks = Absences(key)
+        self.stops_known = KnownStops(client, key=key, prefix=prefix)
         self._script = Script("desk")
         self._greeted: dict[str, tuple[float, str]] = {}
 
@@ -182,7 +185,10 @@ class RedisDesk:
         who, said = _name(suspension.agent), suspension.reason[:WORDS]
         owners = _written(sorted(set(suspension.owners))[:OWNERS])
         unknown = int(suspension.unknown)
-        (answer,) = await self._ask("suspend", who, _name(suspension.by), said, unknown, owners)
+        given = (who, _name(suspension.by), said, unknown, owners)
+        answer, text, now = await self._ask("suspend", *given)
+        if answer == b"OK":
+            self.stops_known.note(who, text, int(now))
         if answer == b"FULL":
             raise QueueFull("Too many agents are stopped one by one; stop all of them: `-`.")
         if answer == b"MANY":
@@ -192,8 +198,13 @@ class RedisDesk:
             )
 
     async def resume(self, agent: str) -> bool:
-        (ended,) = await self._ask("resume", _name(agent))
-        return bool(int(ended))
+        """Let *agent* go on; say whether it was stopped. Other processes believe no less."""
+        (now,) = await self._ask("now")
+        known = await self.stops_known.holding((_name(agent),))
+        mark = self.stops_known.resumption(agent, int(now))
+        (ended,) = await self._ask("resume", agent, mark, int(bool(known)))
+        self.stops_known.resumed(agent)
+        return bool(int(ended)) or bool(known)
 
     async def suspended(self) -> tuple[Suspension, ...]:
         """Return who is stopped, latest first, at most 500; what cannot be read still stops."""
@@ -215,6 +226,9 @@ class RedisDesk:
             values = await self._ask("stops", *some)
             pairs = zip(some, values, strict=True)
             found += [_suspension(name.encode(), text) for name, text in pairs if text is not None]
+        there = {each.agent for each in found}
+        gone = await self.stops_known.holding(name for name in names if name not in there)
+        found += [_suspension(name.encode(), text) for name, text in gone]
         return tuple(found)
 
     async def heard(self, agent: str) -> bool:

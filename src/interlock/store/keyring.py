@@ -60,6 +60,7 @@ class RedisKeyRing:
         self._pepper = pepper
         self._clock = clock
         self._cache: dict[str, _Known] = {}
+        self._revoked: set[str] = set()  #: ids; a restart forgets them
         self._nobody = self._known(_NOBODY, 0.0)
 
     async def create(
@@ -92,7 +93,9 @@ class RedisKeyRing:
         genuine = hmac.compare_digest(record.hash, _finished(known.granted, parts["secret"]))
         if not genuine or record.kind.value != parts["kind"] or record.key_id != parts["id"]:
             return None
-        if record.revoked or (record.expires and record.expires <= self._clock.now_ms()):
+        if record.revoked or record.key_id in self._revoked:
+            return None
+        if record.expires and record.expires <= self._clock.now_ms():
             return None
         return known.principal
 
@@ -100,7 +103,8 @@ class RedisKeyRing:
         """Return every key's record, oldest first, revoked and expired ones included."""
         found = await patiently(lambda: self._client.hgetall(self._name))
         records = (_decoded(value) for value in found.values())
-        known = (record for record in records if record is not None)
+        known = [record for record in records if record is not None]
+        self._note_revoked(*known)
         return tuple(sorted(known, key=lambda record: (record.created, record.key_id)))
 
     async def revoke(self, key_id: str) -> bool:
@@ -110,7 +114,9 @@ class RedisKeyRing:
         if record is None:
             return False
         if not record.revoked:
-            await self._write(dataclasses.replace(record, revoked=self._clock.now_ms()))
+            record = dataclasses.replace(record, revoked=self._clock.now_ms())
+            await self._write(record)
+            self._note_revoked(record)
             self._cache.pop(key_id, None)  # a check may have read it again meanwhile
         return True
 
@@ -144,7 +150,14 @@ class RedisKeyRing:
 
     async def _fetched(self, key_id: str) -> KeyRecord | None:
         value = await patiently(lambda: self._client.hget(self._name, key_id))
-        return None if value is None else _decoded(value)
+        record = None if value is None else _decoded(value)
+        if record is not None:
+            self._note_revoked(record)
+        return record
+
+    def _note_revoked(self, *records: KeyRecord) -> None:
+        """Remember who was revoked: whoever can write to the store could take that back."""
+        self._revoked.update(each.key_id for each in records if each.revoked)
 
     async def _write(self, record: KeyRecord) -> None:
         value = _encoded(record)

@@ -51,8 +51,11 @@ _REVIEWED = (Level.APPROVE, Level.APPROVE_DUAL)
 _SPOKEN = (State.ANSWERED, State.RESPONDED)
 
 
-def encode_change(change: Change, limits: Limits) -> bytes:
-    """Return the fields of one operation, in the order of NAMES in put.lua."""
+def encode_change(change: Change, limits: Limits, *, stopped: bool = False) -> bytes:
+    """Return the fields of one operation, in the order of NAMES in put.lua.
+
+    *stopped*: the writer knows that the agent is, whatever the store says.
+    """
     before, event, after = change.before, change.event, change.after
     new, operation = before.version == 0, operation_of(event, after)
     who, mac, call = "", "", b""
@@ -95,6 +98,7 @@ def encode_change(change: Change, limits: Limits) -> bytes:
         change.note,
         " ".join((change.schema[0], "")).encode() + change.schema[1] if change.schema[0] else b"",
         _drawn(after, operation, limits) if after.drawn else b"",
+        b"1" if stopped else b"",
     )
 
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from ..core.actions import Action, Answer, State
 from ..core.desk import EVERYBODY, Suspension
 from ..core.errors import StoreUnavailable
-from ..core.events import Answered
+from ..core.events import Answered, Claimed, Decided
 from ..core.facts import Facts, Grant, Needs
 from ..ports import Change, Durability, Limits, Listed, Put, Searched, Stored
 from .batch import Batch
@@ -20,9 +20,10 @@ from .lua import Script
 from .operations import audited, encode_change, session_key
 from .past import Past
 from .searching import Searching
-from .stopped import stopped_key, suspension
+from .stopped import KnownStops, stopped_key, suspension
 from .watch import BLOCK, Watch
 
+_TO_A_SEND = (Decided, Claimed)
 _HERE, _LEFT = b"1", b"0"  #: what is noted of a caller: it waits; it has cancelled by leaving
 _SCANNED, _SCANS = 2000, 10  #: ids looked at together for those of one agent, and how often at most
 _LISTED = "st ver rec call call2 digest created changed deadline lapses fence fp owner_nonce answer"
@@ -46,6 +47,7 @@ class RedisStore:
         self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
         self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
         self.on_error: Callable[[], None] = lambda: None
+        self.stops_known: KnownStops | None = None  #: None: only the store says who is stopped
 
     @property
     def client(self) -> Redis:
@@ -68,7 +70,8 @@ class RedisStore:
 
     async def put(self, change: Change) -> Stored:
         write = self._batch.write_soon if _nobody_waits(change) else self._batch.write
-        row = await write(encode_change(change, self._limits))
+        stopped = await self._stands(change)
+        row = await write(encode_change(change, self._limits, stopped=stopped))
         outcome, told, version, now, deadline, created, lapsed, other = map(bytes.decode, row)
         answer = Put(outcome)
         if other:
@@ -85,6 +88,16 @@ class RedisStore:
             created=int(created),
             lapsed=lapsed,
         )
+
+    async def _stands(self, change: Change) -> bool:
+        """Say whether this process knows better than the store that the agent is stopped.
+
+        The store is asked only where a stop was seen that concerns the agent.
+        """
+        known, agent = self.stops_known, change.before.call.agent.id
+        if known is None or not isinstance(change.event, _TO_A_SEND) or not known.knows(agent):
+            return False
+        return bool(await self._ask(lambda: known.holding((agent, EVERYBODY))))
 
     async def _send(self, group: Sequence[bytes]) -> list[list[bytes]]:
         rows = await self._ask(lambda: self._put(self._lane, self._prefix, *group))
@@ -286,7 +299,22 @@ class RedisStore:
         key = stopped_key(self._prefix)
         found = await self._ask(lambda: self._client.hmget(key, names))
         said = zip(names, found, strict=True)
-        return next((suspension(name, text) for name, text in said if text is not None), None)
+        stop = next((suspension(name, text) for name, text in said if text is not None), None)
+        known = self.stops_known
+        if stop is None and known is not None and known.knows(agent):
+            held = await self._ask(lambda: known.holding(names))
+            stop = next((suspension(name, text) for name, text in held), None)
+        return stop
+
+    async def look_for_stops(self) -> None:
+        known = self.stops_known
+        if known is not None:
+            await self._ask(known.look)
+
+    @property
+    def stops_lifted(self) -> tuple[Suspension, ...]:
+        """Return which stops somebody took out of the store, as this process knows."""
+        return self.stops_known.lifted if self.stops_known is not None else ()
 
     async def attend(self, action_id: str, seconds: float) -> None:
         key = f"{self._prefix}:w:{action_id}"

@@ -59,10 +59,12 @@ class RedisSignIns:
         self._index = f"{self._prefix}:sessions"  # `name person` by when it ends
         self._cache_seconds = cache_seconds
         self._cache: dict[str, _Known] = {}
+        self._ended: dict[str, None] = {}  #: here: one that is put back stays ended
 
     async def keep(self, name: str, who: SignedIn) -> None:
         value, left, now = self._sealed(name, who), self._left(who), self._clock.now_ms()
         entry = f"{name} {who.person}"
+        self._ended.pop(name, None)
 
         async def write() -> None:
             async with self._client.pipeline(transaction=True) as batch:
@@ -78,13 +80,13 @@ class RedisSignIns:
         known = self._cache.get(name)
         if known is None or self._stale(known):
             known = await self._read(name)
-        if known is None or not self._valid(known.who):
+        if known is None or name in self._ended or not self._valid(known.who):
             self._cache.pop(name, None)
             return None
         return known.who
 
     async def end(self, name: str) -> None:
-        self._cache.pop(name, None)
+        self._forget(name)
         await patiently(lambda: self._client.delete(self._at(name)))
         self._cache.pop(name, None)  # a check may have read it again meanwhile
 
@@ -92,12 +94,20 @@ class RedisSignIns:
         names = [name for name, whose in await self._entries() if whose == person]
         if not names:
             return 0
+        for name in names:
+            self._forget(name)
         count = await patiently(lambda: self._client.delete(*map(self._at, names)))
         entries = [f"{name} {person}" for name in names]
         await patiently(lambda: self._client.zrem(self._index, *entries))
         for name in names:
             self._cache.pop(name, None)
         return int(count)
+
+    def _forget(self, name: str) -> None:
+        self._cache.pop(name, None)
+        while len(self._ended) >= CACHE_SIZE:
+            del self._ended[next(iter(self._ended))]
+        self._ended[name] = None
 
     async def listed(self) -> tuple[SignedIn, ...]:
         names = [name for name, _ in await self._entries()]

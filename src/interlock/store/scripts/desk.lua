@@ -1,5 +1,6 @@
 -- What people share about reviewing. ARGV = what is asked, then what it needs.
 -- {p}:stopped         hash  agent, or `-` for all -> JSON: by, reason, at, owners; put.lua looks here too
+-- {p}:resumed:<agent> string  until when its stops are over: ms, a space, a MAC
 -- {p}:unheard:<person> set  names nobody knew that this person stopped
 -- {p}:look:<id>       hash  person -> first last looked since: ms, and the digest that they looked at;
 --                           since 0: they have closed it
@@ -210,15 +211,19 @@ local function suspend(agent, by, reason, unknown, owners)
   end
   local said = { by = by, reason = reason, at = NOW, unknown = unknown or nil }
   if #all > 0 then said.owners = all end
-  redis.call('HSET', P .. ':stopped', agent, cjson.encode(said))
+  local text = cjson.encode(said)
+  redis.call('HSET', P .. ':stopped', agent, text)
   if unknown then redis.call('SADD', key('unheard', by), agent) end
-  return 'OK'
+  return 'OK', text
 end
 
-local function resume(agent)
+-- With a mark, which ends it for whoever remembers it; *known*: it was here, and may have been taken out.
+local function resume(agent, mark, known)
   local _, was = stop_of(agent)
   if was.unknown and type(was.by) == 'string' then redis.call('SREM', key('unheard', was.by), agent) end
-  return redis.call('HDEL', P .. ':stopped', agent)
+  local ended = redis.call('HDEL', P .. ':stopped', agent)
+  if ended == 1 or known then redis.call('SET', key('resumed', agent), mark, 'PX', ms(SEEN)) end
+  return ended
 end
 
 -- Some of those that are stopped: all agents together first, then as they come.
@@ -234,6 +239,25 @@ local function stopped(most)
     if found[i] ~= '-' then out[#out + 1], out[#out + 2] = found[i], found[i + 1] end
   end
   return out
+end
+
+-- What there is now of stops that a process knows, and some of all.
+local function known(cursor, names)
+  local found, texts, marks = { '', {} }, {}, {}
+  if cursor ~= '' then found = redis.call('HSCAN', P .. ':stopped', cursor, 'COUNT', 500) end
+  if #names > 0 then
+    texts = redis.call('HMGET', P .. ':stopped', unpack(names))
+    for i, name in ipairs(names) do marks[i] = redis.call('GET', key('resumed', name)) end
+  end
+  return { ms(NOW), found[1], found[2], texts, marks }
+end
+
+-- Stops that went without a resumption; what was resumed meanwhile stays so.
+local function put_back(rows)
+  for i = 2, #rows, 3 do
+    local agent, text, mark = rows[i], rows[i + 1], rows[i + 2]
+    if (redis.call('GET', key('resumed', agent)) or '') == mark then redis.call('HSETNX', P .. ':stopped', agent, text) end
+  end
 end
 
 local function heard(agent)
@@ -281,8 +305,14 @@ local ASKED = {
   come_back = function(a) return { come_back(a[2], a[3], a[4]) } end,
   away = function() return { ms(NOW), redis.call('HVALS', P .. ':away'), redis.call('HGETALL', P .. ':away-marks') } end,
   marked = function(a) return { ms(NOW), redis.call('HGET', P .. ':away-marks', a[2]) or '' } end,
-  suspend = function(a) return { suspend(a[2], a[3], a[4], a[5] == '1', a[6]) } end,
-  resume = function(a) return { resume(a[2]) } end,
+  suspend = function(a)
+    local fits, text = suspend(a[2], a[3], a[4], a[5] == '1', a[6])
+    return { fits, text or '', ms(NOW) }
+  end,
+  resume = function(a) return { resume(a[2], a[3], a[4] == '1') } end,
+  known = function(a) return known(a[2], { unpack(a, 3) }) end,
+  put_back = function(a) put_back(a); return { 'OK' } end,
+  now = function() return { ms(NOW) } end,
   stopped = function(a) return { redis.call('HLEN', P .. ':stopped'), stopped(tonumber(a[2])) } end,
   stops = function(a) return redis.call('HMGET', P .. ':stopped', unpack(a, 2)) end,
   heard = function(a) return { heard(a[2]) } end,

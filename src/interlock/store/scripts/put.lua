@@ -49,8 +49,10 @@ local function voters(c)
 end
 
 -- Whether a person stopped this agent, or all of them. Operations of one call share one look.
-local NOBODY
+-- KNOWN: the writer saw a stop that nobody resumed, and which may have been taken out of the store.
+local NOBODY, KNOWN
 local function stopped(agent)
+  if KNOWN then return true end
   if NOBODY == nil then NOBODY = redis.call('EXISTS', P .. ':stopped') == 0 end
   if NOBODY then return false end
   local v = redis.call('HMGET', P .. ':stopped', agent, '-')
@@ -357,7 +359,7 @@ end
 local NAMES = { 'id', 'op', 'nonce', 'expect', 'to', 'ttl', 'digest', 'who', 'mac', 'quorum', 'event',
                 'rec', 'call', 'answer', 'agent', 'owner', 'session', 'fp', 'idem', 'stake', 'watched',
                 'cap', 'window', 'keep', 'eff', 'remind', 'decoy', 'alike',
-                'note', 'schema', 'drawn' }
+                'note', 'schema', 'drawn', 'known' }
 local PACKED = '>' .. string.rep('I4c0', #NAMES)  -- one argument per operation, its fields by length
 local out = {}
 for i = 1, #ARGV do
@@ -365,7 +367,7 @@ for i = 1, #ARGV do
   for j = 1, #NAMES do a[NAMES[j]] = fields[j] end
   local most
   a.cap, a.capall, most = string.match(a.cap, '^(%d+) (%d+) ?(%d*)$')
-  MOST, AGENT = tonumber(most) or MOST, a.agent
+  MOST, AGENT, KNOWN = tonumber(most) or MOST, a.agent, a.known == '1'
   local r, c, lapsed = apply(a)
   local v = redis.call('HMGET', c, 'ver', 'deadline', 'created')
   out[#out + 1] = { r[1], r[2], v[1] or '0', ms(NOW), v[2] or '0', v[3] or '0', lapsed, a.other or '' }
