@@ -1,11 +1,12 @@
 """How fast decided calls are exported, and in how much memory.
 
-python benchmarks/exporting.py [--records 1000000] [--formats records kto] [--json FILE]
+python benchmarks/exporting.py [--records 1000000] [--formats kto] [--of-file sft] [--json FILE]
 
 A process of its own serves the people's API over an archive that makes records up as they are
 asked for; `interlock export` reads them there, page by page, as from a running installation, and
-then once more from the file of records that the first export wrote. Peak memory is what the
-operating system says of each process (`ru_maxrss`). The load of the machine before is told too.
+then once more from the file of records that the first export wrote. Peak memory and processor time
+are what the operating system says of each process (`getrusage`). The load of the machine before is
+told too.
 """
 
 from __future__ import annotations
@@ -182,6 +183,7 @@ def exported(*arguments: str) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
         "records_per_second": round(counts["read"] / seconds),
+        "records_per_cpu_second": round(counts["read"] / (usage.ru_utime + usage.ru_stime)),
         "peak_mib": round(usage.ru_maxrss / 1024),
         "read": counts["read"],
         "lines": counts["lines"],
@@ -190,8 +192,8 @@ def exported(*arguments: str) -> dict[str, Any]:
     }
 
 
-def measured(records: int, formats: Sequence[str]) -> dict[str, Any]:
-    """Export *records* from the API and from a file."""
+def measured(records: int, formats: Sequence[str], of_file: Sequence[str]) -> dict[str, Any]:
+    """Export *records* in *formats* from the API and from a file, in *of_file* from that alone."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(records, theirs))
     server.start()
@@ -207,7 +209,7 @@ def measured(records: int, formats: Sequence[str]) -> dict[str, Any]:
         served = ours.recv()
         server.join()
         file = f"{kept}/data-train.jsonl"
-        for name in formats:
+        for name in dict.fromkeys((*formats, *of_file)):
             row = exported("--format", name, "--out", f"{folder}/f-{name}", "--records", file)
             rows[f"{name}, file"] = row
             show(f"{name}, file", row)
@@ -218,6 +220,7 @@ def measured(records: int, formats: Sequence[str]) -> dict[str, Any]:
 def show(name: str, row: Mapping[str, Any]) -> None:
     print(
         f"{name:20} {row['read']:>9,} records  {row['records_per_second']:>7,}/s"
+        f"  {row['records_per_cpu_second']:>7,}/s of processor time"
         f"  {row['peak_mib']:>4} MiB at most  {row['lines']:>9,} lines, {row['mib']:,} MiB",
         flush=True,
     )
@@ -226,12 +229,13 @@ def show(name: str, row: Mapping[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--formats", nargs="+", default=["kto", "dpo-openai"])
+    parser.add_argument("--formats", nargs="*", default=["kto", "dpo-openai"])
+    parser.add_argument("--of-file", nargs="*", default=[], help="formats read from a file alone")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     load = [round(each, 1) for each in os.getloadavg()]
     print(f"load of the machine before, over 1, 5 and 15 minutes: {load}", flush=True)
-    found = measured(asked.records, asked.formats)
+    found = measured(asked.records, asked.formats, asked.of_file)
     if asked.json:
         machine = {"cores": os.cpu_count(), "python": platform.python_version(), "load": load}
         told = {"machine": machine, "records": asked.records, **found}

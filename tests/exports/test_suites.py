@@ -123,6 +123,16 @@ def test_a_case_is_there_once_whenever_it_happened() -> None:
     assert len(cases(held(id="a"), held(id="b", created=NOON + 1000), held(agent="other"))) == 2
 
 
+def test_a_case_is_there_once_however_its_requests_were_traced() -> None:
+    traced = [REQUEST | {"headers": {"Traceparent": f"00-{n}", "Accept": "*/*"}} for n in "ab"]
+    other = REQUEST | {"headers": {"Accept": "text/html"}}
+    found = cases(*(held(id=str(at), request=each) for at, each in enumerate([*traced, other])))
+    assert [json.loads(case)["call"]["headers"]["Accept"] for case in found] == [
+        *("*/*", "text/html")
+    ]
+    assert "00-a" in found[0].decode()
+
+
 def test_a_budget_that_was_exceeded_is_exceeded_in_the_case(tmp_path: Path) -> None:
     facts = {"session": {"untrusted_content": False, "writes": 0, "points": 0.0}}
     spent = held(facts=facts, limits=("money-per-day",), rules=())

@@ -12,6 +12,10 @@ from .making.format import Format, Line, Schemas, Shape, Use
 from .making.past import agent, facts, moment
 from .making.suites import fits
 
+_OF_ONE_REQUEST = frozenset(
+    "baggage date idempotency-key traceparent tracestate x-amz-date x-correlation-id"
+    " x-request-id".split()
+)
 _CHANGED = {"reject": "rejected", "edit": "edited", "respond": "answered in the tool's place"}
 
 
@@ -42,8 +46,11 @@ def _useless(record: DecidedCall) -> str:
 
 
 def _key(line: Line) -> Line:
-    """Two calls that differ in name and time alone are one case."""
-    return {name: each for name, each in line.items() if name not in ("name", "now")}
+    """Two calls that differ in name, time, and what tells one request from another are one case."""
+    key = {name: each for name, each in line.items() if name not in ("name", "now")}
+    headers = line["call"].get("headers", {})
+    kept = {name: each for name, each in headers.items() if name.lower() not in _OF_ONE_REQUEST}
+    return key | {"call": {**line["call"], "headers": kept}}
 
 
 FORMAT = Format(

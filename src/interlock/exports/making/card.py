@@ -127,11 +127,11 @@ def _counts(format: Format, tally: Tally, parts: Sequence[Part]) -> str:
         _table("lines left out of calls that are in it", tally.dropped, "lines"),
     ]
     if tally.without_task:
-        said.append(f"The user's request is not known of {tally.without_task:,} calls.\n")
+        said.append(f"The user's request is not known of {_calls(tally.without_task)}.\n")
     if tally.without_schema:
-        said.append(f"The tool's schema is not known of {tally.without_schema:,} calls.\n")
+        said.append(f"The tool's schema is not known of {_calls(tally.without_schema)}.\n")
     if tally.masked:
-        said.append(f"{tally.masked:,} calls have masked values in them.\n")
+        said.append(f"There are masked values in {_calls(tally.masked)}.\n")
     if tally.twice:
         said.append("So many lines were exported that some may be there twice, far apart.\n")
     return "\n".join(said)
@@ -187,6 +187,10 @@ def _who(tally: Tally) -> str:
 
 def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"
 
 
 def _loading(format: Format, parts: Sequence[Part]) -> str:
