@@ -457,11 +457,14 @@ async def test_an_approved_call_whose_caller_never_came_back_counts_as_approved(
     archive: FileArchive,
 ) -> None:
     late = record(id="late", state="expired")
+    taken_back = record(id="taken back", state="cancelled")
     half = record(id="half", state="expired", level="approve_dual", quorum=2)
     nobody = record(id="nobody", state="expired", reviews=())
-    found = await (await filled(archive, [late, half, nobody])).analytics(Selected())
+    calls = [late, taken_back, half, nobody]
+    found = await (await filled(archive, calls)).analytics(Selected())
 
-    assert (found.total.approved, found.total.expired) == (1, 2)
+    assert (found.total.approved, found.total.expired, found.total.cancelled) == (2, 2, 0)
+    assert found.reliability.of == 2  # people said that they were right
 
 
 async def test_approvals_that_were_not_read_are_fast(archive: FileArchive) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -164,6 +165,21 @@ async def test_forged_and_dropped_entries_are_counted_and_hold_nothing_up(world:
 
     kept = await world.archive.kept()
     assert (kept.records, kept.lost, kept.forged) == (1, 2, len(forged))
+
+
+async def test_entries_are_decoded_in_another_thread_than_that_of_calls(world: World) -> None:
+    """Fault caught: an archive that catches up holds up every call that comes meanwhile."""
+    world.fed.entries = [entry(record(ended=NOON)), b"forged"]
+    following, here = world.following(), set[str]()
+
+    sys.setprofile(lambda frame, event, arg: here.add(frame.f_code.co_name))
+    try:
+        assert await following.step() == 1
+    finally:
+        sys.setprofile(None)
+
+    assert "step" in here  # it did watch
+    assert here.isdisjoint({"decode", "unpack", "row_of"})
 
 
 async def test_calls_that_the_store_ended_are_read_there(world: World) -> None:
