@@ -119,6 +119,15 @@ def test_a_verdict_on_a_call_that_lapsed_does_not_count(name: str, state: str) -
     assert (lines, tally.left_out) == ([], {"expired or cancelled": 1})
 
 
+@pytest.mark.parametrize("state", ["expired", "cancelled"])
+def test_what_enough_people_approved_counts_whether_or_not_it_was_sent(state: str) -> None:
+    both = (said(), said(who="r-ba9876543210"))
+    [line], _ = made("sft", record(state=state, quorum=2, reviews=both, level="approve_dual"))
+    assert line["messages"][1]["tool_calls"]
+    half = record(state=state, quorum=2, reviews=both[:1], level="approve_dual")
+    assert made("sft", half)[1].left_out == {"expired or cancelled": 1}
+
+
 def test_the_same_example_is_there_once() -> None:
     lines, tally = made("kto", record(id="a1"), record(id="a2"), record(id="a3", reason="again"))
     assert len(lines) == 2

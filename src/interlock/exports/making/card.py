@@ -36,8 +36,9 @@ A proposed call is **right** where people approved it as it was, or whoever judg
 it right. It is **not right** where people rejected or edited it, or where whoever judged its audit,
 a person or the agent itself said later that it turned out wrong, whoever had approved it. A call
 that was found wrong is never a good example. An edited call is a good example as edited. Calls that
-nobody judged, that ran out of time, that were cancelled or answered in the tool's place have no
-label. Whether the tool then took the call is not part of it."""
+nobody judged, that ran out of time or were cancelled before enough people had approved them, or
+that were answered in the tool's place have no label. Whether the call was then sent, and whether
+the tool took it, is not part of it."""
 _LICENCE = """\
 ## Licence
 
@@ -160,7 +161,7 @@ def _filters(wanted: Wanted, format: Format) -> str:
         f"- agent `{visible_line(wanted.agent)}`" if wanted.agent else "",
         "- two people judged it, and said the same" if wanted.agreed else "",
         "- practice calls are never recorded",
-        "- what expired or was cancelled is left out" if format.decided else "",
+        "- what expired or was cancelled before people had decided it is left out" if format.decided else "",
         "- no line is there twice" if format.unique else "",
     ]
     if format.use is not Use.READING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.records import DecidedCall, label_of, pack, unpack
 from .format import Format, Line, Schemas, Use
-from .labels import LAPSED, agreed, useless
+from .labels import agreed, lapsed, useless
 from .messages import schema_known
 from .secrets import BLANKED, blanked, found_in, held_in, was_blanked
 from .seen import Seen, fingerprint
@@ -110,7 +110,7 @@ class Exporter:
 
     def _refused(self, record: DecidedCall) -> str:
         if self._format.decided:
-            if record.state in LAPSED:
+            if lapsed(record):
                 return "expired or cancelled"
             if not record.reviews and record.audit is None:
                 return "judged by nobody"

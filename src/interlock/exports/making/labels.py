@@ -5,13 +5,18 @@ from __future__ import annotations
 from ...core.records import DecidedCall, Turned, label_of
 from .messages import alike
 
-LAPSED = frozenset({"expired", "cancelled"})  #: states in which nobody's verdict stands
+_LAPSED = frozenset({"expired", "cancelled"})
 
 
 def right(record: DecidedCall) -> bool | None:
     """Say whether the proposed call was right; None: nobody knows."""
     label = label_of(record)
     return None if label is None else label.right
+
+
+def lapsed(record: DecidedCall) -> bool:
+    """Say whether it ended before people had decided it; enough approvals count, sent or not."""
+    return record.state in _LAPSED and record.verdict != "approve"
 
 
 def wrong_later(record: DecidedCall) -> bool:
