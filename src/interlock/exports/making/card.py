@@ -39,6 +39,7 @@ that was found wrong is never a good example. An edited call is a good example a
 nobody judged, that ran out of time or were cancelled before enough people had approved them, or
 that were answered in the tool's place have no label. Whether the call was then sent, and whether
 the tool took it, is not part of it."""
+_UNDECIDED = "- what expired or was cancelled before people had decided it is left out"
 _LICENCE = """\
 ## Licence
 
@@ -161,7 +162,7 @@ def _filters(wanted: Wanted, format: Format) -> str:
         f"- agent `{visible_line(wanted.agent)}`" if wanted.agent else "",
         "- two people judged it, and said the same" if wanted.agreed else "",
         "- practice calls are never recorded",
-        "- what expired or was cancelled before people had decided it is left out" if format.decided else "",
+        _UNDECIDED if format.decided else "",
         "- no line is there twice" if format.unique else "",
     ]
     if format.use is not Use.READING:
