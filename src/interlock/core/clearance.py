@@ -75,7 +75,8 @@ class Seals:
         return self._wordless(action) if kept is _Kept.FORMER else action
 
     def _kept(self, action: Action) -> _Kept:
-        forms = {self._form(action, each) for each in (*action.reviews, *action.votes)}
+        votes = (each for each in action.votes if each not in action.reviews)
+        forms = {self._form(action, each) for each in (*action.reviews, *votes)}
         former = _Kept.FORMER in forms
         # earlier versions did not put the answers under the seal of the record
         bare = evolve(action, reviews=(), votes=()) if former else action
@@ -86,8 +87,8 @@ class Seals:
     def _form(self, action: Action, review: Review) -> _Kept:
         """Say who wrote *review*: an edit is signed for the digest of its result."""
         seen = (action.digest, *(each.digest for each in (*action.reviews, *action.votes)))
-        for one in (review.digest, *dict.fromkeys(seen)):
-            of = replace(review, digest=one)
+        for one in dict.fromkeys((review.digest, *seen)):
+            of = review if one == review.digest else replace(review, digest=one)
             if self._signed(action, of):
                 return _Kept.OURS
             if _same(former_clearance(of, action.id, self.key), review.mac):

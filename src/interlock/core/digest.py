@@ -141,7 +141,7 @@ def _cleared(kind: str, review: Review, action_id: str, key: bytes, more: tuple[
         *more,
     )
     parts = (each.encode("utf-8", "surrogatepass") for each in said)  # forged ones are any text
-    return hmac.new(key, _framed(*parts), hashlib.sha256).hexdigest()
+    return hmac.digest(key, _framed(*parts), "sha256").hex()
 
 
 def seal_record(action: Action, key: bytes) -> str:
@@ -165,7 +165,7 @@ def seal_record(action: Action, key: bytes) -> str:
         answers, votes = ([each.mac for each in some] for some in (action.reviews, action.votes))
         said.append(["said", answers, votes])
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, b"interlock-record-3" + text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, b"interlock-record-3" + text.encode(), "sha256").hex()
 
 
 def _judged(decision: Decision) -> list[object]:
