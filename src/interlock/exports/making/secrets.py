@@ -26,7 +26,7 @@ _FORMS = tuple(
         ("-----BEGIN ", r"-----BEGIN [A-Z ]*PRIVATE KEY"),
         ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
         ("ASIA", r"\bASIA[0-9A-Z]{16}\b"),
-        ("gh", r"\bgh[opusr]_[A-Za-z0-9]{30,}"),
+        *((f"gh{kind}_", rf"\bgh{kind}_[A-Za-z0-9]{{30,}}") for kind in "opusr"),
         ("github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{30,}"),
         ("glpat-", r"\bglpat-[A-Za-z0-9_-]{16,}"),
         ("xox", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
