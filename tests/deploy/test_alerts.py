@@ -36,6 +36,7 @@ REQUIRED = {
     "InterlockPeopleNotTold",
     "InterlockPolicyStale",
     "InterlockAllAgentsStopped",
+    "InterlockStopLifted",
 }
 
 

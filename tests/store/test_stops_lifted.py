@@ -11,10 +11,15 @@ import pytest
 
 from interlock.core.decisions import Level
 from interlock.core.desk import EVERYBODY, Suspension
-from interlock.ports import Put
+from interlock.core.events import Claimed, Decided
+from interlock.core.lifecycle import step
+from interlock.ports import Change, Limits, Put
 from interlock.store.desk import RedisDesk
+from interlock.store.lua import Script
+from interlock.store.operations import encode_change
 from interlock.store.redis import RedisStore
 from tests.store.calls import Calls
+from tests.support.builders import a_decision, an_action
 from tests.support.stores import Server, fresh_prefix
 
 KEY = b"a key that is not in the store.."
@@ -345,3 +350,22 @@ async def test_many_stops_are_looked_for_in_turns_and_all_are_held_to(
     assert len(mine.store.stops_lifted) == 1200
     assert len([each for each in caplog.messages if "took stops out of the store" in each]) <= 3
     assert await mine.store.stopped("bot1199") is not None
+
+
+@pytest.mark.parametrize("level", [Level.ALLOW, Level.APPROVE])
+async def test_it_may_go_again_while_a_call_is_on_its_way_to_the_store(
+    mine: Process, level: Level
+) -> None:
+    """Fault caught: what the writer knows is not heeded in the script that would clear a send."""
+    action = an_action(action_id="a1")
+    event = Decided(at=1, decision=a_decision(level))
+    after, _ = step(action, event)
+    if level is Level.ALLOW:
+        after, _ = step(after, Claimed(at=1, nonce="n1", lease_ms=60_000))
+    change = Change(before=action, event=event, after=after, nonce="n1")
+    knowing = encode_change(change, Limits(), stopped=True)
+    put = Script("put")
+
+    ((outcome, *_),) = await put(mine.store.client, mine.store._prefix, knowing)  # type: ignore[misc]
+
+    assert outcome == b"SUSPENDED" and await mine.store.get("a1") is None
