@@ -142,9 +142,9 @@ async def test_a_grant_that_is_taken_back_lowers_nothing(
     [
         (GrantAsked(uses=0, seconds=60), "between 1 and 3 uses"),
         (GrantAsked(uses=4, seconds=60), "between 1 and 3 uses"),
-        (GrantAsked(uses=1, seconds=0), "up to 1 hours"),
-        (GrantAsked(uses=1, seconds=3601), "up to 1 hours"),
-        (GrantAsked(uses=1, seconds=float("nan")), "up to 1 hours"),
+        (GrantAsked(uses=1, seconds=0), "up to 1h"),
+        (GrantAsked(uses=1, seconds=3601), "up to 1h"),
+        (GrantAsked(uses=1, seconds=float("nan")), "up to 1h"),
     ],
 )
 async def test_nobody_grants_more_than_policy_lets_them(

@@ -9,6 +9,7 @@ from .approvals.oidc_provider import ClientRefused, Provider, ProviderFailed
 from .approvals.relying_party import elsewhere, obstacle
 from .core.decisions import Level
 from .core.identity import KeyRecord, Kind
+from .core.numbers import number_of
 from .core.redaction import visible_line
 from .core.rules import PolicySet
 from .ports import Clock
@@ -102,9 +103,10 @@ def identities(
         # of a group that nobody is in, `strangers` says more
         if len(able) < asked.quorum and (able or not groups):
             of = f" of {' or '.join(sorted(groups))}" if groups else ""
+            needed = number_of(asked.quorum, "person", "people")
             yield Weakness(
                 name="quorum",
-                what=f"{level.word} needs {asked.quorum} people{of}; there are {len(able)}.",
+                what=f"{level.word} needs {needed}{of}; there are {len(able)}.",
                 cure="Add people under `people.local`, or make approvers' keys.",
             )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from .core.actions import Action, Review, Verdict
 from .core.decisions import Decision, Level
 from .core.digest import grant_mac
+from .core.durations import written
 from .core.errors import IllegalTransition, InvalidEdit, NotFound, StoreUnavailable
 from .core.facts import Grant
 from .core.lifecycle import APPROVAL_MS
@@ -59,8 +60,8 @@ class Grants:
         if not 1 <= asked.uses <= spec.uses:
             raise InvalidEdit(f"Grant between 1 and {spec.uses} uses, not {asked.uses}.")
         if not 0 < asked.seconds * 1000 <= spec.longest_ms:
-            longest = spec.longest_ms / 3_600_000
-            raise InvalidEdit(f"Grant it for up to {longest:g} hours, not for longer.")
+            longest = written(spec.longest_ms)
+            raise InvalidEdit(f"Grant it for up to {longest}, not for longer.")
 
     def _spec(self, now: Decision) -> GrantSpec | None:
         tool = self._judge.policy.tools.get(now.tool)

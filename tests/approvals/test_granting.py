@@ -80,8 +80,8 @@ async def test_a_revoked_grant_asks_again_at_once(world: World) -> None:
     ("grant", "status", "why"),
     [
         ({"uses": 51}, 422, "up to 50 uses"),
-        ({"for": "8d"}, 422, "up to 168 hours"),
-        ({"uses": 51}, 422, "for up to 168 hours; you asked for 51 uses, for 7d"),
+        ({"for": "8d"}, 422, "up to 7d"),
+        ({"uses": 51}, 422, "for up to 7d; you asked for 51 uses, for 7d"),
         ({"for": "8d"}, 422, "up to 50 uses"),
         ({"scope": "arguments"}, 422, "to its target (recipient)"),
         ({"uses": 0}, 400, "grant.uses"),

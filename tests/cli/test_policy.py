@@ -34,7 +34,7 @@ def test_a_sound_policy_exits_0_and_says_what_is_in_it(folder: Path) -> None:
     result = run("check", folder / "p.yaml")
 
     assert result.exit_code == 0
-    assert "ok p version 1: 1 tools, 0 rules, 0 exceptions" in result.output
+    assert "ok p version 1: 1 tool, 0 rules, 0 exceptions" in result.output
 
 
 def test_every_problem_is_shown_with_its_place_and_exits_1(folder: Path) -> None:

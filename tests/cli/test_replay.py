@@ -103,7 +103,7 @@ def test_only_some_tools_or_agents_are_judged(interlock: Command, folder: Path, 
 def test_masked_calls_are_judged_and_marked(interlock: Command, folder: Path, new: str) -> None:
     file = written(folder / "r", [paid(1, masked=True)])
     said = interlock("replay", "--policy", new, "--records", file)
-    assert "(masked: may differ)" in said.out and "1 calls are masked" in said.out
+    assert "(masked: may differ)" in said.out and "1 call is masked" in said.out
 
 
 def test_what_is_not_recorded_is_named(interlock: Command, folder: Path) -> None:

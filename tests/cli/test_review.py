@@ -377,7 +377,7 @@ async def test_a_grant_goes_with_an_approval(world: World, ann: Person) -> None:
     assert f"acts on recipient = {IBAN} (the user's request does not)" in shown
     assert "also leads" in shown and "session: 0 calls sent" in shown
     said = await ann.types("approve", action.id, "--grant", "9d", "--yes")
-    assert said.code == 1 and "up to 168 hours" in said.err
+    assert said.code == 1 and "up to 7d" in said.err
     said = await ann.types("approve", action.id, "--grant", "soon", "--yes")
     assert said.code == 2 and "8h" in said.err
     said = await ann.types("approve", action.id, "--grant", "7d", "--uses", "2", "--yes")

@@ -11,6 +11,7 @@ from ..core.actions import ToolCall
 from ..core.decisions import Decision
 from ..core.masking import Masks, masked
 from ..core.messages import read_message
+from ..core.numbers import number_of
 from ..core.redaction import redact_headers, visible_line, visible_text
 from .models_call import Difference
 from .views import target, value_text
@@ -121,7 +122,8 @@ def _sent(call: ToolCall) -> object:
 
 
 def _bytes(call: ToolCall) -> str:
-    return f"{len(call.body)} bytes, SHA-256 {hashlib.sha256(call.body).hexdigest()[:16]}…"
+    size = number_of(len(call.body), "byte")
+    return f"{size}, SHA-256 {hashlib.sha256(call.body).hexdigest()[:16]}…"
 
 
 def _header_lines(old: ToolCall, new: ToolCall) -> tuple[str, str]:

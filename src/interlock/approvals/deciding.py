@@ -22,6 +22,7 @@ from ..core.errors import (
     TooMany,
 )
 from ..core.identity import Kind
+from ..core.numbers import number_of
 from ..granting import GrantAsked
 from .access import Visitor
 from .deps import ApiDeps
@@ -40,9 +41,9 @@ class TooManyApprovals(TooMany):
         self.seconds = seconds
         minutes = max(1, round(seconds / 60))
         super().__init__(
-            f"You approved {approved} calls in the last hour, as many as policy lets one person"
-            f" approve. Nothing was decided. There is room again in {minutes} min; you may reject,"
-            " or ask a colleague."
+            f"You approved {number_of(approved, 'call')} in the last hour, as many as policy lets"
+            f" one person approve. Nothing was decided. There is room again in {minutes} min; you"
+            " may reject, or ask a colleague."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.actions import Action, State
 from ..core.desk import EVERYBODY, Assignment, Looking, Suspension
 from ..core.masking import NO_MASKS, Masks
+from ..core.numbers import number_of
 from ..core.redaction import visible_line, visible_text
 from ..people_ports import Desk
 from .access import Visitor
@@ -70,8 +71,8 @@ async def on_item(
     told: dict[str, object] = {"stopped": stopped(stop), "load": load}
     if load and load.again_at and item.may.approve:
         why = (
-            f"You approved {load.approved} calls in this hour, as many as policy lets you. "
-            "You may reject, or ask somebody."
+            f"You approved {number_of(load.approved, 'call')} in this hour, as many as policy lets"
+            " you. You may reject, or ask somebody."
         )
         told["may"] = item.may.model_copy(update={"approve": False, "edit": False, "why": why})
     if action.state is State.HELD:

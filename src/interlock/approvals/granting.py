@@ -8,9 +8,11 @@ from aiohttp import web
 
 from ..core.actions import Action
 from ..core.decisions import Decision
+from ..core.durations import written
 from ..core.errors import MalformedCall
 from ..core.facts import Grant
 from ..core.masking import Masks
+from ..core.numbers import number_of
 from ..core.preparing import prepare
 from ..core.redaction import visible_line, visible_text
 from ..core.rules import GrantSpec, Tool
@@ -59,16 +61,13 @@ def asked_for(deps: ApiDeps, action: Action, asked: DecisionRequest) -> GrantAsk
         )
     seconds = int(wanted.lasts[:-1]) * _SECONDS[wanted.lasts[-1]]
     if wanted.uses > spec.uses or seconds * 1000 > spec.longest_ms:
-        longest = f"{spec.longest_ms / 3_600_000:g} hours"
+        longest = written(spec.longest_ms)
         raise GrantRefused(
-            f"Policy lets you grant up to {_uses(spec.uses)}, for up to {longest};"
-            f" you asked for {_uses(wanted.uses)}, for {wanted.lasts}. Nothing was decided."
+            f"Policy lets you grant up to {number_of(spec.uses, 'use')}, for up to {longest};"
+            f" you asked for {number_of(wanted.uses, 'use')}, for {wanted.lasts}."
+            " Nothing was decided."
         )
     return GrantAsked(uses=wanted.uses, seconds=seconds, reason=wanted.reason)
-
-
-def _uses(count: int) -> str:
-    return f"{count} use{'' if count == 1 else 's'}"
 
 
 def _tool(deps: ApiDeps, action: Action) -> Tool | None:

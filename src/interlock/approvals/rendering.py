@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ..core.lookalikes import twins
+from ..core.numbers import number_of
 
 
 class ShareLike(Protocol):
@@ -38,6 +39,7 @@ STATIC = {
     "charts.css": "text/css",
     "places.js": "text/javascript",
     "common.js": "text/javascript",
+    "live.js": "text/javascript",
     "queue.js": "text/javascript",
     "batch.js": "text/javascript",
     "item.js": "text/javascript",
@@ -167,7 +169,7 @@ def day(ms: int) -> str:
 def size(count: int) -> str:
     """Return a number of bytes in words."""
     if count < 1024:
-        return f"{count} bytes"
+        return number_of(count, "byte")
     return f"{count / 1024:.1f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
 
 

@@ -17,6 +17,7 @@ import click
 
 from ..config import PREFIX
 from ..core.errors import InterlockError, InvalidDocument
+from ..core.numbers import number_of
 from ..core.redaction import original, visible_line
 
 COLOURS = {
@@ -86,8 +87,7 @@ def _problems(error: InvalidDocument) -> Iterator[str]:
     for problem in error.problems:
         inside = problem.file.startswith(("--", PREFIX))  # an option or variable has no lines
         yield safe(f"{problem.file}: {problem.message}" if inside else problem)
-    count = len(error.problems)
-    yield click.style(f"{count} problem{'s' if count != 1 else ''} found.", fg="red")
+    yield click.style(f"{number_of(len(error.problems), 'problem')} found.", fg="red")
 
 
 def _sentences(error: InterlockError) -> Iterator[str]:

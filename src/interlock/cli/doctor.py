@@ -13,6 +13,7 @@ import click
 from ..config import environment, place_of
 from ..core.errors import StoreUnavailable
 from ..core.identity import KeyRecord
+from ..core.numbers import number_of
 from ..core.rules import PolicySet
 from ..doctor import other_secret, weak_ground
 from ..doctor_people import provider_weakness
@@ -78,7 +79,8 @@ async def _told_of_space(config: Config) -> AsyncIterator[None]:
 def _print(
     found: tuple[Weakness, ...], durability: Durability, policy: PolicySet, file: Path
 ) -> None:
-    note(f"policy {policy.ref.name} version {policy.ref.version}, {len(policy.tools)} tools")
+    tools = number_of(len(policy.tools), "tool")
+    note(f"policy {policy.ref.name} version {policy.ref.version}, {tools}")
     note(f"store durability: {durability.grade} ({durability.detail})")
     for weakness in found:
         mark = click.style("critical", fg="red", bold=True)

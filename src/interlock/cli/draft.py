@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..core.decisions import Reversibility
+from ..core.numbers import number_of
 from ..policies.draft.drafting import Draft, draft_openapi, draft_tools
 from ..policies.draft.operations import DraftError
 from ..policies.draft.servers import list_tools
@@ -115,7 +116,7 @@ def _show(found: Draft, written: list[Path]) -> None:
     levels = [each.guess.reversibility for each in found.drafted]
     counts = ", ".join(f"{levels.count(each)} {each.word}" for each in Reversibility)
     doubtful = sum(bool(each.guess.confirm) for each in found.drafted)
-    click.echo(f"{len(levels)} operations: {counts}; {doubtful} marked CONFIRM")
+    click.echo(f"{number_of(len(levels), 'operation')}: {counts}; {doubtful} marked CONFIRM")
     for note in found.notes:
         click.echo(note)
     for path in written:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..core.errors import InvalidDocument, Problem
+from ..core.numbers import number_of
 from ..core.rules import PolicySet
 from ..policies.load import load_policies
 from .draft import draft
@@ -78,10 +79,10 @@ def _described(found: PolicySet | None) -> dict[str, Any] | None:
 
 def _show_policy(found: PolicySet) -> None:
     ref = found.ref
-    limits = f"{len(found.limits)} limits, " if found.limits else ""
+    limits = f"{number_of(len(found.limits), 'limit')}, " if found.limits else ""
     counts = (
-        f"{len(found.tools)} tools, {len(found.rules)} rules, {limits}"
-        f"{len(found.exceptions)} exceptions"
+        f"{number_of(len(found.tools), 'tool')}, {number_of(len(found.rules), 'rule')}, {limits}"
+        f"{number_of(len(found.exceptions), 'exception')}"
     )
     click.echo(
         f"{click.style('ok', fg='green', bold=True)} {ref.name} version {ref.version}: {counts} "

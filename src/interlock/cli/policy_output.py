@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..core.errors import Problem
+from ..core.numbers import number_of
 from ..policies.load import is_suite
 from .console import safe
 
@@ -69,5 +70,4 @@ def show_problems(problems: Sequence[Problem]) -> None:
         word = click.style("error:", fg="red", bold=True)
         click.echo(f"{place(problem)} {word} {safe(problem.message)}")
     if problems:
-        count = len(problems)
-        click.echo(click.style(f"{count} problem{'s' if count > 1 else ''}", fg="red"))
+        click.echo(click.style(number_of(len(problems), "problem"), fg="red"))

@@ -12,6 +12,7 @@ import click
 
 from ..core.decisions import Reversibility, Stake
 from ..core.errors import InvalidDocument, Problem
+from ..core.numbers import number_of
 from ..policies.mutate import EQUIVALENT, INVALID, KILLED, SURVIVED, Outcome, run_all
 from ..policies.suite import Report, run_suite
 from ..policies.suite_coverage import Coverage
@@ -114,7 +115,7 @@ def _show_report(report: Report) -> None:
 
 def _show_coverage(coverage: Coverage) -> None:
     for each in coverage.parts:
-        said = f"{each.cases} cases" if each.cases else click.style("never", fg="yellow")
+        said = number_of(each.cases, "case") if each.cases else click.style("never", fg="yellow")
         click.echo(f"    {each.kind:<9}  {each.id:<32}  {said}")
     counts = dict(coverage.cells)
     click.echo(f"    {'cases':<13}" + "".join(f"{stake.word:>10}" for stake in Stake))
@@ -203,13 +204,15 @@ def _show_counts(outcomes: Sequence[Outcome], left: int, seconds: float) -> None
     counted = counts[KILLED] + counts[SURVIVED]
     word = "ok" if not counts[SURVIVED] and not left else "FAILED"
     click.echo(
-        f"{click.style(word, fg='green' if word == 'ok' else 'red')} {counted} mutants: "
-        f"{counts[KILLED]} noticed, {counts[SURVIVED]} survived, in {seconds:.1f} s "
+        f"{click.style(word, fg='green' if word == 'ok' else 'red')} "
+        f"{number_of(counted, 'mutant')}: {counts[KILLED]} noticed, {counts[SURVIVED]} survived, "
+        f"in {seconds:.1f} s "
         f"(not counted: {counts[INVALID]} that `check` refuses, {counts[EQUIVALENT]} that no "
         f"case can tell apart)"
     )
     if left:
-        click.echo(f"{left} mutants were not tried: the time was up; give more --seconds.")
+        untried = number_of(left, "mutant was", "mutants were")
+        click.echo(f"{untried} not tried: the time was up; give more --seconds.")
 
 
 def _as_json(outcomes: Sequence[Outcome], left: int, seconds: float) -> dict[str, Any]:

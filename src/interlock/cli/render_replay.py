@@ -10,6 +10,7 @@ import click
 
 from ..core.analytics import Share
 from ..core.decisions import Level
+from ..core.numbers import number_of
 from ..core.rules import PolicySet
 from ..policies.replaying import LOOSER, REASON, SAME, STRICTER
 from ..policies.replaying_sums import Sums
@@ -37,10 +38,10 @@ def share_of(share: Share) -> str:
 def sums_lines(policy: PolicySet, sums: Sums) -> Iterator[str]:
     """Yield the sums of a replay, for people."""
     ref = policy.ref
-    days = f"{sums.days:.0f} day{'s' if round(sums.days) != 1 else ''}"
+    days = number_of(round(sums.days), "day")
     yield safe(
-        f"{ref.name} version {ref.version} (sha256 {ref.sha256[:12]}) on {sums.calls} recorded"
-        f" calls of {days}"
+        f"{ref.name} version {ref.version} (sha256 {ref.sha256[:12]}) on"
+        f" {number_of(sums.calls, 'recorded call')} of {days}"
     )
     yield ""
     yield table(("", "THEN", "NEW POLICY"), _sums(sums))
@@ -94,7 +95,7 @@ def _by_tool(sums: Sums) -> Iterator[str]:
     rows = [(name, *(changed[name][kind] for kind in _KINDS)) for name in order[:_TOOLS]]
     yield table(("TOOL", *map(str.upper, _KINDS)), rows)
     if len(order) > _TOOLS:
-        yield f"and {len(order) - _TOOLS} more tools"
+        yield f"and {number_of(len(order) - _TOOLS, 'more tool')}"
 
 
 def _notes(sums: Sums) -> Iterator[str]:
@@ -103,10 +104,10 @@ def _notes(sums: Sums) -> Iterator[str]:
         names = ", ".join(f"{name} ({n})" for name, n in sums.unrecorded.most_common(5))
         notes.append(f"not recorded, judged as if nothing had happened: {names}")
     if sum(sums.masked.values()):
-        count = sum(sums.masked.values())
-        notes.append(f"{count} calls are masked: their real arguments may be judged otherwise")
+        masked = number_of(sum(sums.masked.values()), "call is", "calls are")
+        notes.append(f"{masked} masked: the real arguments may be judged otherwise")
     if sums.unusable:
-        notes.append(f"{sums.unusable} calls could not be judged again")
+        notes.append(f"{number_of(sums.unusable, 'call')} could not be judged again")
     if sums.one_sided:
         notes.append(
             "calls that nobody decided are kept for a shorter time than the others; what is newly"

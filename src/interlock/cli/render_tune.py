@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..core.numbers import number_of
 from ..core.risk import Caught
 from ..policies.replaying import LOOSER, STRICTER
 from ..policies.replaying_sums import Sums
@@ -45,7 +46,9 @@ def lines(
         yield _comment("The proposal on the recorded calls:")
         for block in sums_lines(outcome.proposal.policy, sums):
             yield from (f"# {row}".rstrip() for row in block.split("\n"))
-        yield _comment(f"{sums.kinds[LOOSER]} calls looser, {sums.kinds[STRICTER]} stricter")
+        yield _comment(
+            f"{number_of(sums.kinds[LOOSER], 'call')} looser, {sums.kinds[STRICTER]} stricter"
+        )
         yield _comment(f"all together: {total(outcome.bounds, outcome.spent)}")
     yield from _suites(suites)
     yield from _next(outcome, out, paths)
@@ -65,14 +68,16 @@ def _as_it_is(row: str) -> str:
 def _head(outcome: Outcome) -> Iterator[str]:
     found, asked = outcome.findings, outcome.settings
     days = f"{_day(found.since)} to {_day(found.until)}"
-    yield _comment(f"{found.records} recorded calls of {days}, {found.held} of them held")
+    yield _comment(
+        f"{number_of(found.records, 'recorded call')} of {days}, {found.held} of them held"
+    )
     yield _comment(
         f"target: at most {asked.target:.2%} of calls wrong and unreviewed, with"
         f" {asked.confidence:.0%} confidence"
     )
     count = len(outcome.proposal.changes)
-    plural = "s" if count != 1 else ""
-    yield _comment(f"{count or 'no'} change{plural} proposed; nothing is applied")
+    changes = number_of(count, "change") if count else "no changes"
+    yield _comment(f"{changes} proposed; nothing is applied")
     if asked.caught.practised:
         yield _comment(_practice(asked.caught, asked.confidence))
     for each in found.notes:

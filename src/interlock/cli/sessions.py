@@ -11,6 +11,7 @@ import click
 from ..config import environment
 from ..core.errors import InterlockError
 from ..core.identity import person_id
+from ..core.numbers import number_of
 from ..keyfiles import derived_keys
 from ..people_ports import SignedIn
 from ..settings import Config
@@ -79,7 +80,7 @@ def end(person: str, file: Path) -> None:
       interlock sessions end ann@example.com
     """
     count = asyncio.run(_end(configured_partly(file), person))
-    say(f"Ended {count} session{'' if count == 1 else 's'} of {person}.")
+    say(f"Ended {number_of(count, 'session')} of {person}.")
 
 
 @sessions.command()
@@ -109,7 +110,8 @@ def link(
         say_json(said)
         return
     say(safe(said["url"]))
-    note(f"Signs {safe(said['id'])} in, once, within {int(said['seconds']) // 60} minutes.")
+    minutes = number_of(int(said["seconds"]) // 60, "minute")
+    note(f"Signs {safe(said['id'])} in, once, within {minutes}.")
 
 
 def _key_of(person: str | None, file: Path) -> Path | None:

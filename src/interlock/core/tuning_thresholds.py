@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from .decisions import Stake
+from .numbers import number_of
 from .records import DecidedCall, Label, label_of
 from .risk import Caught, Stratum, bound, conformal, estimate, least_held, loosest, merged
 
@@ -206,19 +207,20 @@ class Counts:
             )
         if self.shadowed:
             notes.append(
-                f"{self.shadowed} calls were judged in shadow mode and went out: what a threshold"
-                " decides is counted as it would be once enforced, what else would be held counts"
-                " as gone out. Tune again once it is enforced."
+                f"{number_of(self.shadowed, 'call was', 'calls were')} judged in shadow mode and"
+                " went out: what a threshold decides is counted as it would be once enforced, what"
+                " else would be held counts as gone out. Tune again once it is enforced."
             )
         if self.unseen:
             notes.append(
-                f"{self.unseen} calls went through without a chance of an audit; they count as"
-                " wrong. Set `audit.share`, or look at records since it was set."
+                f"{number_of(self.unseen, 'call')} went through without a chance of an audit, and"
+                " counted as wrong. Set `audit.share`, or look at records since it was set."
             )
         if self.undecided:
             notes.append(
-                f"Of {self.undecided} calls that were held or drawn nobody said whether they were"
-                " right; they count as wrong. Judge waiting audits, or end the records before them."
+                f"Of {number_of(self.undecided, 'call that was', 'calls that were')} held or drawn"
+                " nobody said whether right or wrong; counted as wrong. Judge waiting audits, or"
+                " end the records before them."
             )
         return notes
 

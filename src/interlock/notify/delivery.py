@@ -18,6 +18,7 @@ from typing import Protocol
 from ..core.actions import Action, State
 from ..core.desk import Assignment
 from ..core.errors import StoreUnavailable
+from ..core.numbers import number_of
 from ..core.rules import PolicySet
 from ..people_ports import Entry, Outbox, Room
 from ..ports import Notice
@@ -286,7 +287,7 @@ class Delivery:
         if error.retry:
             self._rest(line, error.after)
         if wait is None:
-            about = entry.action or f"{len(entry.calls) + entry.more} calls"
+            about = entry.action or number_of(len(entry.calls) + entry.more, "call")
             log.warning("%s was not told of %s: %s", entry.channel, about, error.why)
             await self.outbox.bury(entry, error.why)
             self.counted(entry.channel, "dead")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ..core.binomial import at_most
+from ..core.numbers import number_of
 from ..core.records import DecidedCall, label_of
 from ..core.risk import AT_THEIR_WORD, Caught, merged
 from ..core.rules import PolicySet
@@ -136,10 +137,11 @@ class Bounds:
         of the one tool that it is about; of these alone the target holds as well.
         """
         if found.outside:
-            return f"it would let {found.outside} calls through that it is not about"
+            return f"it would let {number_of(found.outside, 'call')} through that it is not about"
         if not found.calls:
             return ""
-        newly = f"it would let {found.calls} calls through unreviewed, {found.bad} of them bad"
+        calls = number_of(found.calls, "call")
+        newly = f"it would let {calls} through unreviewed, {found.bad} of them bad"
         share = self.share(found)
         if share > self.target:
             return (

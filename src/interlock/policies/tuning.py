@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..core.decisions import Level, Stake
 from ..core.errors import InvalidDocument
+from ..core.numbers import number_of
 from ..core.records import DecidedCall, target_of
 from ..core.rules import PolicySet
 from ..core.tuning import Findings, Settings, Threshold, UselessRule, WorthGranting, tune
@@ -203,7 +204,8 @@ class _Offering:
                 continue
             title = _title(each)
             reason = (
-                f"People approved all {each.approved} such calls of {each.days} days as they were."
+                f"People approved all {each.approved} such calls of"
+                f" {number_of(each.days, 'day')} as they were."
                 f" Look at {', '.join(group.calls.ids)}."
             )
             edit = excepted(group.calls, self._asked.owner, reason, self._asked.today)
@@ -261,9 +263,9 @@ class _Offering:
     def _replayed(self) -> Iterator[str]:
         found, bounds = self._found, self._bounds
         yield (
-            f"replayed: {found.calls} calls would go out unreviewed, {found.right} of them were"
-            f" right, {found.bad} bad; newly let through and wrong at most"
-            f" {bounds.share(found):.2%}"
+            f"replayed: {number_of(found.calls, 'call')} would go out unreviewed,"
+            f" {found.right} of them were right, {found.bad} bad; newly let through and wrong at"
+            f" most {bounds.share(found):.2%}"
         )
         yield f"with the changes before it {total(bounds, self.spent)}"
 
@@ -341,9 +343,9 @@ def _of_threshold(found: Threshold) -> Iterator[str]:
 
 def _of_rule(found: UselessRule) -> Iterator[str]:
     yield (
-        f"it alone held {found.held} calls; of {found.decided} that people decided they changed or"
-        f" refused {found.changed}: at most {found.bound:.2%} (below {found.floor:.2%}, confidence"
-        f" {found.confidence:.0%}; {found.method})"
+        f"it alone held {number_of(found.held, 'call')}; of {found.decided} that people decided"
+        f" they changed or refused {found.changed}: at most {found.bound:.2%} (below"
+        f" {found.floor:.2%}, confidence {found.confidence:.0%}; {found.method})"
     )
     yield (
         f"{found.saved} holds would not have been ({found.saved_ms / 60_000:.0f} min of looking);"
@@ -354,10 +356,10 @@ def _of_rule(found: UselessRule) -> Iterator[str]:
 
 def _of_group(found: WorthGranting, bounds: Bounds) -> Iterator[str]:
     most = _most_bad(found, bounds)
-    people = "person" if found.people == 1 else "people"
+    approvals = number_of(found.approved, "approval as it was", "approvals as they were")
     yield (
-        f"{found.approved} approvals as they were by {found.people} {people}, none refused, in"
-        f" {found.days} days: at most {most:.2%} of such calls are bad (confidence"
+        f"{approvals} by {number_of(found.people, 'person', 'people')}, none refused, in"
+        f" {number_of(found.days, 'day')}: at most {most:.2%} of such calls are bad (confidence"
         f" {bounds.confidence:.0%}; Clopper-Pearson, one-sided)"
     )
     yield f"{found.saved} holds would not have been; such as {', '.join(found.examples)}"
