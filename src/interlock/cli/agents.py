@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .asking import asked, people_options
-from .client import access
+from ..core.numbers import number_of
+from .asking import Api, api_options
 from .console import inside, note, safe, say, say_json, since, table
 
 _ID = re.compile(r"[A-Za-z0-9@._+-]{1,128}", re.ASCII)
@@ -30,16 +29,16 @@ def agents() -> None:
 
 
 @agents.command("list")
-@people_options
-def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def list_(api: Api) -> None:
     """List agents that have a key, a held or a recent call, or are stopped.
 
     \b
     Example:
       interlock agents list
     """
-    listed = asked(access(url, key_file, file), lambda people: people.get("/v1/agents"))
-    if as_json:
+    listed = api.ask(lambda people: people.get("/v1/agents"))
+    if api.as_json:
         say_json(listed)
         return
     everybody = listed["everybody"]
@@ -51,7 +50,8 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> 
     else:
         note("No agent is known yet. Make a key: `interlock keys create agent NAME`")
     if listed["unlisted"]:
-        note(f"{listed['unlisted']} more names are stopped; `agents resume NAME` resumes each.")
+        more = number_of(int(listed["unlisted"]), "more name is", "more names are")
+        note(f"{more} stopped; `agents resume NAME` resumes each.")
 
 
 def _by(stopped: Mapping[str, Any]) -> str:
@@ -75,17 +75,8 @@ def _row(agent: Mapping[str, Any], now: int) -> tuple[object, ...]:
 @click.option("--all", "every", is_flag=True, help="Stop all agents.")
 @click.option("--message", "-m", required=True, metavar="REASON", help="Why; its owner reads it.")
 @click.option("--unknown", is_flag=True, help="Stop it although no agent of this name is known.")
-@people_options
-def stop(
-    agent: str | None,
-    every: bool,
-    message: str,
-    unknown: bool,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-) -> None:
+@api_options
+def stop(api: Api, agent: str | None, every: bool, message: str, unknown: bool) -> None:
     """Stop AGENT: once this has answered, nothing of it is sent any more.
 
     A name that no agent is known by, such as a misspelt one, is refused without --unknown.
@@ -98,25 +89,15 @@ def stop(
     """
     path = f"/v1/agents/{_which(agent, every)}/suspend"
     body = {"reason": message, "unknown": unknown}
-    done = asked(access(url, key_file, file), lambda people: people.post(path, body))
-    if as_json:
-        say_json(done)
-    else:
-        say(f"{_whom(done)} stopped: nothing is sent until somebody resumes it.")
+    done = api.ask(lambda people: people.post(path, body))
+    api.say(done, f"{_whom(done)} stopped: nothing is sent until somebody resumes it.")
 
 
 @agents.command()
 @click.argument("agent", required=False)
 @click.option("--all", "every", is_flag=True, help="Those that were stopped all together.")
-@people_options
-def resume(
-    agent: str | None,
-    every: bool,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-) -> None:
+@api_options
+def resume(api: Api, agent: str | None, every: bool) -> None:
     """Let AGENT go on. Whoever may decide calls does so, or an admin, but never its owner.
 
     Where nobody knows who owns it, only an admin does.
@@ -127,11 +108,8 @@ def resume(
       interlock agents resume --all
     """
     path = f"/v1/agents/{_which(agent, every)}/resume"
-    done = asked(access(url, key_file, file), lambda people: people.post(path, {}))
-    if as_json:
-        say_json(done)
-    else:
-        say(f"{_whom(done)} not stopped any more.")
+    done = api.ask(lambda people: people.post(path, {}))
+    api.say(done, f"{_whom(done)} not stopped any more.")
 
 
 def _which(agent: str | None, every: bool) -> str:

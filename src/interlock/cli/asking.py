@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,8 +13,8 @@ from typing import Any, TypeVar
 import click
 
 from ..core.errors import InterlockError
-from .client import Access, People, Refused
-from .console import safe
+from .client import Access, People, Refused, access
+from .console import safe, say, say_json
 from .options import config_option, json_option
 
 T = TypeVar("T")
@@ -33,6 +34,41 @@ def people_options(command: F) -> F:
         help="A file with your approver's key. Else INTERLOCK_KEY, else the operator's key.",
     )(command)
     return click.option("--url", help="The people's side, such as http://127.0.0.1:8081.")(command)
+
+
+class Api:
+    """The people's API as the options of a command name it, and how its answer is printed."""
+
+    def __init__(
+        self, *, url: str | None, key_file: Path | None, file: Path, as_json: bool
+    ) -> None:
+        self._url, self._key_file = url, key_file
+        self.file, self.as_json = file, as_json
+
+    @functools.cached_property
+    def access(self) -> Access:
+        """Where it is, and the key to it. Raises as `client.access` does."""
+        return access(self._url, self._key_file, self.file)
+
+    def ask(self, ask: Callable[[People], Awaitable[T]]) -> T:
+        """Return what it answers. Raises as `client.access` and `client.People` do."""
+        return asked(self.access, ask)
+
+    def say(self, answer: Any, text: str) -> None:
+        """Print the *answer*, or what it means in words."""
+        say_json(answer) if self.as_json else say(text)
+
+
+def api_options(command: Callable[..., T]) -> Callable[..., T]:
+    """Add the options of `people_options`; the command gets them as `api`, an `Api`."""
+
+    @functools.wraps(command)
+    def with_api(
+        *, url: str | None, key_file: Path | None, file: Path, as_json: bool, **others: Any
+    ) -> T:
+        return command(api=Api(url=url, key_file=key_file, file=file, as_json=as_json), **others)
+
+    return people_options(with_api)
 
 
 def reveal_option(command: F) -> F:

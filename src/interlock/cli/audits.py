@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .asking import asked, path_of, people_options
-from .client import access
+from ..core.numbers import number_of
+from .asking import Api, api_options, path_of
 from .console import note, safe, say, say_json, table
 from .render import item_text
 from .render_judged import when
@@ -35,8 +34,8 @@ def audits() -> None:
 
 @audits.command("list")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
-@people_options
-def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool, limit: int) -> None:
+@api_options
+def list_(api: Api, limit: int) -> None:
     """List the calls that wait for an audit, oldest first.
 
     \b
@@ -44,8 +43,8 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool, lim
       interlock audits list
     """
     query = {"limit": str(limit)}
-    listed = asked(access(url, key_file, file), lambda people: people.get("/v1/audits", query))
-    if as_json:
+    listed = api.ask(lambda people: people.get("/v1/audits", query))
+    if api.as_json:
         say_json(listed)
     elif listed["items"] or listed["changed"]:
         heads = ("ID", "WHEN", "AGENT", "TOOL", "CALL", "ANSWER", "YOURS")
@@ -63,16 +62,16 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool, lim
 
 @audits.command()
 @click.argument("call")
-@people_options
-def show(url: str | None, key_file: Path | None, file: Path, as_json: bool, call: str) -> None:
+@api_options
+def show(api: Api, call: str) -> None:
     """Show one CALL that was drawn, with the tool's answer and what was said of it since.
 
     \b
     Example:
       interlock audits show act_5f0c21ab9d3e47f86a10b2c3
     """
-    found = asked(access(url, key_file, file), lambda people: people.get(_audit(call)))
-    if as_json:
+    found = api.ask(lambda people: people.get(_audit(call)))
+    if api.as_json:
         say_json(found)
         return
     say(item_text(found["item"]))
@@ -89,49 +88,29 @@ def show(url: str | None, key_file: Path | None, file: Path, as_json: bool, call
 @_MESSAGE
 @click.option("--reason", metavar="CODE", default="", help="A preset reason.")
 @click.option("--digest", metavar="DIGEST", default="", help="Only this call, as `show` told it.")
-@people_options
-def judge(
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    call: str,
-    turned: str,
-    message: str,
-    reason: str,
-    digest: str,
-) -> None:
+@api_options
+def judge(api: Api, call: str, turned: str, message: str, reason: str, digest: str) -> None:
     """Say whether CALL was RIGHT or WRONG. The first verdict counts.
 
     \b
     Example:
       interlock audits judge act_5f0c21ab9d3e47f86a10b2c3 wrong -m "The amount is wrong."
     """
-    at, path = access(url, key_file, file), _audit(call)
+    path = _audit(call)
     if not digest:
-        digest = asked(at, lambda people: people.get(path))["item"]["card"]["digest"]
+        digest = api.ask(lambda people: people.get(path))["item"]["card"]["digest"]
     body = {"turned": turned, "digest": digest, "message": message, "reason_code": reason}
-    said = asked(at, lambda people: people.post(path, body))
-    if as_json:
-        say_json(said)
-    else:
-        say(f"{safe(said['id'])} is judged {safe(said['turned'])}; {said['waiting']} still wait.")
+    said = api.ask(lambda people: people.post(path, body))
+    rest = number_of(int(said["waiting"]), "still waits", "still wait")
+    api.say(said, f"{safe(said['id'])} is judged {safe(said['turned'])}; {rest}.")
 
 
 @click.command()
 @click.argument("call")
 @click.argument("turned", metavar="RIGHT|WRONG", type=_TURNED)
 @_MESSAGE
-@people_options
-def outcome(
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    call: str,
-    turned: str,
-    message: str,
-) -> None:
+@api_options
+def outcome(api: Api, call: str, turned: str, message: str) -> None:
     """Say how a CALL that was sent turned out: RIGHT or WRONG. It goes into its record.
 
     Nothing is sent, stopped or undone by it.
@@ -141,11 +120,8 @@ def outcome(
       interlock outcome act_5f0c21ab9d3e47f86a10b2c3 wrong -m "Bob was paid twice."
     """
     body, path = {"turned": turned, "message": message}, f"{path_of(call)}/outcome"
-    said = asked(access(url, key_file, file), lambda people: people.post(path, body))
-    if as_json:
-        say_json(said)
-    else:
-        say(f"Noted: {safe(said['id'])} turned out {safe(said['turned'])}.")
+    said = api.ask(lambda people: people.post(path, body))
+    api.say(said, f"Noted: {safe(said['id'])} turned out {safe(said['turned'])}.")
 
 
 def _audit(call: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.errors import InterlockError, NotFound
-from .client import Access, People, access
+from .asking import Api, api_options
+from .client import People
 from .console import note, safe, say, say_json, table
-from .review import people_options
 
 _COLOURS = {"-": "red", "+": "green"}
 _MOST = 200
@@ -37,15 +35,8 @@ def tools() -> None:
 @tools.command("list")
 @click.option("--all", "every", is_flag=True, help="Also what is accepted.")
 @click.option("--server", help="Only tools of this server.")
-@people_options
-def list_(
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    every: bool,
-    server: str | None,
-) -> None:
+@api_options
+def list_(api: Api, every: bool, server: str | None) -> None:
     """List the tools that wait to be accepted.
 
     \b
@@ -55,10 +46,8 @@ def list_(
     """
     query = {"limit": str(_MOST)} | ({} if every else {"state": "waiting"})
     query |= {} if server is None else {"server": server}
-    listed = _asked(
-        access(url, key_file, file), lambda people: people.get("/v1/definitions", query)
-    )
-    if as_json:
+    listed = api.ask(lambda people: people.get("/v1/definitions", query))
+    if api.as_json:
         say_json(listed)
     elif listed["items"]:
         heads = ("SERVER", "TOOL", "STATE", "SINCE", "ACCEPTED BY")
@@ -73,18 +62,16 @@ def list_(
 @tools.command()
 @click.argument("server")
 @click.argument("tool")
-@people_options
-def show(
-    server: str, tool: str, url: str | None, key_file: Path | None, file: Path, as_json: bool
-) -> None:
+@api_options
+def show(api: Api, server: str, tool: str) -> None:
     """Show all that SERVER says of TOOL, and what is new in it.
 
     \b
     Example:
       interlock tools show files read_file
     """
-    found = _asked(access(url, key_file, file), lambda people: _one(people, server, tool))
-    say_json(found) if as_json else say("\n".join(_told(found)))
+    found = api.ask(lambda people: _one(people, server, tool))
+    api.say(found, "\n".join(_told(found)))
 
 
 @tools.command()
@@ -92,17 +79,8 @@ def show(
 @click.argument("tool")
 @click.option("--hash", "digest", metavar="HASH", default="", help="Only this, as `show` printed.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask back; needs --hash.")
-@people_options
-def accept(
-    server: str,
-    tool: str,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    digest: str,
-    yes: bool,
-) -> None:
+@api_options
+def accept(api: Api, server: str, tool: str, digest: str, yes: bool) -> None:
     """Show what SERVER says of TOOL, and accept it.
 
     \b
@@ -121,16 +99,13 @@ def accept(
                 help="Look at that one: `interlock tools show SERVER TOOL`.",
             )
         if found["waits"] and not found["flaw"] and not yes:
-            click.echo("\n".join(_told(found)), err=as_json)
-            click.confirm("Accept this definition?", abort=True, err=as_json)
+            click.echo("\n".join(_told(found)), err=api.as_json)
+            click.confirm("Accept this definition?", abort=True, err=api.as_json)
         return await people.post(found["path"], {"hash": found["hash"]})
 
-    after = _asked(access(url, key_file, file), accepting)
-    if as_json:
-        say_json(after)
-    else:
-        said = [safe(after[name]) for name in ("tool", "server", "accepted_by")]
-        say("{} of {} is accepted by {}.".format(*said))
+    after = api.ask(accepting)
+    said = [safe(after[name]) for name in ("tool", "server", "accepted_by")]
+    api.say(after, "{} of {} is accepted by {}.".format(*said))
 
 
 async def _one(people: People, server: str, tool: str) -> dict[str, Any]:
@@ -179,11 +154,3 @@ def _row(found: Mapping[str, Any]) -> tuple[object, ...]:
         since.strftime("%Y-%m-%d %H:%M UTC"),
         found["accepted_by"] or "-",
     )
-
-
-def _asked(at: Access, ask: Callable[[People], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    async def asking() -> dict[str, Any]:
-        async with People(at) as people:
-            return await ask(people)
-
-    return asyncio.run(asking())

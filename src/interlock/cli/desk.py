@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.errors import InterlockError
-from .asking import asked, looking, moment, path_of, people_options, span
-from .client import Access, People, access
+from .asking import Api, api_options, looking, moment, path_of, span
+from .client import People
 from .console import inside, note, safe, say, say_json, since, table
 from .deciding import must_be_asked
 from .render_desk import undo as undo_sections
@@ -23,16 +22,8 @@ Json = Mapping[str, Any]
 @click.argument("call")
 @click.argument("person")
 @click.option("--message", "-m", default="", help="What you tell them.")
-@people_options
-def assign(
-    call: str,
-    person: str,
-    message: str,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-) -> None:
+@api_options
+def assign(api: Api, call: str, person: str, message: str) -> None:
     """Ask PERSON to decide CALL. Others who may decide it still may.
 
     PERSON is a name as `interlock people` prints it, `me`, or `nobody`: nobody is asked any more.
@@ -43,7 +34,6 @@ def assign(
       interlock assign 5f0c21ab me
       interlock assign 5f0c21ab nobody
     """
-    at = access(url, key_file, file)
 
     async def ask(people: People) -> dict[str, Any]:
         found = (await looking(call)(people))["card"]["id"]
@@ -52,8 +42,8 @@ def assign(
             to = (await people.get("/v1/me"))["id"]
         return await people.post(f"{path_of(found)}/assign", {"to": to, "message": message})
 
-    done = asked(at, ask)
-    if as_json:
+    done = api.ask(ask)
+    if api.as_json:
         say_json(done)
     elif done["assigned"] is None or not done["assigned"]["to"]:
         say(f"{safe(done['id'])}: nobody is asked any more; whoever may decide it still may.")
@@ -64,10 +54,8 @@ def assign(
 @click.command()
 @click.argument("call")
 @click.option("--message", "-m", default="", help="Why; those who are asked read it.")
-@people_options
-def escalate(
-    call: str, message: str, url: str | None, key_file: Path | None, file: Path, as_json: bool
-) -> None:
+@api_options
+def escalate(api: Api, call: str, message: str) -> None:
     """Let those decide CALL now whom policy names for later, and tell them.
 
     \b
@@ -80,8 +68,8 @@ def escalate(
         done = await people.post(f"{path_of(found)}/escalate", {"message": message})
         return done, await people.get(path_of(found))
 
-    done, item = asked(access(url, key_file, file), ask)
-    if as_json:
+    done, item = api.ask(ask)
+    if api.as_json:
         say_json(done)
         return
     steps = (item["decision"] or {}).get("escalation", ())
@@ -92,18 +80,16 @@ def escalate(
 @click.command()
 @click.argument("call")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask back.")
-@people_options
-def undo(
-    call: str, yes: bool, url: str | None, key_file: Path | None, file: Path, as_json: bool
-) -> None:
+@api_options
+def undo(api: Api, call: str, yes: bool) -> None:
     """Propose the call that undoes CALL, where policy says how. Policy judges it like any other.
 
     \b
     Example:
       interlock undo 5f0c21ab
     """
-    at, path = access(url, key_file, file), path_of(call)
-    item = asked(at, lambda people: people.get(path))
+    path = path_of(call)
+    item = api.ask(lambda people: people.get(path))
     offer = item["undo"]
     if offer is None or offer["why"]:
         why = safe(offer["why"]) if offer else "Policy says no way to undo it, or nothing was done."
@@ -112,8 +98,8 @@ def undo(
         must_be_asked()
         say("\n".join(line for section in undo_sections(item) for line in section))
         click.confirm(f"\nUndo {safe(item['card']['id'])}?", abort=True)
-    done = asked(at, lambda people: people.post(f"{path}/undo", {}))
-    if as_json:
+    done = api.ask(lambda people: people.post(f"{path}/undo", {}))
+    if api.as_json:
         say_json(done)
     else:
         say(f"{safe(done['id'])} is {safe(done['state'])}. {inside(done['said'])}".rstrip())
@@ -125,16 +111,8 @@ def undo(
 @click.argument("until", required=False)
 @click.option("--to", "stand_in", default="", metavar="PERSON", help="Who has your groups then.")
 @click.option("--back", is_flag=True, help="You are back: it ends now.")
-@people_options
-def away(
-    until: str | None,
-    stand_in: str,
-    back: bool,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-) -> None:
+@api_options
+def away(api: Api, until: str | None, stand_in: str, back: bool) -> None:
     """Say that you are away UNTIL a time, and who stands in; or that you are back.
 
     UNTIL is a span from now (8h, 7d) or a date (2026-12-24, 2026-12-24T18:00; UTC where it says
@@ -148,18 +126,14 @@ def away(
     """
     if (until is None) is not back or (back and stand_in):
         raise click.UsageError("Say until when you are away, or --back, and not both.")
-    at = access(url, key_file, file)
     if until is None:
-        me = asked(at, lambda people: people.delete("/v1/me/away"))
+        me = api.ask(lambda people: people.delete("/v1/me/away"))
     else:
-        me = _gone(at, until, stand_in)
-    if as_json:
-        say_json(me)
-    else:
-        say("\n".join(_me(me)[-1:]))
+        me = _gone(api, until, stand_in)
+    api.say(me, "\n".join(_me(me)[-1:]))
 
 
-def _gone(at: Access, until: str, stand_in: str) -> dict[str, Any]:
+def _gone(api: Api, until: str, stand_in: str) -> dict[str, Any]:
     lasts = span(until)
     fixed = None if lasts is not None else moment(until, "UNTIL")
 
@@ -169,20 +143,20 @@ def _gone(at: Access, until: str, stand_in: str) -> dict[str, Any]:
             end = int((await people.get("/v1/me"))["now"]) + (lasts or 0)
         return await people.put("/v1/me/away", {"until": end, "to": stand_in})
 
-    return asked(at, go)
+    return api.ask(go)
 
 
 @click.command()
-@people_options
-def people(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def people(api: Api) -> None:
     """List who can be asked to decide: approvers who were here in the last 30 days or have a key.
 
     \b
     Example:
       interlock people
     """
-    found = asked(access(url, key_file, file), lambda people: people.get("/v1/people"))
-    if as_json:
+    found = api.ask(lambda people: people.get("/v1/people"))
+    if api.as_json:
         say_json(found)
         return
     if not found["items"]:
@@ -212,19 +186,16 @@ def _absence(away: Json | None) -> str:
 
 
 @click.command()
-@people_options
-def me(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def me(api: Api) -> None:
     """Say who you are here: your groups, for whom you stand in, how much you may still approve.
 
     \b
     Example:
       interlock me
     """
-    found = asked(access(url, key_file, file), lambda people: people.get("/v1/me"))
-    if as_json:
-        say_json(found)
-    else:
-        say("\n".join(_me(found)))
+    found = api.ask(lambda people: people.get("/v1/me"))
+    api.say(found, "\n".join(_me(found)))
 
 
 def _me(me: Json) -> list[str]:

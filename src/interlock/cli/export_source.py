@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,16 +16,16 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from ..core.errors import InterlockError, InvalidDocument, Problem
+from ..core.errors import InvalidDocument, Problem
 from ..core.records import DecidedCall
-from .client import Access, Refused
+from .client import Access
+from .record_pages import opened, page
 from .recorded import MAX_LINE, record_of
 
 SCHEMAS_FILE = "schemas.json"  #: beside exported records
 _PAGE = 2_000  #: records that the server is asked for at once
 _OF_FILE = 5_000  #: lines of a file that make a page
 _SCHEMAS_AT_ONCE = 50
-_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
 _EXPORT, _SCHEMAS = "/v1/feedback/export", "/v1/feedback/schemas"
 
 
@@ -103,7 +102,7 @@ class ServerSource:
 
     def pages(self, after: str | None) -> Iterator[Page]:
         with asyncio.Runner() as runner:
-            session = runner.run(self._opened())
+            session = runner.run(opened(self._at))
             try:
                 while True:
                     page = runner.run(self._page(session, after))
@@ -114,13 +113,9 @@ class ServerSource:
             finally:
                 runner.run(session.close())
 
-    async def _opened(self) -> aiohttp.ClientSession:
-        headers = {"Authorization": f"Bearer {self._at.key}"}
-        return aiohttp.ClientSession(headers=headers, timeout=_PATIENCE)
-
     async def _page(self, session: aiohttp.ClientSession, after: str | None) -> Page:
         query = self._query | ({"cursor": after} if after else {})
-        body, following = await self._get(session, f"{_EXPORT}?{urlencode(query)}")
+        body, headers = await page(session, self._at, _EXPORT, query)
         place = self._at.url + _EXPORT
         records = tuple(
             record_of(line, place, number)
@@ -130,37 +125,9 @@ class ServerSource:
         missing = sorted({r.schema for r in records if r.schema} - self._known.keys())
         for start in range(0, len(missing), _SCHEMAS_AT_ONCE):
             await self._learn(session, missing[start : start + _SCHEMAS_AT_ONCE])
-        return Page(records=records, next=following, schemas=self._known)
+        return Page(records=records, next=headers.get("Interlock-Next"), schemas=self._known)
 
     async def _learn(self, session: aiohttp.ClientSession, hashes: list[str]) -> None:
         asked = urlencode([("hash", each) for each in hashes])
-        body, _ = await self._get(session, f"{_SCHEMAS}?{asked}")
+        body, _ = await page(session, self._at, f"{_SCHEMAS}?{asked}")
         self._known |= dict.fromkeys(hashes, {}) | json.loads(body)["schemas"]
-
-    async def _get(self, session: aiohttp.ClientSession, path: str) -> tuple[bytes, str | None]:
-        try:
-            async with session.get(
-                self._at.url.rstrip("/") + path, allow_redirects=False
-            ) as answer:
-                body = await answer.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise InterlockError(
-                f"Interlock does not answer at {self._at.url} ({type(error).__name__}).",
-                help="Start it with `interlock serve`, say where it is with --url, or read a file"
-                " with --records.",
-            ) from None
-        if answer.status != 200:
-            raise self._refused(answer.status, body)
-        return body, answer.headers.get("Interlock-Next")
-
-    def _refused(self, status: int, body: bytes) -> Refused:
-        members: Any = None
-        with suppress(ValueError):
-            members = json.loads(body)
-        if not isinstance(members, dict):
-            members = {"detail": f"{self._at.url} answered {status}, and no records."}
-        help = ""
-        if status in (401, 403):
-            help = "Exports are for auditors and admins: `interlock keys create auditor NAME`,"
-            help += " and give that key with --key-file."
-        return Refused(status, members, help)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .asking import asked, people_options
-from .client import access
+from .asking import Api, api_options
 from .console import note, safe, say, say_json, table
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -29,16 +27,16 @@ def grants() -> None:
 
 
 @grants.command("list")
-@people_options
-def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def list_(api: Api) -> None:
     """List the grants that have not ended, newest first.
 
     \b
     Example:
       interlock grants list
     """
-    listed = asked(access(url, key_file, file), lambda people: people.get("/v1/grants"))
-    if as_json:
+    listed = api.ask(lambda people: people.get("/v1/grants"))
+    if api.as_json:
         say_json(listed)
     elif listed["items"]:
         heads = ("ID", "AGENT", "TOOL", "CALL", "TARGET", "USES LEFT", "UNTIL", "BY")
@@ -50,8 +48,8 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> 
 
 @grants.command()
 @click.argument("grant")
-@people_options
-def revoke(grant: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def revoke(api: Api, grant: str) -> None:
     """End one GRANT at once: people are asked about such calls again.
 
     \b
@@ -61,11 +59,8 @@ def revoke(grant: str, url: str | None, key_file: Path | None, file: Path, as_js
     if not _ID.fullmatch(grant):
         raise click.BadParameter("an id has only letters, digits, - and _", param_hint="GRANT")
     path = f"/v1/grants/{grant}"
-    ended = asked(access(url, key_file, file), lambda people: people.delete(path))
-    if as_json:
-        say_json(ended)
-    else:
-        say(f"{safe(ended['id'])} has ended: {safe(ended['agent'])} is asked about again.")
+    ended = api.ask(lambda people: people.delete(path))
+    api.say(ended, f"{safe(ended['id'])} has ended: {safe(ended['agent'])} is asked about again.")
 
 
 def _row(grant: Mapping[str, Any]) -> tuple[object, ...]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .asking import asked, moment, people_options, span
-from .client import People, access
+from .asking import Api, api_options, moment, span
+from .client import People
 from .console import note, say, say_json, table
 from .render_judged import when
 
@@ -25,16 +24,9 @@ _PAGES = 20  #: that are looked through for as many calls as were asked for
 @click.option("--since", metavar="TIME", help="From then on: 8h or 7d ago, or a date.")
 @click.option("--until", metavar="TIME", help="Up to then: 8h or 7d ago, or a date.")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
-@people_options
+@api_options
 def history(
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    since: str | None,
-    until: str | None,
-    limit: int,
-    **filters: str | None,
+    api: Api, since: str | None, until: str | None, limit: int, **filters: str | None
 ) -> None:
     """List calls that people had to do with, latest first.
 
@@ -56,8 +48,8 @@ def history(
         at = fixed | {name: now - ago for name, ago in spans.items()}
         return await _found(people, query | {name: str(ms) for name, ms in at.items()}, limit)
 
-    found = asked(access(url, key_file, file), look)
-    if as_json:
+    found = api.ask(look)
+    if api.as_json:
         say_json(found)
     elif found["items"]:
         heads = ("ID", "WHEN", "AGENT", "TOOL", "CALL", "OUTCOME")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.errors import InterlockError
-from .asking import asked, people_options
-from .client import access
+from ..core.numbers import number_of
+from .asking import Api, api_options
 from .console import note, safe, say, say_json, table
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -32,16 +31,16 @@ def notifications() -> None:
 
 @notifications.command("list")
 @click.option("--waiting", is_flag=True, help="Also list what is still tried.")
-@people_options
-def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool, waiting: bool) -> None:
+@api_options
+def list_(api: Api, waiting: bool) -> None:
     """List the notices that are not tried any more, newest first.
 
     \b
     Example:
       interlock notifications list --waiting
     """
-    listed = asked(access(url, key_file, file), lambda people: people.get("/v1/notifications"))
-    if as_json:
+    listed = api.ask(lambda people: people.get("/v1/notifications"))
+    if api.as_json:
         say_json(listed)
         return
     shown = [*listed["dead"], *(listed["waiting"] if waiting else ())]
@@ -56,8 +55,8 @@ def list_(url: str | None, key_file: Path | None, file: Path, as_json: bool, wai
 
 @notifications.command()
 @click.argument("notice")
-@people_options
-def retry(notice: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def retry(api: Api, notice: str) -> None:
     """Send one NOTICE again, now.
 
     \b
@@ -65,17 +64,14 @@ def retry(notice: str, url: str | None, key_file: Path | None, file: Path, as_js
       interlock notifications retry 1790000000000-7
     """
     path = f"/v1/notifications/{_checked(notice)}/retry"
-    done = asked(access(url, key_file, file), lambda people: people.post(path, {}))
-    if as_json:
-        say_json(done)
-    else:
-        say(f"{safe(done['id'])} is sent again.")
+    done = api.ask(lambda people: people.post(path, {}))
+    api.say(done, f"{safe(done['id'])} is sent again.")
 
 
 @notifications.command()
 @click.argument("notice")
-@people_options
-def drop(notice: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def drop(api: Api, notice: str) -> None:
     """Forget one NOTICE: nobody is told.
 
     \b
@@ -83,17 +79,14 @@ def drop(notice: str, url: str | None, key_file: Path | None, file: Path, as_jso
       interlock notifications drop 1790000000000-7
     """
     path = f"/v1/notifications/{_checked(notice)}"
-    done = asked(access(url, key_file, file), lambda people: people.delete(path))
-    if as_json:
-        say_json(done)
-    else:
-        say(f"{safe(done['id'])} is forgotten.")
+    done = api.ask(lambda people: people.delete(path))
+    api.say(done, f"{safe(done['id'])} is forgotten.")
 
 
 @notifications.command()
 @click.argument("channel")
-@people_options
-def test(channel: str, url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def test(api: Api, channel: str) -> None:
     """Have the running Interlock send a sample through CHANNEL.
 
     \b
@@ -101,15 +94,15 @@ def test(channel: str, url: str | None, key_file: Path | None, file: Path, as_js
       interlock notifications test webhook.ops
     """
     where, body = "/v1/notifications/test", {"channel": channel}
-    said = asked(access(url, key_file, file), lambda people: people.post(where, body))
-    if as_json:
+    said = api.ask(lambda people: people.post(where, body))
+    if api.as_json:
         say_json(said)
     if not said["delivered"]:
         raise InterlockError(
             f"{safe(channel)} did not take the sample: {safe(said['why'])}.",
             help="See `notify` in interlock.yaml and docs/channels.md.",
         )
-    if not as_json:
+    if not api.as_json:
         say(f"{safe(channel)} took the sample.")
 
 
@@ -125,7 +118,7 @@ def _row(notice: Mapping[str, Any]) -> tuple[object, ...]:
         notice["id"],
         notice["channel"],
         notice["notice"],
-        notice["action_id"] or f"{calls} calls",
+        notice["action_id"] or number_of(calls, "call"),
         _moment(notice["created"]),
         notice["tries"],
         "never" if notice["died"] else _moment(notice["due"]),

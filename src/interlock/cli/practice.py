@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .asking import asked, people_options
-from .client import access
+from .asking import Api, api_options
 from .console import note, say, say_json, table
 
 
 @click.command()
-@people_options
-def practice(url: str | None, key_file: Path | None, file: Path, as_json: bool) -> None:
+@api_options
+def practice(api: Api) -> None:
     """Say how people did with practice calls in the last 30 days.
 
     Everybody, with an admin's or auditor's key; you, with an approver's.
@@ -25,8 +23,8 @@ def practice(url: str | None, key_file: Path | None, file: Path, as_json: bool) 
     Example:
       interlock practice
     """
-    told = asked(access(url, key_file, file), lambda people: people.get("/v1/practice"))
-    if as_json:
+    told = api.ask(lambda people: people.get("/v1/practice"))
+    if api.as_json:
         say_json(told)
         return
     since = datetime.fromtimestamp(int(told["since"]) / 1000, UTC).strftime("%Y-%m-%d")

@@ -10,8 +10,7 @@ import click
 
 from ..core.errors import InterlockError
 from ..core.risk import AT_THEIR_WORD, Caught
-from .asking import asked
-from .client import Access
+from .asking import Api
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FORM = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
@@ -43,15 +42,15 @@ def practice_option(command: F) -> F:
     )(command)
 
 
-def caught_of(given: Caught | None, at: Callable[[], Access] | None) -> Caught:
-    """Return what is *given*, else the sum over everybody of the running Interlock *at*.
+def caught_of(given: Caught | None, api: Api | None) -> Caught:
+    """Return what is *given*, else the sum over everybody of the running Interlock.
 
     Raises:
         InterlockError: it does not answer, or not so.
     """
-    if given is not None or at is None:
+    if given is not None or api is None:
         return given or AT_THEIR_WORD
-    told = asked(at(), lambda people: people.get("/v1/practice"))
+    told = api.ask(lambda people: people.get("/v1/practice"))
     try:
         return _summed(told)
     except (TypeError, KeyError, ValueError):

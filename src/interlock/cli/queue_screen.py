@@ -79,11 +79,11 @@ def queue_lines(view: View, news: News, size: tuple[int, int]) -> list[str]:
     cards = news.listed["items"]
     current = view.follow(cards)
     foot = _foot(view, news, width)
-    about = _about(current, news.now, view, width) if current and height >= 14 else []
+    about = _about(current, view, width) if current and height >= 14 else []
     room = max(1, height - 2 - len(foot) - len(about))
     top = max(0, min(view.place - room // 2, len(cards) - room))
     widths = _columns(width)
-    rows = [_row(card, news.now, view, widths, width) for card in cards[top : top + room]]
+    rows = [_row(card, news.now, view, widths) for card in cards[top : top + room]]
     if not cards:
         rows = ["", cut("  Nothing waits." if not view.text else "  Nothing found.", width)][:room]
     rows += [""] * (room - len(rows))
@@ -125,7 +125,7 @@ def _room(widths: Mapping[str, int], width: int) -> int:
     return width - 4 - sum(cells + 2 for cells in widths.values())
 
 
-def _row(card: Card, now: int, view: View, widths: Mapping[str, int], width: int) -> str:
+def _row(card: Card, now: int, view: View, widths: Mapping[str, int]) -> str:
     held = card["state"] == "held"
     texts = {
         "STAKE": card["stake"],
@@ -163,7 +163,7 @@ def _line(text: object) -> str:
     return safe(text).replace("\n", "")
 
 
-def _about(card: Card, now: int, view: View, width: int) -> list[str]:
+def _about(card: Card, view: View, width: int) -> list[str]:
     """Return what the queue says of the call that is pointed at, below the list."""
     waits = {True: "the caller still waits", False: "the caller has gone away"}
     who = [f"asked: {card['assigned']}"] if card["assigned"] else []

@@ -18,31 +18,30 @@ import aiohttp
 import click
 
 from ..core.decisions import Level
-from ..core.errors import InterlockError, InvalidDocument, Problem
+from ..core.errors import InvalidDocument, Problem
 from ..core.records import DecidedCall, pack, unpack
-from .asking import asked, moment, people_options, span
-from .client import Access, People, Refused, access
+from .asking import Api, api_options, moment, span
+from .client import Access, People
 from .console import note
+from .record_pages import opened, page
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 PATH = "/v1/feedback/export"
 MAX_LINE = 1 << 20  #: bytes of one record; the ones that Interlock writes are far smaller
-_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
 _NEXT = re.compile(r'<([^<>\s]{1,4000})>\s*;\s*rel="?next"?')
 _LEVELS = frozenset(level.word for level in Level)
 _TEXTS = ("id", "state", "agent", "owner", "tool", "level", "session", "reason", "task", "stake")
 
 
-def records_options(command: F) -> F:
-    """Add where records come from: `--records`, `--since`, and how the API is reached."""
-    command = people_options(command)
+def records_options(command: Callable[..., T]) -> Callable[..., T]:
+    """Add where records come from: `--records`, `--since`, and `asking.api_options`."""
     command = click.option(
         "--records",
         "source",
         type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
         metavar="FILE",
         help="Records of `interlock export --format records`; else the running Interlock is asked.",
-    )(command)
+    )(api_options(command))
     return click.option(
         "--since", metavar="TIME", help="Calls that ended since: 12h or 30d ago, or a date."
     )(command)
@@ -143,7 +142,7 @@ def from_server(at: Access, query: Mapping[str, str]) -> Iterator[DecidedCall]:
         InvalidDocument: a line is no record.
     """
     with asyncio.Runner() as runner:
-        session = runner.run(_opened(at))
+        session = runner.run(opened(at))
         try:
             path: str | None = PATH
             asking: Mapping[str, str] | None = {"format": "records", **query}
@@ -157,27 +156,11 @@ def from_server(at: Access, query: Mapping[str, str]) -> Iterator[DecidedCall]:
             runner.run(session.close())
 
 
-async def _opened(at: Access) -> aiohttp.ClientSession:
-    headers = {"Authorization": f"Bearer {at.key}", "Accept": "application/x-ndjson"}
-    return aiohttp.ClientSession(headers=headers, timeout=_PATIENCE)
-
-
 async def _page(
     session: aiohttp.ClientSession, at: Access, path: str, query: Mapping[str, str] | None
 ) -> tuple[bytes, str | None]:
-    address = at.url.rstrip("/") + path
-    try:
-        async with session.get(address, params=query, allow_redirects=False) as answer:
-            body = await answer.read()
-            if answer.status != 200:
-                raise _refused(at, answer.status, body)
-            return body, _next(answer.headers.get("Link", ""))
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise InterlockError(
-            f"Interlock does not answer at {at.url} ({type(error).__name__}).",
-            help="Start it with `interlock serve`, say where it is with --url, or read a file with"
-            " --records.",
-        ) from None
+    body, headers = await page(session, at, path, query)
+    return body, _next(headers.get("Link", ""))
 
 
 def _next(link: str) -> str | None:
@@ -190,25 +173,11 @@ def _next(link: str) -> str | None:
     return f"{path}?{parts.query}" if parts.query else path
 
 
-def _refused(at: Access, status: int, body: bytes) -> InterlockError:
-    try:
-        members = json.loads(body)
-    except ValueError:
-        members = None
-    if not isinstance(members, dict):
-        members = {"detail": f"{at.url} answered with HTTP status {status}, and no records."}
-    help = ""
-    if status in (401, 403):
-        help = "Records are for keys of kind auditor or admin: `interlock keys create auditor NAME`"
-        help += ", and give that with --key-file."
-    return Refused(status, members, help)
-
-
 # ---- either ----------------------------------------------------------------------------------
 
 
 def records(
-    at: Callable[[], Access], file: Path | None, since: str | None, query: Mapping[str, str]
+    api: Api, file: Path | None, since: str | None, query: Mapping[str, str]
 ) -> Iterator[DecidedCall]:
     """Return the records in *file*, or those of the running Interlock.
 
@@ -221,11 +190,11 @@ def records(
     elif ago is None:
         start = 0
     else:
-        start = (_now() if file is not None else _their_now(at())) - ago
+        start = (_now() if file is not None else api.ask(_their_now)) - ago
     if file is not None:
         return _only(from_file(file, start), query)
     asking = {**query, **({"since": str(start)} if start else {})}
-    return from_server(at(), asking)
+    return from_server(api.access, asking)
 
 
 def _only(found: Iterator[DecidedCall], query: Mapping[str, str]) -> Iterator[DecidedCall]:
@@ -238,16 +207,8 @@ def _now() -> int:
     return int(time.time() * 1000)  # noqa: TID251 -- the shell reads the clock
 
 
-def _their_now(at: Access) -> int:
-    async def look(people: People) -> int:
-        return int((await people.get("/v1/me"))["now"])
-
-    return asked(at, look)
-
-
-def reach(url: str | None, key_file: Path | None, file: Path) -> Callable[[], Access]:
-    """Return what finds the API and a key, only where they are needed."""
-    return lambda: access(url, key_file, file)
+async def _their_now(people: People) -> int:
+    return int((await people.get("/v1/me"))["now"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,15 +13,17 @@ import click
 
 from ..core.errors import InvalidDocument, Problem
 from ..core.masking import NO_MASKS
+from ..core.numbers import number_of
 from ..core.records import DecidedCall, Turned
 from ..core.rules import PolicySet
 from ..core.wording import gist
 from ..policies.load import load_policies
 from ..policies.replaying import LOOSER, STRICTER, BadCall, Replayed, replayed
 from ..policies.replaying_sums import Sums, went_wrong
+from .asking import Api
 from .console import note
 from .policy_output import PATHS
-from .recorded import reach, records, records_options
+from .recorded import records, records_options
 from .render_replay import call_lines, sums_as_json, sums_lines
 
 _IN_MEMORY = 8 << 20  #: bytes of calls that are kept before they go to a temporary file
@@ -68,12 +70,9 @@ def replay(
     calls: str,
     limit: int,
     fail_on_looser: bool,
+    api: Api,
     source: Path | None,
     since: str | None,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
 ) -> None:
     """Judge recorded calls again by another policy, and say what it would have done.
 
@@ -91,7 +90,7 @@ def replay(
     """
     policy = load_policies(paths)
     query = {name: value for name, value in (("tool", tool), ("agent", agent)) if value}
-    found = records(reach(url, key_file, file), source, since, query)
+    found = records(api, source, since, query)
     sums = Sums()
     with Listed(limit) as listed:
         for each in judged(found, policy, sums):
@@ -99,7 +98,7 @@ def replay(
                 listed.add(each)
         if not sums.calls:
             raise InvalidDocument((_nothing(sums, source),))
-        if as_json:
+        if api.as_json:
             _print_json(policy, sums, listed)
         else:
             _print(policy, sums, listed)
@@ -212,7 +211,7 @@ def _print(policy: PolicySet, sums: Sums, listed: Listed) -> None:
     for row in listed.rows():
         click.echo("\n".join(call_lines(row)))
     if listed.more:
-        note(f"{listed.more} more calls; list them with --limit 0")
+        note(f"{number_of(listed.more, 'more call')}; list them with --limit 0")
     for text in sums.why_unusable:
         note(f"not judged: {text}")
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from . import terminal
-from .asking import asked, looking, reveal_option
-from .asking import people_options as people_options  # for commands of other files, too
-from .client import Access, People, access
+from .asking import Api, api_options, looking, reveal_option
+from .client import Access, People
 from .console import note, say, say_json, say_long
 from .deciding import Deciding, decide
 from .queue_view import watch
 from .render import item_text, queue_table
 from .together import checked, decide_together
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 REFRESH = 2.0  #: seconds between looks with --watch, where lines are printed
 _USUAL, _LIVE = 50, 200  #: calls in a list, and in a live one
 
 
-def deciding_options(command: F) -> F:
+def deciding_options(command: Callable[..., T]) -> Callable[..., T]:
     command = reveal_option(command)
     command = click.option("--yes", "-y", is_flag=True, help="Do not ask back.")(command)
     command = click.option("--reason", metavar="CODE", default="", help="A preset reason.")(command)
@@ -35,7 +33,7 @@ def deciding_options(command: F) -> F:
         default="",
         help="Only decide the call with this digest (or its beginning), as `show` printed it.",
     )(command)
-    return people_options(command)
+    return api_options(command)
 
 
 @click.command()
@@ -52,17 +50,9 @@ def deciding_options(command: F) -> F:
 @click.option("--mine", is_flag=True, help="Only what you may decide and nobody else is asked to.")
 @click.option("--limit", type=click.IntRange(1, 200), help="Else 50, with --watch 200.")
 @click.option("--watch", "-w", "live", is_flag=True, help="Stay, and follow; keys decide.")
-@people_options
+@api_options
 def queue(
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    state: str,
-    mine: bool,
-    limit: int | None,
-    live: bool,
-    **filters: str | None,
+    api: Api, state: str, mine: bool, limit: int | None, live: bool, **filters: str | None
 ) -> None:
     """List the calls that wait for a person: the highest stake first, then the oldest.
 
@@ -79,21 +69,20 @@ def queue(
     query = {name: value for name, value in filters.items() if value}
     query |= {"state": state, "limit": str(limit or (_LIVE if live else _USUAL))}
     query |= {"mine": "yes"} if mine else {}
-    at = access(url, key_file, file)
     try:
-        if not live or as_json:
-            _list(at, query, as_json)
+        if not live or api.as_json:
+            _list(api, query)
         elif terminal.usable():
-            watch(at, query, plain=click.get_current_context().color is False)
+            watch(api.access, query, plain=click.get_current_context().color is False)
         else:
-            asyncio.run(_print_changes(at, query))
+            asyncio.run(_print_changes(api.access, query))
     except KeyboardInterrupt:
         return
 
 
-def _list(at: Access, query: Mapping[str, str], as_json: bool) -> None:
-    listed = asked(at, lambda people: people.get("/v1/approvals", query))
-    if as_json:
+def _list(api: Api, query: Mapping[str, str]) -> None:
+    listed = api.ask(lambda people: people.get("/v1/approvals", query))
+    if api.as_json:
         say_json(listed)
     elif listed["items"]:
         say(queue_table(listed))
@@ -121,16 +110,8 @@ async def _print_changes(at: Access, query: Mapping[str, str]) -> None:
 @click.argument("call")
 @click.option("--verdict", is_flag=True, help="Also show what policy thinks, where that is folded.")
 @reveal_option
-@people_options
-def show(
-    call: str,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
-    reveal: bool,
-    verdict: bool,
-) -> None:
+@api_options
+def show(api: Api, call: str, reveal: bool, verdict: bool) -> None:
     """Show everything about one CALL: what will be sent, why it is held, what came before.
 
     CALL is an id as `interlock queue` prints it; of a call that waits, its first 8 characters or
@@ -145,8 +126,8 @@ def show(
       interlock show 5f0c21ab
       interlock show 5f0c21ab --reveal
     """
-    item = asked(access(url, key_file, file), looking(call, reveal))
-    if as_json:
+    item = api.ask(looking(call, reveal))
+    if api.as_json:
         say_json(item)
     else:
         say_long(item_text(item, folded=not verdict), colour=click.get_current_context().color)
@@ -240,30 +221,20 @@ def edit(call: str, message: str, assignments: tuple[str, ...], **options: Any) 
     return _decide((call,), "edit", message, assignments=assignments, **options)
 
 
-def _decide(
-    calls: tuple[str, ...],
-    verdict: str,
-    message: str,
-    *,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    **how: Any,
-) -> int:
-    at = access(url, key_file, file)
-    deciding = Deciding(verdict=verdict, message=message, **how)
+def _decide(calls: tuple[str, ...], verdict: str, message: str, *, api: Api, **how: Any) -> int:
+    deciding = Deciding(verdict=verdict, message=message, as_json=api.as_json, **how)
     if len(calls) == 1:
-        decide(at, calls[0], deciding)
+        decide(api.access, calls[0], deciding)
         return 0
     if deciding.digest or deciding.grant or deciding.reveal:
         raise click.UsageError("--digest, --grant and --reveal go with one call.")
     checked(calls)
-    cards = asked(at, lambda people: _cards(people, calls))
+    cards = api.ask(lambda people: _cards(people, calls))
     found = [str(card["id"]) for card in cards]
     if deciding.yes and found != list(calls):
         raise click.UsageError("With --yes, give whole ids.")
     checked(found)
-    return 0 if decide_together(at, cards, deciding) else 1
+    return 0 if decide_together(api.access, cards, deciding) else 1
 
 
 async def _cards(people: People, calls: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -16,12 +16,13 @@ from ..policies.proposing import opened
 from ..policies.proposing_evidence import from_then
 from ..policies.replaying_sums import Sums
 from ..policies.tuning import Asked, Outcome, tuned
+from .asking import Api
 from .console import note
 from .options import configured_partly
 from .policy_output import PATHS, echo_json, suites_in
 from .practised import caught_of, practice_option
 from .proposed import checked_suites, folder_for, write
-from .recorded import kept, reach, records, records_options
+from .recorded import kept, records, records_options
 from .render_tune import as_json as outcome_as_json
 from .render_tune import lines
 from .replay import judged
@@ -73,12 +74,9 @@ def tune(
     owner: str,
     out: Path | None,
     practice: Caught | None,
+    api: Api,
     source: Path | None,
     since: str | None,
-    url: str | None,
-    key_file: Path | None,
-    file: Path,
-    as_json: bool,
 ) -> None:
     """Propose changes of the policy from what people decided: a diff, with the evidence for each.
 
@@ -94,25 +92,24 @@ def tune(
 
     Exit status: 0 done, also where nothing is proposed; 2 wrong usage or an invalid document.
     """
-    if not paths and not file.exists():
-        raise click.UsageError(f"Name the policy with --policy: there is no {file} here.")
-    live = tuple(configured_partly(file).policies) if file.exists() else ()
+    if not paths and not api.file.exists():
+        raise click.UsageError(f"Name the policy with --policy: there is no {api.file} here.")
+    live = tuple(configured_partly(api.file).policies) if api.file.exists() else ()
     paths = paths or live
     if out is not None:
         folder_for(out, (*paths, *live))
     proposal = opened(paths)
-    at = reach(url, key_file, file)
-    caught = caught_of(practice, at if source is None else None)
+    caught = caught_of(practice, api if source is None else None)
     wanted = Settings(target=target, confidence=confidence, caught=caught)
     asked = Asked(settings=wanted, owner=owner, today=_today())
-    with kept(records(at, source, since, {})) as history:
+    with kept(records(api, source, since, {})) as history:
         outcome = tuned(proposal, history.all, history.stopped, asked)
         if not outcome.findings.records:
             raise InvalidDocument((_nothing(source),))
         sums = _replayed(outcome, from_then(history.all, outcome.since)())
     suites = checked_suites(suites_in(paths), outcome.proposal.files)
     written = write(out, outcome.proposal.files, suites_in(paths)) if out is not None else ()
-    if as_json:
+    if api.as_json:
         echo_json(outcome_as_json(outcome, sums, suites, written))
         return
     for line in lines(outcome, sums, suites, out, [str(each) for each in paths]):
