@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import secrets
 import signal
@@ -29,8 +28,6 @@ from .settings_types import Hidden, Node
 from .tasks import Tasks, stopped
 from .upstream.child import Child
 from .upstream.mcp_stdio import PipedServer
-
-log = logging.getLogger("interlock.mcp")
 
 IMPORTING = 120.0  #: seconds that reading our own program may take
 ANSWERING = 1.0  #: seconds that answers under way get, once the client has no more to say

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from interlock.cli.policy import policy
 from interlock.cli.policy_schema import schema_for
 from interlock.policies.positions import load_yaml
-from interlock.policies.schema_files import undescribed
+from tests.support.schemas import undescribed
 
 GOOD = """agents: {listen: 127.0.0.1:8080, hold: 10s, max_body: 1MiB}
 people: {local: [{id: ann, groups: [payments]}]}

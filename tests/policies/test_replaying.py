@@ -22,7 +22,7 @@ from interlock.policies.replaying import (
     rebuilt,
     replayed,
 )
-from interlock.policies.replaying_sums import Sums, summed, went_wrong
+from interlock.policies.replaying_sums import Sums, went_wrong
 
 from ..support.records import DAY, NOON, audited, record, records, reported, said, unreviewed
 from .building import PAY, policy
@@ -179,7 +179,10 @@ def test_any_record_is_judged_or_refused_and_never_loosens_a_denying_policy(
 
 def sums_of(*calls: DecidedCall, by: str = PAY) -> Sums:
     compiled = policy(by)
-    return summed(replayed(each, compiled) for each in calls)
+    sums = Sums()
+    for each in calls:
+        sums.add(replayed(each, compiled))
+    return sums
 
 
 def test_of_the_bad_calls_those_still_held_are_counted_with_their_interval() -> None:

@@ -9,9 +9,10 @@ import jsonschema_rs
 import pytest
 
 from interlock.policies.positions import load_yaml
-from interlock.policies.schema_files import policy_schema, suite_schema, undescribed
+from interlock.policies.schema_files import policy_schema, suite_schema
 from interlock.policies.schema_files_texts import POLICY, SUITE
 from tests.policies.building import HEAD, PAY
+from tests.support.schemas import undescribed
 
 ROOT = Path(__file__).parents[2] / "policies"
 SUITES = sorted(ROOT.rglob("*_test.yaml"))

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from .analytics import Bin, Reliability
 from .records import DecidedCall, label_of
 
 FEWEST = 50  #: labels; fewer say nothing
@@ -23,7 +22,6 @@ ISOTONIC = 1_000  #: labels from which on no shape is assumed but that it rises
 MOST_STEPS = 200  #: of one isotonic model
 MOST_MODELS = 500  #: per kind: of the groups with most labels
 GRID = 1_000  #: claims are read to three decimals
-BINS = 10
 
 Key = tuple[str, str]  #: agent and tool; either empty: pooled over all
 Cell = tuple[float, float, float]  #: a claim, what of its weight was right, its weight
@@ -158,29 +156,6 @@ def platt(cells: Sequence[Cell], labels: int) -> Platt:
         share = sum(each[1] for each in smoothed) / sum(each[2] for each in smoothed)
         slope, offset = 0.0, math.log(share / (1 - share))
     return Platt(of=labels, slope=slope, offset=offset)
-
-
-def reliability(points: Iterable[Point]) -> Reliability:
-    """Return how far claims can be believed, over ten bins of equal width; reads *points* once."""
-    bins = [[0.0, 0.0, 0.0, 0.0] for _ in range(BINS)]
-    squares = corrected = corrected_weight = 0.0
-    for each in points:
-        found = bins[min(BINS - 1, int(each.confidence * BINS))]
-        right, weight = float(each.right), each.weight
-        for at, value in enumerate((1.0, weight, weight * each.confidence, weight * right)):
-            found[at] += value
-        squares += weight * (each.confidence - right) ** 2
-        if each.calibrated is not None:
-            corrected += weight * (each.calibrated - right) ** 2
-            corrected_weight += weight
-    total = sum(each[1] for each in bins)
-    return Reliability(
-        of=int(sum(each[0] for each in bins)),
-        bins=tuple(_bin(at, each) for at, each in enumerate(bins)),
-        brier=squares / total if total else None,
-        brier_calibrated=corrected / corrected_weight if corrected_weight else None,
-        error=sum(abs(each[2] - each[3]) for each in bins) / total if total else None,
-    )
 
 
 def pack_models(models: Models) -> dict[str, Any]:
@@ -345,18 +320,6 @@ def _loss(cells: Sequence[Cell], slope: float, offset: float) -> float:
         value = slope * x + offset
         total += weight * (max(value, 0.0) + math.log1p(math.exp(-abs(value)))) - target * value
     return total
-
-
-def _bin(at: int, sums: Sequence[float]) -> Bin:
-    of, weight, stated, right = sums
-    return Bin(
-        low=at / BINS,
-        high=(at + 1) / BINS,
-        of=int(of),
-        weight=weight,
-        stated=stated / weight if weight else 0.0,
-        right=right / weight if weight else 0.0,
-    )
 
 
 def _packed(model: Model) -> dict[str, Any]:

@@ -56,7 +56,6 @@ NUMBER = Shape(kind="number")
 INTEGER = Shape(kind="number", digits="an integer")
 DECIMAL = Shape(kind="number", digits="a decimal")
 STRING = Shape(kind="string")
-LIST = Shape(kind="list")
 NULL = Shape(kind="null")
 
 AGENT = Shape(kind="object", fields={"id": STRING, "owner": STRING, "confidence": NUMBER})

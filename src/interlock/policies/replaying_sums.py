@@ -6,7 +6,7 @@ Memory is bounded: sums only, and no more than MOST_NAMES tools and reasons by n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..core.analytics import FEW, Share
@@ -186,11 +186,3 @@ def went_wrong(record: DecidedCall) -> bool:
     if record.audit is not None:
         told.append(record.audit.turned)
     return Turned.WRONG in told or record.verdict in ("reject", "edit")
-
-
-def summed(calls: Iterable[Replayed]) -> Sums:
-    """Return the sums of *calls*."""
-    sums = Sums()
-    for each in calls:
-        sums.add(each)
-    return sums

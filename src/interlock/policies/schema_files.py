@@ -6,7 +6,7 @@ more than a schema can: names, conditions, places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -128,11 +128,3 @@ def _describe(
             properties[key] = {"allOf": [{"$ref": value["$ref"]}], "description": text}
         else:
             value["description"] = text
-
-
-def undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the keys that have no description, as Model.key."""
-    for name, definition in (*schema.get("$defs", {}).items(), ("", schema)):
-        for key, value in definition.get("properties", {}).items():
-            if not value.get("description"):
-                yield f"{name}.{key}"

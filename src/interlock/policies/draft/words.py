@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .vocabulary import NOUNS_TOO, VERBS, Verb
+from .vocabulary import NOUNS_TOO, VERBS
 
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
@@ -83,7 +83,3 @@ def name_verbs(words: list[str]) -> list[str]:
     if sure:
         return sure
     return [word for word in words if word in VERBS][:1]
-
-
-def kind(verb: str) -> Verb | None:
-    return VERBS.get(verb)
