@@ -1,10 +1,17 @@
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 
 from interlock.store.redis import RedisStore
 from tests.support.stores import Server, fresh_prefix
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 # how long an example takes says only how busy the machine is
 settings.register_profile("untimed", parent=settings(), deadline=None)
@@ -34,3 +41,12 @@ def own_server() -> Iterator[Server]:
     server = Server("--appendfsync", "always").start()
     yield server
     server.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """One browser for all tests: to start one and its driver takes as long as most of them."""
+    from tests.approvals.browser import a_browser
+
+    async with a_browser() as browser:
+        yield browser

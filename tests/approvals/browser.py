@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from interlock.core.actions import Action, Reviewer
+from interlock.store.redis import RedisStore
+from tests.support.stores import Server, fresh_prefix
 
-from .world import World
+from .world import World, a_world
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -20,11 +25,14 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-EXECUTABLE = "/usr/bin/chromium"
+# the same engine without what a window needs: a page costs a fifth of the processor time
+EXECUTABLE = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
 BREACHES = """document.addEventListener('securitypolicyviolation', (breach) =>
     console.error(`Content Security Policy breach: ${breach.violatedDirective}`))"""
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PHONE = {"width": 390, "height": 844}
+#: of a module whose tests share one browser, which belongs to the loop that it was started in
+IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 
 
 @contextlib.asynccontextmanager
@@ -33,6 +41,24 @@ async def a_browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium: Browser) -> AsyncIterator[Browser]:
+    """The browser of all tests, with nothing open and nothing kept."""
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(server: Server) -> AsyncIterator[World]:
+    """The world of conftest.py, in the loop of the browser."""
+    prefix = fresh_prefix()
+    store = RedisStore(server.url, prefix=prefix)
+    async with a_world(store, prefix) as world:
+        yield world
+    await store.close()
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,11 +10,12 @@ from playwright.async_api import Browser, expect
 from interlock.core.actions import Reviewer
 from interlock.core.identity import Kind
 
-from .browser import a_browser, signed_in
+from .browser import IN_ONE_LOOP, browser, signed_in, world
 from .test_definitions import CHANGED, a_change, a_tool, listed
 from .world import ANN, World
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 
 POISONED = a_tool(
     "add",
@@ -28,12 +28,6 @@ POISONED = a_tool(
     },
     annotations={"readOnlyHint": True},
 )
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def test_a_person_reads_a_change_and_accepts_it_by_keyboard(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -15,16 +14,11 @@ from interlock.core.redaction import visible_text
 from interlock.store.redis import RedisStore
 from tests.support.stores import Server, fresh_prefix
 
-from .browser import a_browser, signed_in
+from .browser import IN_ONE_LOOP, browser, signed_in, world
 from .world import ANN, BOB, World, a_call, a_world
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 
 
 async def open_item(page: Page, world: World, action: Action) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +16,11 @@ from interlock.core.identity import Kind
 from interlock.core.rules import Attention
 from tests.support import npm
 
-from .browser import PHONE, WIDER, a_browser, open_item, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, open_item, signed_in, world
 from .world import ANN, HIDDEN, IBAN, World, a_call, careful, paying
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 SCREEN = {"width": 1280, "height": 900}
 RULES = """() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa',
     'wcag22aa', 'best-practice'], resultTypes: ['violations']}).then(found => found.violations.map(
@@ -33,12 +33,6 @@ NAMES = [f"{size['width']}-{scheme}" for size, scheme in VIEWS]
 def axe() -> str:
     npm.install()
     return (npm.MODULES / "axe-core/axe.min.js").read_text()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def check(page: Page, axe: str, state: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from interlock.approvals.access import HEADERS
 from interlock.approvals.figures import DEFINITIONS
-from interlock.approvals.rendering import between, lasting, percent
+from interlock.approvals.rendering import lasting, percent
 from interlock.core.identity import Kind
 from interlock.core.practice import Practised
 from interlock.core.records import Turned
@@ -22,20 +21,15 @@ from tests.support.naughty import strings, unseen
 from tests.support.records import audited, reported, unreviewed
 from tests.support.stores import Server, fresh_prefix
 
-from .browser import PHONE, WIDER, a_browser, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, signed_in, world
 from .figures import DAY, some
 from .test_audits import drawing, passed
 from .test_page_accessible import NAMES, VIEWS, axe, check
 from .world import ANN, World, a_world
 
-__all__ = ["axe", "drawing"]
+__all__ = ["axe", "browser", "drawing", "world"]
+pytestmark = IN_ONE_LOOP
 XSS = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def html(world: World, query: str = "", kind: Kind = Kind.ADMIN, who: str = "") -> str:
@@ -226,28 +220,6 @@ async def test_a_long_time_is_drawn_in_sixty_bars_at_most(world: World) -> None:
     assert "in 7 days" in page
     bars = set(re.findall(r'<rect class="p-through" x="([0-9.]+)"', page))
     assert 50 < len(bars) <= 60
-
-
-def test_numbers_are_said_as_people_read_them() -> None:
-    assert [percent(each) for each in (None, 0, 0.0004, 0.004, 0.07, 0.995, 0.9999, 1)] == [
-        "–",
-        "0 %",
-        "under 0.1 %",
-        "0.4 %",
-        "7 %",
-        "99.5 %",
-        "over 99.9 %",
-        "100 %",
-    ]
-    assert [lasting(each) for each in (0, 400, 59_000, 60_000, 5_400_000, 2 * DAY)] == [
-        "0 s",
-        "0.4 s",
-        "59 s",
-        "1 min",
-        "1.5 h",
-        "2 d",
-    ]
-    assert between(some().rules[2].precision) == "2 to 20 %"
 
 
 # names that agents choose -------------------------------------------------------------------

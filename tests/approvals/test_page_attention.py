@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,18 +13,13 @@ from interlock.core.actions import Action, State
 from interlock.core.identity import Kind
 from interlock.core.rules import Attention
 
-from .browser import a_browser, open_item, signed_in
+from .browser import IN_ONE_LOOP, browser, open_item, signed_in, world
 from .test_undo import HOLDS, Answered, answers, bank, paid
 from .world import ANN, BOB, HIDDEN, IBAN, World, a_call, careful, paying
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 DELETE = ("git", "DELETE", "/repos/acme/website", b"")
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 def ask_of_two(world: World, **more: Any) -> None:

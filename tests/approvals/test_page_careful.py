@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -12,18 +11,13 @@ from playwright.async_api import Browser, Page, expect
 from interlock.core.actions import Action, State
 from interlock.core.decisions import Level
 
-from .browser import a_browser, signed_in
+from .browser import IN_ONE_LOOP, browser, signed_in, world
 from .world import ANN, HIDDEN, IBAN, World, careful, paying
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PHONE = {"width": 390, "height": 844}
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def open_item(page: Page, world: World, action: Action) -> None:

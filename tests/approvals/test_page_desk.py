@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -13,17 +12,12 @@ from interlock.core.decisions import Escalation
 from interlock.core.desk import Suspension
 from interlock.core.identity import Kind
 
-from .browser import a_browser, open_item, signed_in
+from .browser import IN_ONE_LOOP, browser, open_item, signed_in, world
 from .world import ANN, BOB, OLGA, World, a_call
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 DELETE = ("git", "DELETE", "/repos/acme/website", b"")
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def test_colleagues_see_each_other_and_neither_loses_a_half_written_edit(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +15,11 @@ from interlock.core.decisions import Level, Stake
 from interlock.core.identity import Kind
 from interlock.core.rules import Attention
 
-from .browser import PHONE, WIDER, a_browser, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, signed_in, world
 from .world import ANN, HIDDEN, IBAN, World, a_call, careful, paying
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 
 
 def hold_notes(world: World) -> None:
@@ -128,12 +122,14 @@ async def test_the_page_keeps_no_more_than_five_hundred_cards(
     async with signed_in(browser, world, ANN) as page:
         await page.goto(f"{world.url}/review?limit=200")
         await page.wait_for_selector("[data-ready]")
-        for count in (400, 400, 400):
+        cards = page.locator("#cards .card")
+        for count in (400, 400, 220):
+            last = (await ids(page))[-1]
             await page.locator("#more-link").click()
+            await expect(cards.last).not_to_have_attribute("data-id", last, timeout=20_000)
             await expect(page.locator("#more-said")).to_have_text(f"{count} shown", timeout=20_000)
-            if await page.locator("#more").is_hidden():
-                break
-        assert await page.locator("#cards .card").count() <= 500
+        await expect(page.locator("#more")).to_be_hidden()
+        assert await cards.count() <= 500
         await expect(page.get_by_text("Back to the first")).to_be_visible()
 
 

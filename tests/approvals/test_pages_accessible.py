@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,20 +15,14 @@ from interlock.core.practice import Practised
 from interlock.core.rules import Attention
 from interlock.ports import Notice, TriedOut
 
-from .browser import a_browser, signed_in
+from .browser import IN_ONE_LOOP, browser, signed_in, world
 from .test_notifications import dead
 from .test_page_accessible import NAMES, VIEWS, axe, check
 from .world import ANN, World, a_call, careful
 
-__all__ = ["axe"]
-pytestmark = pytest.mark.slow
+__all__ = ["axe", "browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 LONG = "never-fires-" + "x" * 90 + "<b>"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def busy(world: World) -> None:

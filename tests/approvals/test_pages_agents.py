@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -11,17 +9,12 @@ from interlock.core.actions import Reviewer
 from interlock.core.desk import EVERYBODY, Suspension
 from interlock.core.identity import Kind
 
-from .browser import PHONE, WIDER, a_browser, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, signed_in, world
 from .world import ANN, BOB, OLGA, World, a_call
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 HOSTILE = "It says <b>go on</b>\u202e & pays."
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def stop(world: World, agent: str, reason: str = HOSTILE, by: str = "carol") -> None:

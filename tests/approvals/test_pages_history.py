@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +13,11 @@ from interlock.core.decisions import Escalation
 from interlock.core.identity import Kind
 from interlock.core.rules import Redact
 
-from .browser import PHONE, WIDER, a_browser, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, signed_in, world
 from .world import ANN, World, a_call
 
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
+__all__ = ["browser", "world"]
+pytestmark = IN_ONE_LOOP
 
 
 async def rejected(world: World, message: str = "no", **more: Any) -> Action:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -14,18 +13,13 @@ from interlock.core.identity import Kind
 from interlock.core.practice import Practised
 from interlock.core.rules import Attention
 
-from .browser import PHONE, WIDER, a_browser, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, signed_in, world
 from .test_step_up_page import AtLocalhost, here, keys_of, mine
 from .world import ANN, BOB, World
 
-__all__ = ["here"]
+__all__ = ["browser", "here", "world"]
+pytestmark = IN_ONE_LOOP
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def shown(world: World, kind: Kind = Kind.APPROVER, who: str = "ann") -> str:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from playwright.async_api import Browser, expect
 
-from .browser import PHONE, WIDER, a_browser, signed_in
+from .browser import IN_ONE_LOOP, PHONE, WIDER, browser, signed_in, world
 from .test_notifications import dead
 from .world import ANN, World
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 
 
 async def counts(world: World) -> tuple[int, int]:

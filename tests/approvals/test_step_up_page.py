@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer, get_unused_port_socket
 from playwright.async_api import Browser, CDPSession, Error, Page, expect
@@ -16,11 +17,12 @@ from interlock.approvals.api import add_api
 from interlock.approvals.page import add_page
 from interlock.core.actions import Action, State
 
-from .browser import a_browser, signed_in
+from .browser import IN_ONE_LOOP, browser, signed_in, world
 from .signing import MINE, signed_off
 from .world import ANN, World
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 
 
 class AtLocalhost(World):
@@ -31,7 +33,7 @@ class AtLocalhost(World):
         return self.deps.url
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def here(world: World) -> AsyncIterator[AtLocalhost]:
     world.gate.policy = signed_off(world.gate.policy)
     world.clock.now = await world.store.now()
@@ -45,12 +47,6 @@ async def here(world: World) -> AsyncIterator[AtLocalhost]:
     given = {each.name: getattr(world, each.name) for each in dataclasses.fields(world)}
     yield AtLocalhost(**given | {"deps": deps, "server": server})
     await server.close()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 class Keys:
