@@ -122,7 +122,9 @@ def running() -> Iterator[Desk]:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        expect.set_options(timeout=15_000)  # a busy machine takes longer than 5 s
         yield Desk(serving, tool, browser)
+        expect.set_options(timeout=5_000)
         browser.close()
     tool.stop()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from interlock.policies.schemas import compile_schema
 
@@ -123,3 +123,121 @@ async def test_an_argument_can_be_left_out_and_another_put_in(world: World, page
     await page.get_by_role("button", name="Approve this edit").click()
     await expect(page.locator("#banner")).to_contain_text("edited, sent")
     assert "tags" not in json.loads(world.tool.calls[0].body)
+
+
+# numbers ------------------------------------------------------------------------------------
+
+WRITTEN = "This must be a number. Write it as in 1234.5: no spaces, no commas but a point"
+AMOUNTS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"account": {"type": "string"}, "amount": {"type": "number"}},
+}
+MISREAD = {
+    "1,000": WRITTEN,
+    "1 000": WRITTEN,
+    "1\u00a0000": WRITTEN,
+    "1\u2009000": WRITTEN,
+    "1'000": WRITTEN,
+    "1_000": WRITTEN,
+    "1.000,50": WRITTEN,
+    "12,5": WRITTEN,
+    "1.000.000": WRITTEN,
+    "\uff11\uff10\uff10\uff10": WRITTEN,
+    "\u0661\u0660\u0660\u0660": WRITTEN,
+    "\u2212100": WRITTEN,
+    "1000 EUR": WRITTEN,
+    "0x10": WRITTEN,
+    "010": WRITTEN,
+    "": WRITTEN,
+    "1.000": "Is this 1000, or a little more than 1? Write 1000 or 1.0000.",
+    "-12.500": "Is this -12500, or a little more than -12? Write -12500 or -12.5000.",
+    "1e999": "This number is too large.",
+    "0.10000000000000000001": "This has more digits than a number keeps",
+    "12345678901234567890.5": "This has more digits than a number keeps",
+}
+
+
+@pytest.fixture
+async def amounts(world: World, browser: Browser) -> AsyncIterator[Page]:
+    """The form of a call whose amount has no bounds."""
+    policy = world.gate.policy
+    tool = replace(
+        policy.tools["bank.transfer"],
+        args_schema=AMOUNTS,
+        invalid=compile_schema(AMOUNTS, frozenset({"account"})),
+    )
+    world.gate.policy = replace(policy, tools={**policy.tools, tool.id: tool})
+    action = await world.hold(a_call(body=b'{"amount": 900}'))
+    async with signed_in(browser, world, ANN) as page:
+        await open_item(page, world, action)
+        await page.keyboard.press("e")
+        yield page
+
+
+async def test_a_number_that_could_be_read_as_another_one_is_not_taken(
+    world: World, amounts: Page
+) -> None:
+    field = amounts.get_by_label("amount", exact=True)
+    error = amounts.locator("[data-field]", has=field).get_by_role("alert")
+    for typed, said in MISREAD.items():
+        await field.fill(typed)
+        await field.press("Enter")
+        await expect(error, typed).to_contain_text(said)
+        await expect(amounts.locator("#preview")).to_be_hidden()
+    assert world.tool.calls == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [("1000", 1000), (" 1000.50 ", 1000.5), ("1.0000", 1.0), ("0.125", 0.125), ("-3e2", -300.0)],
+)
+async def test_a_number_is_sent_as_it_was_typed(
+    world: World, amounts: Page, typed: str, sent: float
+) -> None:
+    await amounts.get_by_label("amount", exact=True).fill(typed)
+    await amounts.keyboard.press("Control+Enter")  # previews, and then approves that
+    await expect(amounts.locator("#edit-send")).to_be_enabled()
+    await amounts.keyboard.press("Control+Enter")
+    await expect(amounts.locator("#banner")).to_contain_text("edited, sent")
+    assert json.loads(world.tool.calls[0].body) == {"amount": sent}
+
+
+async def test_what_is_approved_is_what_the_preview_shows(world: World, amounts: Page) -> None:
+    """An answer that comes after the field was changed again shows and approves nothing."""
+    late: list[Route] = []
+
+    async def keep_the_first(route: Route) -> None:
+        if late:
+            await route.continue_()
+        else:
+            late.append(route)
+
+    await amounts.route("**/preview", keep_the_first)
+    field = amounts.get_by_label("amount", exact=True)
+    await field.fill("12")
+    async with amounts.expect_request("**/preview"):
+        await field.press("Enter")
+    await field.fill("13")
+    async with amounts.expect_response("**/preview"):
+        await late[0].continue_()
+    await field.press("Enter")
+    await expect(amounts.locator("#preview-changes .after")).to_have_text("13")
+    await amounts.get_by_role("button", name="Approve this edit").click()
+    await expect(amounts.locator("#banner")).to_contain_text("edited, sent")
+    assert json.loads(world.tool.calls[0].body) == {"amount": 13}
+
+
+async def test_what_was_changed_as_json_is_not_dropped_by_the_way(
+    world: World, amounts: Page
+) -> None:
+    await amounts.get_by_role("button", name="JSON").click()
+    raw = amounts.get_by_label("Arguments as JSON")
+    await raw.fill((await raw.input_value()).replace("900", "1,000"))
+    await amounts.get_by_role("button", name="Preview the edit").click()
+    await expect(amounts.locator("#edit-error")).to_contain_text("This must be a JSON object")
+    await amounts.get_by_role("button", name="Form").click()
+    await expect(amounts.locator("#edit-error")).to_contain_text("Press Form again to drop that")
+    await expect(raw).to_be_visible()
+    await amounts.get_by_role("button", name="Form").click()
+    await expect(amounts.get_by_label("amount", exact=True)).to_have_value("900")
+    assert world.tool.calls == []

@@ -1,8 +1,9 @@
 // What the pages beside the queue share: dialogs, requests with their token, and what was done.
-import { $, ask, setNow, setText } from "./common.js";
+import { $, ask, setText } from "./common.js";
 
 const main = $("#main");
 const SAID = "interlock-said";
+let leaving = false; // the page is being loaded again
 
 export function send(path, method, body) {
   const headers = { "Interlock-CSRF": main.dataset.csrf };
@@ -18,6 +19,7 @@ export function failed(error, said) {
 
 // Load the page again; then `text` is read out, and what has the id `focus` gets the focus.
 export function again(text, focus) {
+  leaving = true;
   sessionStorage.setItem(SAID, JSON.stringify({ path: location.pathname, text, focus }));
   location.reload();
 }
@@ -36,13 +38,13 @@ export function opened(dialog, button) {
   dialog.addEventListener("close", () => button.focus({ preventScroll: true }), { once: true });
 }
 
-// Run `act` with the button off, so that nothing is sent twice.
+// Run `act` with the button off, so that nothing is sent twice; off it stays while the page loads.
 export async function once(button, act) {
   button.disabled = true;
   try {
     await act();
   } finally {
-    button.disabled = false;
+    button.disabled = leaving;
   }
 }
 
@@ -56,8 +58,6 @@ export function sure(button, text) {
 
 export function started() {
   main.tabIndex = -1;
-  setNow(main.dataset.now);
-  $(".places [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   told();
   main.dataset.ready = "yes";
 }

@@ -1,6 +1,7 @@
 // Stopping and resuming agents. The page is loaded again afterwards: the server says who is stopped.
 import { $, $$, paint } from "./common.js";
 import { again, failed, once, opened, send, started } from "./acting.js";
+import { follow } from "./live.js";
 
 let chosen; // what the open dialog is about: the button that opened it
 
@@ -40,4 +41,12 @@ for (const [name, act] of [["stop", stop], ["resume", resume]]) {
   });
   $("[data-dismiss]", dialog).addEventListener("click", () => dialog.close());
 }
+// The bar on top says it at once; the switch below it must not say otherwise for long.
+const LATER = 3_000; // ms; the stream is up to 2 s behind
+let waiting;
+follow(({ halted }) => {
+  clearTimeout(waiting);
+  const differs = Boolean(halted) !== $("#all").hasAttribute("data-stopped");
+  if (differs) waiting = setTimeout(() => $("dialog[open]") ?? again("", "all"), LATER);
+});
 started();

@@ -1,10 +1,11 @@
 // The call that is looked at: what is known of it, and what may be done with it now.
-import { $, $$, ask, element, paint, setText, storeNow } from "./common.js";
+import { $, $$, ask, element, paint, setNow, setText, storeNow } from "./common.js";
 
 export const about = $("#main").dataset;
 export const path = `/v1/approvals/${encodeURIComponent(about.id)}`;
 export const page = `/review/${encodeURIComponent(about.id)}`;
 export const required = new Set(about.reason.split(" "));
+setNow(about.now); // before anything asks whether it is too late
 
 export const now = {
   whole: about.whole === "yes",
@@ -13,6 +14,8 @@ export const now = {
   sending: false,
   leaving: false, // the page is being loaded again
   also: "", // what a decision did beside deciding
+  refresh: () => undefined, // ask how the call is; see item.js
+  unheard: null, // what says that no answer came to a decision
   judged: about.folded !== "yes", // whether the machine's verdict is open
   wait: () => 0, // ms that the call has to be in sight before it may be approved; see look.js
   seen: () => 0, // ms that it was in sight since the server was told last
@@ -57,8 +60,11 @@ export function forgetNobody() {
 }
 
 export function tell(text) {
-  paint($("#banner"), text);
-  $("#banner").hidden = false;
+  const banner = $("#banner");
+  banner.hidden = !text;
+  if (banner.dataset.told === text) return; // whoever hears the page hears it once
+  banner.dataset.told = text;
+  paint(banner, text);
 }
 
 export function finish(text) {
@@ -68,26 +74,35 @@ export function finish(text) {
   $("#after").hidden = false;
   paint($("#after-text"), text || "Decided");
   for (const part of $$("#actions, #idle, .panel, #desk-tools, #fold")) part.hidden = true;
-  for (const button of $$("#panel-edit button")) button.disabled = true;
+  for (const button of $$("#panel-edit button:not([data-close])")) button.disabled = true;
+  if (document.body.classList.contains("edits")) {
+    paint($("#edit-error"), text); // the banner may be out of sight
+    $("#edit-error").hidden = false;
+  }
   nextCall();
 }
 
 // after a decision ---------------------------------------------------------------------------
 // The page is loaded again, so that all of it is what the server says now; what has to be told is
-// kept on the way: `text`, what a decision did `also`, and what somebody had `typed`. Nothing is
-// told of a call that waits again: the page itself says where it stands.
+// kept on the way: `text`, what a decision did `also`, and what somebody had `typed`. Of a call that
+// waits again, or that others edited since, only what was typed is shown: the page says where it stands.
 
 const SAID = "interlock-decided";
 
 export function again(told) {
   if (now.leaving) return; // the first word counts: what moves meanwhile is on the page to come
   now.over = now.leaving = true;
-  if (told) sessionStorage.setItem(SAID, JSON.stringify({ id: about.id, ...told }));
+  sessionStorage.setItem(SAID, JSON.stringify({ id: about.id, digest: about.digest, ...told }));
   location.replace(page);
 }
 
-// Whoever goes elsewhere is not called back by it.
-addEventListener("beforeunload", () => (now.leaving = true));
+// Whoever goes elsewhere is not called back by it; whoever is still here after that stayed.
+const GOING = 10_000; // ms
+addEventListener("beforeunload", () => {
+  if (now.leaving) return;
+  now.leaving = true;
+  setTimeout(() => (now.leaving = false), GOING);
+});
 addEventListener("pageshow", () => (now.leaving = false));
 
 // Tell what was kept; the server's newer word on how it ended takes the place of an older one.
@@ -95,14 +110,16 @@ export function toldBefore() {
   const kept = JSON.parse(sessionStorage.getItem(SAID) ?? "null");
   sessionStorage.removeItem(SAID);
   if (kept?.id !== about.id) return;
-  now.also = kept.also ?? "";
-  const practice = $("#practice");
-  const ended = about.state === "held" ? kept.text : $("#banner").textContent;
-  finish(practice.hidden ? faster(ended, kept.overtaken) + now.also : "");
   if (kept.typed) {
     $("#typed").hidden = false;
     paint($("#typed blockquote"), kept.typed);
   }
+  const held = about.state === "held";
+  if (held && (!kept.text || kept.digest !== about.digest)) return;
+  now.also = kept.also ?? "";
+  const practice = $("#practice");
+  const ended = held ? kept.text : $("#banner").textContent;
+  finish(practice.hidden ? faster(ended, kept.overtaken) + now.also : "");
   if (practice.hidden) return;
   practice.scrollIntoView({ block: "nearest" });
   practice.focus({ preventScroll: true });
@@ -142,14 +159,16 @@ export function post(what, body) {
   return ask(`${path}/${what}`, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
+const side = (name, text, none) => (text ? paint(element("td", `v pre ${name}`), text) : element("td", `${name} nothing`, text === "" ? "empty" : none));
+
 export function changeRow(change) {
   const row = element("tr");
   const name = paint(element("th", "v"), change.where);
   name.scope = "row";
   row.append(
     name,
-    paint(element("td", "v pre before"), change.before ?? "not there"),
-    paint(element("td", "v pre after"), change.after ?? "left out"),
+    side("before", change.before, "not there"),
+    side("after", change.after, "left out"),
   );
   return row;
 }

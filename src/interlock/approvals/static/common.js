@@ -56,14 +56,14 @@ function marked(found) {
 
 // time ---------------------------------------------------------------------------------------
 
-let behind = 0; // how far this machine's clock is behind the store's, ms
+let behind = null; // how far this machine's clock is behind the store's, ms; null: not known
 
 export function setNow(now) {
   behind = Number(now) - Date.now();
   tickTimes();
 }
 
-export const storeNow = () => Date.now() + behind;
+export const storeNow = () => Date.now() + (behind ?? 0);
 
 function ago(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -83,6 +83,7 @@ function left(ms) {
 }
 
 export function tickTimes() {
+  if (behind === null) return; // the times are as the server said them
   for (const time of $$("time[data-since]")) {
     setText(time, ago(storeNow() - Number(time.dataset.since)));
   }
@@ -102,50 +103,42 @@ setInterval(tickTimes, 1000);
 
 // the API ------------------------------------------------------------------------------------
 
+const PATIENCE = 30_000; // ms until an answer is not waited for any more
+
+// Ask, and return `ok`, the `status` (0: no answer came) and what was `said`; never throws.
 export async function ask(path, { method = "GET", headers = {}, body } = {}) {
+  const none = { ok: false, status: 0, said: { detail: "Interlock does not answer." } };
   const response = await fetch(path, {
     method,
     body,
     credentials: "same-origin",
+    signal: AbortSignal.timeout(PATIENCE),
     headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
   }).catch(() => null);
-  if (!response) return { ok: false, status: 0, said: { detail: "Interlock does not answer." } };
-  const said = await response.json().catch(() => ({ detail: `Status ${response.status}.` }));
-  if (response.status === 401) said.detail = "You are signed out. Sign in again with a new link.";
-  return { ok: response.ok, status: response.status, said };
+  if (!response) return none;
+  const { ok, status } = response;
+  if (status === 204) return { ok, status, said: {} };
+  const said = await response.json().catch(() => null);
+  if (!said) return ok ? none : { ok, status, said: { detail: `Interlock does not answer: status ${status}.` } };
+  if (status === 401) said.detail = "You are signed out. Load the page again to sign in.";
+  return { ok, status, said };
 }
 
-// Call `changed(tick)` whenever the queue changes; says so while the connection is down.
-export function follow(changed) {
-  const live = $("#live");
-  const source = new EventSource("/v1/events");
-  source.addEventListener("queue", (event) => {
-    const tick = JSON.parse(event.data);
-    halt(tick.halted);
-    changed(tick);
-  });
-  source.addEventListener("open", () => (live.hidden = true));
-  source.addEventListener("error", () => {
-    live.textContent = "Not live: trying to reconnect";
-    live.hidden = false;
-  });
-}
-
-// Say that all agents are stopped as templates/base.html does, and take it away again.
-function halt(halted) {
-  const shown = $(".halted");
-  if (shown?.dataset.at === (halted ? String(halted.at) : undefined)) return;
-  shown?.remove();
-  if (!halted) return;
-  const banner = element("p", "stale halted");
-  banner.setAttribute("role", "alert");
-  banner.dataset.at = halted.at;
-  const when = `${new Date(halted.at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-  banner.append(element("b", "", "All agents are stopped: nothing is sent."), " ", paint(element("span", "v"), halted.by));
-  banner.append(` stopped them on ${when}`);
-  if (halted.reason) banner.append(": ", paint(element("q", "v"), halted.reason));
-  banner.append(" ", Object.assign(element("a", "", "Agents"), { href: "/agents" }));
-  $("header.top").after(banner);
+// Run `act` again and again until nobody has asked for it since it began, never twice at a time.
+export function oneAtATime(act) {
+  let running = null;
+  let asked = false;
+  async function run() {
+    while (asked) {
+      asked = false;
+      await act();
+    }
+  }
+  return () => {
+    asked = true;
+    running ??= run().finally(() => (running = null));
+    return running;
+  };
 }
 
 // keys ---------------------------------------------------------------------------------------

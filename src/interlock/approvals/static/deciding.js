@@ -1,12 +1,14 @@
 // Deciding: the panels in the dock, what they need, and the one request that decides.
 import { $, $$, ask, setText } from "./common.js";
 import { about, again, now, path, required, settle, typed } from "./call.js";
+import { signDecision } from "./webauthn.js";
 
 // Send a decision. `extra` is raw JSON members, so that numbers stay as they were typed;
 // `editedDigest` goes with an edit.
 export async function decide(type, given, error) {
   if (now.sending || now.over) return;
   now.sending = true;
+  now.unheard = null;
   settle();
   try {
     let answer = await sent(type, given);
@@ -16,7 +18,13 @@ export async function decide(type, given, error) {
     }
     now.sending = false;
     if (is(answer, "too-soon")) now.longer(answer.said.seconds * 1000);
-    return answer.ok ? decided(answer.said) : refused(answer.said, error, type);
+    if (answer.status === 0) {
+      answer.said.help = "Whether it heard you is shown here once it does.";
+      now.unheard = error;
+    }
+    if (answer.ok) return decided(answer.said, given.editedDigest ?? about.digest);
+    refused(answer.said, error, type);
+    now.refresh(); // what came while it was under way was not shown
   } catch (wrong) {
     now.sending = false;
     refused({ detail: wrong.message }, error, type);
@@ -36,15 +44,15 @@ const is = ({ said }, kind) => said.type === `urn:interlock:problem:${kind}`;
 // Where policy asks for it, the person's passkey or security key signs this very decision.
 async function stepUp(type, editedDigest) {
   if (about.stepUp !== "yes" || !["approve", "edit"].includes(type)) return {};
-  const { signDecision } = await import("./webauthn.js");
   const { digest, version, csrf } = about;
   return { step_up: await signDecision(path, { type, digest, editedDigest, version, csrf }) };
 }
 
-function decided(said) {
+// `digest`: of the call as it is now.
+function decided(said, digest) {
   const also = said.replaced_grant ? ". The grant took the place of an earlier one" : "";
   const voted = `Recorded: ${said.votes} of ${said.quorum} approved.`;
-  again({ text: said.state === "held" ? voted : said.said, also });
+  again({ text: said.state === "held" ? voted : said.said, also, digest });
 }
 
 const MEANT = { approve: "approval", edit: "edit", reject: "rejection", respond: "answer" };

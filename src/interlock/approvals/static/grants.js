@@ -11,14 +11,17 @@ async function revoke(card, button) {
   const error = $("#grants-error");
   error.hidden = ok || status === 404;
   if (!error.hidden) {
-    setText(error, said.detail);
+    setText(error, [said.detail, said.help].filter(Boolean).join(" "));
     button.disabled = false;
     return;
   }
+  const at = $$(".grant-card").indexOf(card);
   card.remove();
-  const left = $$(".grant-card").length;
-  setText($("#count"), String(left));
-  $("#empty").hidden = left > 0;
+  const left = $$(".grant-card");
+  setText($("#count"), String(left.length));
+  $("#empty").hidden = left.length > 0;
+  setText($("#grants-said"), ok ? "Revoked." : "It had ended already.");
+  ($("[data-revoke]", left[at] ?? left.at(-1) ?? main) ?? main).focus();
 }
 
 for (const button of $$("[data-revoke]")) {
@@ -29,4 +32,5 @@ for (const button of $$("[data-revoke]")) {
     setText(button, "Revoke it now");
   });
 }
+main.tabIndex = -1;
 main.dataset.ready = "yes";

@@ -1,18 +1,9 @@
 // Handing a call to somebody else: ask a colleague, ask those who may decide later, stop its agent.
 import { $, $$, ask, element, paint, setText } from "./common.js";
-import { about, post } from "./call.js";
+import { once, opened, failed as say } from "./acting.js";
+import { about, again, post, typed } from "./call.js";
 
-function failed(dialog, said) {
-  const error = $(".error", dialog);
-  setText(error, [said.detail, said.help].filter(Boolean).join(" "));
-  error.hidden = false;
-}
-
-function opened(dialog, button) {
-  $(".error", dialog).hidden = true;
-  dialog.showModal();
-  dialog.addEventListener("close", () => button.focus({ preventScroll: true }), { once: true });
-}
+const failed = (dialog, said) => say($(".error", dialog), said);
 
 // ask somebody -------------------------------------------------------------------------------
 
@@ -52,8 +43,7 @@ function choice(person) {
   return label;
 }
 
-async function assign(event) {
-  event.preventDefault();
+async function assign() {
   const chosen = $("input[name=to]:checked", $("#ask"));
   if (!chosen) return failed($("#ask"), { detail: "Choose somebody." });
   const body = { to: chosen.value, message: $("#ask-message").value.trim() };
@@ -78,8 +68,7 @@ export function showAssigned(assigned) {
 
 // ask those who may decide later -------------------------------------------------------------
 
-async function escalate(event) {
-  event.preventDefault();
+async function escalate() {
   const { ok, said } = await post("escalate", { message: $("#escalate-message").value.trim() });
   if (!ok) return failed($("#escalate"), said);
   $("#escalate").close();
@@ -92,8 +81,7 @@ async function escalate(event) {
 
 // stop the agent -----------------------------------------------------------------------------
 
-async function stop(event) {
-  event.preventDefault();
+async function stop() {
   const reason = $("#stop-reason").value.trim();
   if (!reason) {
     $("#stop-reason").focus();
@@ -103,7 +91,7 @@ async function stop(event) {
   const headers = { "Interlock-CSRF": about.stopToken };
   const { ok, said } = await ask(url, { method: "POST", headers, body: JSON.stringify({ reason }) });
   if (!ok) return failed($("#stop"), said);
-  location.reload();
+  again({ typed: typed() });
 }
 
 export function startHanding() {
@@ -118,7 +106,10 @@ export function startHanding() {
       opened($(dialog), $(button));
       first?.();
     });
-    $("form", $(dialog)).addEventListener("submit", (event) => (event.submitter?.value === "cancel" ? undefined : send(event)));
+    $("form", $(dialog)).addEventListener("submit", (event) => {
+      event.preventDefault();
+      once(event.submitter, send);
+    });
   }
   for (const button of $$("[data-dismiss]")) button.addEventListener("click", () => button.closest("dialog").close());
 }

@@ -1,9 +1,10 @@
 // One call: show all of it, keep it current, decide it.
-import { $, $$, ask, element, follow, help, keys, setNow, setText } from "./common.js";
+import { $, $$, ask, element, help, keys, oneAtATime, setNow, setText } from "./common.js";
 import { about, again, finish, forgetNobody, neighbour, now, page, path, settle, tell, toldBefore, typed } from "./call.js";
 import { close, decide, open, startDeciding } from "./deciding.js";
 import { startEditing } from "./edit.js";
 import { showAssigned, startHanding } from "./handing.js";
+import { follow } from "./live.js";
 import { present, startLooking } from "./look.js";
 import { startUndoing } from "./undoing.js";
 import { startUnfolding } from "./unfold.js";
@@ -38,17 +39,36 @@ function voted(said) {
   allowed(said);
 }
 
+// Nothing has moved: not by a decision either of which no answer came.
+function same(said) {
+  if (now.unheard) setText(now.unheard, "Interlock answers again, and has not heard you: send it again.");
+  now.unheard = null;
+  allowed(said);
+}
+
 function allowed(said) {
   about.approve = said.may.approve ? "yes" : "no";
   about.why = said.stopped && said.may.reject ? "Its agent is stopped" : said.may.why;
-  if (said.stopped && !$(".stop-note")) tell(`${said.stopped.by} stopped ${said.stopped.everybody ? "all agents" : "this agent"}. ${said.stopped.reason}`);
+  stopped(said.stopped);
   settle();
 }
 
-async function refresh() {
-  if (now.sending) return;
+let toldStopped = false; // the banner says who stopped it
+
+function stopped(by) {
+  const note = $(".stop-note");
+  const noted = note && by && $("time", note).dataset.since === String(by.at);
+  if (note) note.hidden = !noted;
+  if (by && !noted) tell(`${by.by} stopped ${by.everybody ? "all agents" : "this agent"}. ${by.reason}`);
+  else if (toldStopped) tell("");
+  toldStopped = Boolean(by && !noted);
+}
+
+// While a decision is under way, its answer tells what became of the call.
+const refresh = oneAtATime(async () => {
+  if (now.sending || now.leaving) return;
   const { ok, said } = await ask(path);
-  if (!ok) return;
+  if (!ok || now.sending || now.leaving) return;
   setNow(said.now);
   const waiting = $("#waiting");
   if (waiting && said.card.caller_waiting !== null) {
@@ -57,13 +77,13 @@ async function refresh() {
   if (!now.over) {
     present(said.looking);
     showAssigned(said.assigned);
-    if (said.card.version === Number(about.version)) return allowed(said);
+    if (said.card.version === Number(about.version)) return same(said);
   }
   if (said.card.version === Number(about.version)) return;
   if (!now.over) return changed(said);
   if (document.body.classList.contains("edits")) return;
-  again(said.card.state === "held" ? undefined : { text: said.card.outcome, also: now.also });
-}
+  again(said.card.state === "held" ? { typed: typed() } : { text: said.card.outcome, also: now.also, typed: typed() });
+});
 
 // An edit needs what is hidden: the key then leads to the button that reveals it.
 function edit() {
@@ -76,6 +96,7 @@ function approve() {
   else if ($("#fold") && !$("#fold").hidden) $("[data-judge]").focus();
 }
 
+now.refresh = refresh;
 for (const button of $$("[data-show]")) {
   button.addEventListener("click", () => {
     for (const other of $$("[data-show]")) other.setAttribute("aria-pressed", String(other === button));
@@ -102,11 +123,12 @@ keys({
   "?": help,
   Escape: () => (close() ? undefined : location.assign("/review")),
 });
-setNow(about.now);
 settle();
 setInterval(settle, 1000);
+const title = `${$("h1").textContent} · Interlock`;
 follow((tick) => {
-  document.title = `(${tick.total}) ${$("h1").textContent} · Interlock`;
+  document.title = `(${tick.total}) ${title}`;
   refresh();
 });
+document.addEventListener("visibilitychange", () => (document.title = title)); // nobody counts for it now
 about.ready = "yes";

@@ -1,5 +1,6 @@
 // The queue: live, without losing scroll, focus or the selected card.
-import { $, $$, ask, element, follow, help, keys, paint, setNow, setText, tickTimes } from "./common.js";
+import { $, $$, ask, element, help, keys, oneAtATime, paint, setNow, setText, tickTimes } from "./common.js";
+import { followUnseen } from "./live.js";
 import { pick, picked, startBatch, unpick } from "./batch.js";
 
 const cards = $("#cards");
@@ -179,24 +180,12 @@ async function more(event) {
   if (first) $("a", first).focus();
 }
 
-let running = null; // the refresh that is under way, which ends once nobody has asked again
-let again = false;
-
-function refresh() {
-  again = true;
-  running ??= refreshed().finally(() => (running = null));
-  return running;
-}
-
-async function refreshed() {
-  while (again) {
-    again = false;
-    const [held, recent] = await Promise.all([whole(), ask("/v1/approvals?state=recent&limit=12")]);
-    if (held) show(held);
-    if (recent.ok) showRecent(recent.said);
-    tickTimes();
-  }
-}
+const refresh = oneAtATime(async () => {
+  const [held, recent] = await Promise.all([whole(), ask("/v1/approvals?state=recent&limit=12")]);
+  if (held) show(held);
+  if (recent.ok) showRecent(recent.said);
+  tickTimes();
+});
 
 function move(step) {
   const links = $$(".card-link", cards);
@@ -219,10 +208,9 @@ $("#filters").addEventListener("keydown", (event) => {
 });
 $("#more-link").addEventListener("click", more);
 following = new URL($("#more-link").href).searchParams.get("cursor");
-setNow(page.now);
 unfoldJudged();
 startBatch(cards, refresh);
-follow(refresh);
+followUnseen(refresh); // its title counts what waits
 // who looks and who is asked moves no call, so nothing announces it
 setInterval(() => document.visibilityState === "visible" && refresh(), 15_000);
 keys({

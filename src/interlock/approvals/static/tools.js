@@ -17,7 +17,7 @@ async function accept(card, button) {
   const error = $("#tools-error");
   error.hidden = ok;
   if (!ok) {
-    setText(error, said.detail);
+    setText(error, [said.detail, said.help].filter(Boolean).join(" "));
     error.scrollIntoView({ block: "center" });
     button.disabled = false;
     return;

@@ -4,7 +4,9 @@ import { about, changeRow, now, path, settle } from "./call.js";
 
 // `changed`: what to do where the call is not the one that this page shows any more.
 export async function showAll(changed) {
+  $("#show-all").disabled = true;
   const { ok, said } = await ask(path);
+  $("#show-all").disabled = false;
   if (!ok) return setText($("#withheld b"), said.detail);
   if (said.card.digest !== about.digest) return changed(said);
   const { pretty, visible } = said.call.body;
@@ -28,7 +30,7 @@ function argumentRow(argument) {
   const row = element("tr");
   const name = paint(element("th", "v"), argument.name);
   name.scope = "row";
-  name.append(element("small", "", argument.source));
+  name.append(element("small", "", argument.source === "json" ? "body" : argument.source));
   const value = paint(element("td", "v pre"), argument.visible);
   if (argument.redacted) value.append(" ", element("span", "tag", "hidden"));
   else if (argument.revealed) value.append(" ", element("span", "tag", "revealed"));
