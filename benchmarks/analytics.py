@@ -1,7 +1,8 @@
 """What analytics cost on many decided calls: python -m benchmarks.analytics [--records 1000000]
 
 Makes records of agents that call tools for 30 days, loads them as the feed would, and measures:
-records taken in a second, the file's size, the memory of this process, and each question.
+records taken in a second, the file's size, the memory of this process, each question, and what
+the hour's fit of confidence costs.
 `--held`: the share that people decided. `--under MS`: fail where half of the answers take longer.
 """
 
@@ -17,12 +18,14 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from statistics import quantiles
-from time import perf_counter
+from time import perf_counter, process_time
 
 from interlock.core.analytics import Selected
 from interlock.core.records import Audited, DecidedCall, Said, Turned
+from interlock.learning import Fitted, Fitting
 from interlock.observe import analytics as counted
 from interlock.observe.archive import FILE, FileArchive, Taken
+from interlock.system import SystemClock
 
 DAY = 86_400_000
 NOON = 1_790_000_000_000
@@ -124,6 +127,26 @@ async def measured(ask: Callable[[], Awaitable[object]], times: int) -> tuple[fl
     return cuts[9], cuts[18]
 
 
+class Nowhere:
+    """learning.Calibrations that keeps nothing."""
+
+    async def mark(self) -> bytes:
+        return b""
+
+    async def read(self) -> None:
+        return None
+
+    async def write(self, fitted: Fitted) -> None: ...
+
+
+async def fitting(archive: FileArchive) -> None:
+    """Fit confidence on all that *archive* has, as every hour; print what that costs."""
+    start, worked = perf_counter(), process_time()
+    made = await Fitting(archive, Nowhere(), SystemClock()).fit()
+    spent, worked = perf_counter() - start, process_time() - worked
+    print(f"fit of {made.labels:,} labels   {spent:.1f} s, {worked:.1f} s of processor")
+
+
 def statements() -> dict[str, str]:
     """Return each statement of `analytics` by its name."""
     named = {name: each for name, each in vars(counted).items() if isinstance(each, str)}
@@ -164,6 +187,7 @@ async def reported(args: argparse.Namespace, folder: Path) -> float:
         half, most = await measured(ask, args.times)
         whole = whole or half
         print(f"{name:<22} p50 {half:>7.1f} ms   p95 {most:>7.1f} ms")
+    await fitting(archive)
     await archive.close()
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"memory of the process, at most: {used:,.0f} MB")
