@@ -7,11 +7,14 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import ClientResponse
 
 from interlock.core.actions import State, ToolCall
+from interlock.core.desk import Absence
+from interlock.core.errors import UpstreamLost
 from interlock.core.identity import Kind
 
-from .world import World, a_call
+from .world import SaidAnswer, World, a_call
 
 WRONG = "0" * 64
 
@@ -358,6 +361,31 @@ async def test_only_an_unknown_outcome_can_be_resolved(world: World) -> None:
         json={"happened": True, "message": "seen in the ledger"},
     )
     assert answer.status == 409
+
+
+@pytest.mark.parametrize("who", ["olga", "ann"])
+async def test_whoever_answers_for_an_agent_settles_no_unknown_outcome_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    async def cut(call: ToolCall) -> SaidAnswer:
+        raise UpstreamLost("cut")
+
+    monkeypatch.setattr(world.tool, "send", cut)
+    action, now = await world.hold(), await world.store.now()
+    await world.decide(action, await approver(world), type="approve")
+    assert (await world.settled(action)).state is State.UNKNOWN
+    away = Absence(person="olga", groups=("ops",), to="ann", until=now + 10**8, since=now)
+    await world.deps.desk.go_away(away)
+
+    async def settle(person: str) -> ClientResponse:
+        key = await world.key(Kind.ADMIN, person)
+        found = {"happened": False, "message": "not in the ledger"}
+        return await world.ask("POST", f"/v1/approvals/{action.id}/resolve", key=key, json=found)
+
+    refused = await settle(who)
+    assert refused.status == 403 and "own" in (await refused.json())["detail"]
+    assert (await world.now(action)).state is State.UNKNOWN
+    assert (await settle("adam")).status == 200
 
 
 async def test_the_store_going_away_is_said_and_nothing_is_decided(world: World) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from interlock.approvals.audits import refused
 from interlock.core.actions import Action, Answer, State, evolve
 from interlock.core.decisions import Level
 from interlock.core.desk import Absence
-from interlock.core.identity import Kind
+from interlock.core.identity import Kind, Principal
 from interlock.core.matching import build
 from interlock.core.records import Turned
 from interlock.core.rules import Redact
 from interlock.store.redis import RedisStore
+from tests.core.test_grants import grant
 from tests.support.records import audited, unreviewed
 from tests.support.stores import Server, fresh_prefix
 
@@ -149,12 +151,25 @@ async def test_approvers_and_admins_judge_but_not_the_owner_of_the_agent(
     assert (await judge(world, action, await world.key(kind, "zoe")))[0] == 200
 
 
-async def test_nobody_judges_who_stands_in_for_the_owner(world: World) -> None:
+@pytest.mark.parametrize("kind", [Kind.APPROVER, Kind.ADMIN])
+async def test_nobody_judges_who_stands_in_for_the_owner(world: World, kind: Kind) -> None:
     action, now = await passed(world), await world.store.now()
     away = Absence(person="olga", groups=("ops",), to="ann", until=now + 10**8, since=now)
     await world.deps.desk.go_away(away)
-    status, said = await judge(world, action, await world.key(Kind.APPROVER, "ann"))
+    status, said = await judge(world, action, await world.key(kind, "ann"))
     assert status == 403 and "stand in for olga" in said["detail"]
+
+
+async def test_nobody_judges_what_their_own_grant_let_through(world: World) -> None:
+    action = await passed(world)
+    assert action.decision is not None
+    facts = replace(action.decision.facts, grant=grant(by="ann"))
+    granted = evolve(action, decision=replace(action.decision, grant="gr_1", facts=facts))
+    ann, bob = (
+        Principal(kind=Kind.APPROVER, id=each, groups=frozenset({"ops"})) for each in ("ann", "bob")
+    )
+    assert "You granted" in refused(granted, ann, 0, ())
+    assert refused(granted, bob, 0, ()) == ""
 
 
 async def test_auditors_read_and_judge_nothing(world: World) -> None:

@@ -63,6 +63,7 @@ from .models_item import Item
 from .outcomes import outcome as outcome_of
 from .past import PAST, Past
 from .queries import once, page_size
+from .rights import answerable
 
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -289,10 +290,14 @@ async def decide(request: web.Request) -> web.Response:
 async def resolve(request: web.Request) -> web.Response:
     """Settle an unknown outcome with what an admin found out."""
     asked = await read(request, ResolveRequest)
-    deps, visitor, action = request.app[DEPS], request[VISITOR], await showing.found(request)
+    deps, visitor = request.app[DEPS], request[VISITOR]
+    action, who = await showing.found(request), visitor.principal
     check_token(request, visitor, to_decide(action.digest))
-    by = visitor.principal.id
-    after = await deps.gate.resolve(request.match_info["id"], by, asked.happened, asked.message)
+    showing.trusted(request, action)
+    why = answerable(action, who, await deps.desk.stands_in(who.id))
+    if why:
+        raise Forbidden(why)
+    after = await deps.gate.resolve(action.id, who.id, asked.happened, asked.message)
     return answer(outcome_of(after))
 
 

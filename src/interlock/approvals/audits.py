@@ -171,6 +171,9 @@ def refused(action: Action, who: Principal, now: int, stands: tuple[Absence, ...
     """Return why *who* may not judge what became of *action*; or nothing. Pure."""
     if who.kind not in PEOPLE:
         return "Auditors read; approvers and admins judge."
+    grant = action.decision.facts.grant if action.decision and action.decision.grant else None
+    if grant is not None and grant.by == who.id:
+        return "You granted that calls like this one go through, so somebody else has to judge."
     return barred_after(action, who, now, stands)
 
 

@@ -80,11 +80,9 @@ def barred(
     stands = tuple(absences)
     if who.kind.value != "approver":
         return f"{who.kind.value.capitalize()}s do not decide calls; sign in as an approver."
-    if owns(action, who.id):
-        return "You own this agent, so somebody else has to decide."
-    for each in stands:
-        if owns(action, each.person):
-            return f"You stand in for {each.person}, who owns this agent: somebody else decides."
+    why = answerable(action, who, stands)
+    if why:
+        return why
     groups = who.groups | borrowed(action, who.groups, stands, now, present)
     for needed in groups_needed(action, present, now):
         if not groups & frozenset(needed):
@@ -96,7 +94,17 @@ def barred_after(action: Action, who: Principal, now: int, absences: Iterable[Ab
     """Return why this person may not say afterwards that a call was right; or nothing."""
     if who.kind is not Kind.ADMIN:
         return barred(action, who, now, absences)
-    return "You own this agent, so somebody else has to judge." if owns(action, who.id) else ""
+    return answerable(action, who, absences)
+
+
+def answerable(action: Action, who: Principal, absences: Iterable[Absence] = ()) -> str:
+    """Return why a person is too close to the agent to have a say in its calls; or nothing."""
+    if owns(action, who.id):
+        return "You own this agent, so somebody else has to decide."
+    for each in absences:
+        if owns(action, each.person):
+            return f"You stand in for {each.person}, who owns this agent: somebody else decides."
+    return ""
 
 
 def owns(action: Action, person: str) -> bool:
