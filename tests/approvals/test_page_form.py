@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from interlock.policies.schemas import compile_schema
 
-from .browser import a_browser, open_item, signed_in
+from .browser import IN_ONE_LOOP, browser, open_item, signed_in, world
 from .world import ANN, World, a_call
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["amount"],
@@ -44,13 +46,7 @@ CALL = {
 }
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(world: World, browser: Browser) -> AsyncIterator[Page]:
     policy = world.gate.policy
     tool = replace(
@@ -157,7 +153,7 @@ MISREAD = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def amounts(world: World, browser: Browser) -> AsyncIterator[Page]:
     """The form of a call whose amount has no bounds."""
     policy = world.gate.policy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -12,10 +11,11 @@ from interlock.core.actions import State
 from interlock.core.desk import EVERYBODY, Suspension
 from interlock.core.identity import Kind
 
-from .browser import a_browser, open_item, signed_in
+from .browser import IN_ONE_LOOP, browser, open_item, signed_in, world
 from .world import ANN, World, a_call
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser", "world"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 PLACES = ("history", "analytics", "audits", "agents", "grants", "tools", "policy", "me")
 HOSTILE = "It says <b>go on</b>\u202e & pays."
 SEEN = """seen => {
@@ -26,12 +26,6 @@ TEN_MINUTES = """{
     const now = Date.now.bind(Date), off = MINUTES * 60_000;
     Date.now = () => now() + off;
 }"""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 async def stop_all(world: World, reason: str = HOSTILE) -> None:
@@ -53,6 +47,7 @@ async def test_every_page_that_is_open_learns_that_all_agents_are_stopped(
     world: World, browser: Browser, place: str
 ) -> None:
     async with signed_in(browser, world, ANN) as page:
+        await page.wait_for_selector("[data-ready]")
         begun = streams(page)
         await page.goto(f"{world.url}/{place}")
         await expect(page.locator(".halted")).to_have_count(0)
@@ -197,7 +192,8 @@ async def test_a_decision_whose_answer_is_lost_is_shown_as_it_was_recorded(
 CUT = """{
     const asked = window.fetch;
     const cut = () => new ReadableStream({start: (body) => body.error(new Error("cut"))});
-    window.fetch = (...to) => asked(...to).then((said) => new Response(cut(), {status: said.status}));
+    const half = (said) => new Response(cut(), {status: said.status});
+    window.fetch = (...to) => asked(...to).then(half);
 }"""
 
 
