@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from interlock.core.calibration import NO_MODELS, Models, Platt
+from interlock.core.calibration import Models, Platt
 from interlock.core.errors import StoreUnavailable
 from interlock.core.records import DecidedCall
 from interlock.learning import (
@@ -93,7 +93,7 @@ async def test_newer_models_take_the_place_of_older_ones() -> None:
     kept, clock = Kept(fitted()), Clock()
     calibration = Calibration(kept, clock)
     await calibration.refresh()
-    kept.there = fitted(NO_MODELS, at=NOON + 1)
+    kept.there = fitted(Models(), at=NOON + 1)
     await calibration.refresh()
     assert calibration.calibrated("bot", "bank.pay", 0.9) is None
 
@@ -152,7 +152,7 @@ async def test_what_is_refused_is_counted_and_changes_nothing(why: Refused) -> N
 
 async def test_models_that_somebody_put_back_are_not_believed() -> None:
     refused: list[str] = []
-    kept, clock = Kept(fitted(NO_MODELS, at=NOON + EVERY_MS)), Clock(NOON + EVERY_MS)
+    kept, clock = Kept(fitted(Models(), at=NOON + EVERY_MS)), Clock(NOON + EVERY_MS)
     calibration = Calibration(kept, clock, refused.append)
     await calibration.refresh()
     kept.there = fitted(HALF, at=NOON)
@@ -162,7 +162,7 @@ async def test_models_that_somebody_put_back_are_not_believed() -> None:
 
 
 async def test_a_clock_that_was_ahead_once_keeps_nothing_out() -> None:
-    kept, clock = Kept(fitted(NO_MODELS, at=NOON + OLDEST_MS)), Clock()
+    kept, clock = Kept(fitted(Models(), at=NOON + OLDEST_MS)), Clock()
     calibration = Calibration(kept, clock)
     await calibration.refresh()
     kept.there = fitted(HALF, at=NOON)

@@ -17,20 +17,17 @@ from interlock.core.calibration import (
     ISOTONIC,
     MOST_MODELS,
     MOST_STEPS,
-    NO_MODELS,
     Cell,
     Isotonic,
+    Models,
     Platt,
     Point,
     fit,
     isotonic,
     pack_models,
     platt,
-    point_of,
     unpack_models,
 )
-from interlock.core.records import Turned
-from tests.support.records import audited, record, records, said, unreviewed
 
 claims = st.integers(0, 1000).map(lambda each: each / 1000)
 points = st.builds(
@@ -224,8 +221,8 @@ def test_what_is_no_claim_is_not_corrected(claimed: Any) -> None:
 
 
 def test_nothing_is_known_at_first() -> None:
-    assert NO_MODELS.calibrated("bot", "pay", 0.9) is None
-    assert fit([]) == NO_MODELS
+    assert Models().calibrated("bot", "pay", 0.9) is None
+    assert fit([]) == Models()
 
 
 @given(st.lists(points, max_size=30), st.sampled_from((1, 3, 50)))
@@ -281,26 +278,6 @@ def test_models_stay_small_however_many_claims_and_tools_there_are() -> None:
     )
     assert sum(bool(tool) and not agent for agent, tool in models.by) == MOST_MODELS
     assert len(models.by) <= 3 * MOST_MODELS + 1
-
-
-@given(records())
-def test_a_point_is_a_labelled_claim(one: Any) -> None:
-    point = point_of(one)
-    assert point is None or point.confidence == one.confidence
-
-
-def test_what_people_and_auditors_said_becomes_points() -> None:
-    right = point_of(record(confidence=0.8, calibrated=0.7))
-    assert right == Point(agent="bot", tool="bank.pay", confidence=0.8, right=True, calibrated=0.7)
-    changed = point_of(record(reviews=(said("edit"),)))
-    assert changed is not None and not changed.right
-    drawn_ = unreviewed(drawn=True, share=0.1, audit=audited(Turned.WRONG), confidence=0.99)
-    assert point_of(drawn_) == Point(
-        agent="bot", tool="bank.pay", confidence=0.99, right=False, weight=10.0
-    )
-    assert point_of(record(confidence=None)) is None
-    assert point_of(unreviewed()) is None
-    assert point_of(record(confidence=7.0)) is None
 
 
 def test_a_model_makes_claims_better() -> None:

@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.core.analytics import Selected
-from interlock.core.calibration import Point, point_of
+from interlock.core.calibration import Point
 from interlock.core.errors import MalformedCall, StoreUnavailable
 from interlock.core.records import DecidedCall
 from interlock.observe.archive import FileArchive, Taken
+from tests.support.archive import point_of
 from tests.support.records import DAY, NOON, audited, histories, record, records, unreviewed
 
 EVERYTHING = Selected()
@@ -134,7 +135,7 @@ async def test_confidence_is_fitted_on_every_call_that_says_something_of_it(
         if after is None:
             break
 
-    assert found == [replace(point, calibrated=None) for _, point in said]
+    assert found == [point for _, point in said]
     assert newest == max((ended for ended, _ in said), default=0)
     assert await archive.labels() == len(said)
 

@@ -11,7 +11,6 @@ import pytest
 from interlock.core.calibration import (
     MOST_MODELS,
     MOST_STEPS,
-    NO_MODELS,
     Isotonic,
     Models,
     Platt,
@@ -59,7 +58,7 @@ async def test_the_mark_changes_with_what_is_kept(store: RedisStore) -> None:
 
 
 async def test_that_there_are_no_models_is_kept_as_well(store: RedisStore) -> None:
-    none = Fitted(models=NO_MODELS, at=NOON, labels=3, newest=NOON)
+    none = Fitted(models=Models(), at=NOON, labels=3, newest=NOON)
     await kept_in(store).write(none)
     assert await kept_in(store).read() == none
 

@@ -13,10 +13,24 @@ from aiohttp.test_utils import TestServer
 from interlock.approvals.api import add_api
 from interlock.approvals.deps import ApiDeps
 from interlock.core.analytics import Analytics, Selected
-from interlock.core.calibration import point_of
+from interlock.core.calibration import Point
 from interlock.core.errors import MalformedCall, StoreUnavailable
-from interlock.core.records import DecidedCall
+from interlock.core.records import DecidedCall, label_of
 from interlock.learning_ports import Kept, Labelled, RecordsPage
+
+
+def point_of(record: DecidedCall) -> Point | None:
+    """Return what *record* says of its agent's confidence; None: no claim, or no label."""
+    label, claimed = label_of(record), record.confidence
+    if label is None or claimed is None or not 0 <= claimed <= 1:
+        return None
+    return Point(
+        agent=record.agent,
+        tool=record.tool,
+        confidence=claimed,
+        right=label.right,
+        weight=label.weight,
+    )
 
 
 @dataclass

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from .records import DecidedCall, label_of
-
 FEWEST = 50  #: labels; fewer say nothing
 ISOTONIC = 1_000  #: labels from which on no shape is assumed but that it rises
 MOST_STEPS = 200  #: of one isotonic model
@@ -36,7 +34,6 @@ class Point:
     confidence: float
     right: bool
     weight: float = 1.0
-    calibrated: float | None = None  #: what was made of the claim then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,24 +81,6 @@ class Models:
             return None
         model = self.model(agent, tool)
         return None if model is None else min(1.0, max(0.0, model.at(_on_grid(claimed))))
-
-
-NO_MODELS = Models()
-
-
-def point_of(record: DecidedCall) -> Point | None:
-    """Return what *record* says of its agent's confidence; None: no claim, or no label."""
-    label, claimed = label_of(record), record.confidence
-    if label is None or claimed is None or not 0 <= claimed <= 1:
-        return None
-    return Point(
-        agent=record.agent,
-        tool=record.tool,
-        confidence=claimed,
-        right=label.right,
-        weight=label.weight,
-        calibrated=record.calibrated,
-    )
 
 
 def fit(points: Iterable[Point]) -> Models:

@@ -31,7 +31,6 @@ Ask = Callable[[str, Sequence[Any]], list[Row]]
 
 DAY_MS = 86_400_000
 NO_TIMES = Times(of=0, p50=0, p90=0, p99=0)
-NOBODY = Share(hits=0, of=0)
 CAME = ("approved", "edited", "rejected", "responded", "expired", "cancelled")
 
 _QUANTILES = "[0.5, 0.9, 0.99]"

@@ -147,13 +147,3 @@ def _first_look(record: DecidedCall) -> int | None:
 def shown(text: str) -> str:
     """Return *text* as a column can hold it: a lone half of a character becomes `?`."""
     return text.encode("utf-8", "replace").decode()
-
-
-def latest(records: Sequence[DecidedCall]) -> dict[str, DecidedCall]:
-    """Return, by id, the newest of *records*."""
-    newest: dict[str, DecidedCall] = {}
-    for each in records:
-        known = newest.get(each.id)
-        if known is None or (each.version, each.told) > (known.version, known.told):
-            newest[each.id] = each
-    return newest
