@@ -18,30 +18,31 @@ from tests.support.records import NOON, audited, record, said, unreviewed
 
 __all__ = ("folder", "interlock")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("export_libraries")]
-MANY = 40_000  #: lines of one tool: more than 10 MB, of which `datasets` takes the types at once
+MANY = 4_000  #: long lines of one tool: more than the 10 MB of which `datasets` takes the types
 TRAINING = ("dpo-openai", "dpo-trl", "kto", "sft")
 
 
-def edits() -> list[DecidedCall]:
-    """Edits of many calls of one tool, then of one whose arguments have other types."""
+def edits(many: int = 100, size: int = 250) -> list[DecidedCall]:
+    """Edits of *many* calls of one tool, then of one whose arguments have other types."""
     some = [
-        _edited(f"a{at:06}", at, {"amount": at, "to": "bob"}, {"amount": 1, "to": "bob"})
-        for at in range(MANY)
+        _edited(f"a{at:06}", at, {"amount": at, "to": "bob"}, {"amount": 1, "to": "bob"}, size)
+        for at in range(many)
     ]
     other = {"amount": "much", "to": [{"x": None, "ü": 2.5}], "deep": {"a": [1, "b"]}}
     some += [
-        _edited(f"b{at:06}", MANY + at, other, {"to": []}, tool="mail.send") for at in range(100)
+        _edited(f"b{at:06}", many + at, other, {"to": []}, size, tool="mail.send")
+        for at in range(100)
     ]
     return some
 
 
 def _edited(
-    name: str, at: int, before: dict[str, Any], after: dict[str, Any], **more: Any
+    name: str, at: int, before: dict[str, Any], after: dict[str, Any], size: int = 250, **more: Any
 ) -> DecidedCall:
     return record(
         id=name,
         ended=NOON + at,
-        task=f"Do {name} 🙂 " + "x" * 250,
+        task=f"Do {name} 🙂 " + "x" * size,
         arguments=before,
         final={"tool": "t"},
         final_arguments=after,
@@ -69,6 +70,16 @@ def mixed() -> list[DecidedCall]:
     ]
 
 
+_SEEN: dict[str, Any] = {}  #: by the format: to import TRL takes longer than what it then does
+
+
+def by_trl(interlock: Command, name: str) -> Any:
+    """Return what TRL sees in calls of all kinds in this format."""
+    if name not in _SEEN:
+        _SEEN[name] = read("trl", exported(interlock, mixed(), name))
+    return _SEEN[name]
+
+
 def exported(interlock: Command, calls: list[DecidedCall], name: str, *more: str) -> str:
     Path("records.jsonl").write_text("".join(json.dumps(pack(each)) + "\n" for each in calls))
     command = ("export", "--format", name, "--out", name, "--records", "records.jsonl")
@@ -81,7 +92,7 @@ def exported(interlock: Command, calls: list[DecidedCall], name: str, *more: str
 def test_datasets_reads_back_every_line_as_it_was(
     interlock: Command, folder: Path, name: str
 ) -> None:
-    calls = edits() if name == "dpo-trl" else mixed() + edits()[-200:]
+    calls = edits(MANY, size=3_000) if name == "dpo-trl" else mixed() + edits()
     found = read("datasets", exported(interlock, calls, name, "--split", "0.9"))
     assert {split: each["same"] for split, each in found.items()} == {"train": True, "test": True}
     assert sum(each["rows"] for each in found.values()) >= len(calls) // 2
@@ -104,7 +115,7 @@ def test_datasets_reads_what_lines_were_made_of(interlock: Command, folder: Path
 def test_trl_applies_a_template_to_every_example(
     interlock: Command, folder: Path, name: str, parts: set[str]
 ) -> None:
-    told = read("trl", exported(interlock, mixed(), name))
+    told = by_trl(interlock, name)
     assert told["rows"]
     for row in told["rows"]:
         assert row["conversational"]
@@ -113,7 +124,7 @@ def test_trl_applies_a_template_to_every_example(
 
 
 def test_trl_sees_the_pair_as_the_person_left_it(interlock: Command, folder: Path) -> None:
-    told = read("trl", exported(interlock, mixed(), "dpo-trl"))
+    told = by_trl(interlock, "dpo-trl")
     [row] = told["rows"]
     pair = row["applied"]
     assert pair["prompt"].startswith('<tools>[{"type": "function"')
@@ -125,7 +136,7 @@ def test_trl_sees_the_pair_as_the_person_left_it(interlock: Command, folder: Pat
 
 
 def test_trl_sees_kto_labels(interlock: Command, folder: Path) -> None:
-    told = read("trl", exported(interlock, mixed(), "kto"))
+    told = by_trl(interlock, "kto")
     labels = [row["applied"]["label"] for row in told["rows"]]
     assert labels == [True, True, False, False, True, False]
 
