@@ -119,11 +119,34 @@ async def test_a_policy_that_was_there_for_a_moment_has_not_passed(
     bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note = bank.with_name("policy.tested")
+    suite(bank, "allow")
     await load_once_apart([bank], note)
     loads = iter([for_a_moment_other(bank, BANK.format(version=2)), load_policies])
     monkeypatch.setattr(tryout, "load_policies", lambda paths: next(loads)(paths))
 
     assert (await load_once_apart([bank], note)).policy.ref.version == 1
+
+
+async def test_without_a_suite_a_policy_that_was_there_for_a_moment_is_not_in_force(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = iter([for_a_moment_other(bank, BANK.format(version=2)), load_policies])
+    monkeypatch.setattr(tryout, "load_policies", lambda paths: next(loads)(paths))
+
+    with pytest.raises(InvalidDocument, match="what was read is not what was tried out"):
+        await load_once_apart([bank], bank.with_name("policy.tested"))
+
+
+async def test_without_a_suite_no_other_process_is_needed_at_the_start(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = bank.with_name("policy.tested")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    assert (await load_once_apart([bank], note)).policy.ref.version == 1
+    suite(bank, "allow")
+    with pytest.raises(InvalidDocument, match="the process died"):
+        await load_once_apart([bank], note)
 
 
 async def test_the_policy_in_force_is_the_one_that_was_tried_out(

@@ -13,6 +13,7 @@ from .. import __version__
 from ..config import environment
 from ..core.errors import InterlockError, InvalidDocument
 from .console import fail
+from .importing import imports
 
 OK, FAILED, MISUSED = 0, 1, 2
 
@@ -91,7 +92,8 @@ class Commands(click.Group):
         file, attribute = COMMANDS[cmd_name]
         name = f"{__package__}.{file}"
         try:
-            command = getattr(importlib.import_module(name), attribute)
+            with imports():
+                command = getattr(importlib.import_module(name), attribute)
         except ModuleNotFoundError as missing:
             if missing.name != name:
                 raise

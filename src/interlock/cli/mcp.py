@@ -15,6 +15,7 @@ from ..settings import Config
 from ..settings_tools import ServerSettings
 from ..settings_types import plain_name
 from .console import note, safe
+from .importing import imports
 from .mcp_install import install
 from .options import config_option, configured
 
@@ -92,7 +93,8 @@ def run(ctx: click.Context, command: Sequence[str]) -> int:
 
 def _gate() -> Guarding:
     """Import what the gate needs."""
-    from ..guarding import guarding
+    with imports():
+        from ..guarding import guarding
 
     return guarding
 

@@ -24,6 +24,7 @@ from ..settings import Config
 from ..settings_types import Address, known_person
 from ..tasks import Tasks
 from .console import note, safe, say
+from .importing import imports
 from .options import config_option, configured, given
 from .ports import listener
 from .stores import opened
@@ -109,7 +110,8 @@ def serve(
     )
     if new_secret:
         asyncio.run(_take_secret(config))
-    from ..app import run  # only this command needs all of it
+    with imports():
+        from ..app import run  # only this command needs all of it
 
     try:
         uvloop.run(until_stopped(run(config, announce)))
