@@ -1,6 +1,6 @@
 """The least that a proxy may do to MCP over HTTP and keep all of it: the harness is proved on it.
 
-    python -m tests.conformance.pass_through [--fault defs|404] URL
+    python -m tests.conformance.pass_through [--fault defs] [--fault 404] URL
 
 It parses every body strictly, sends on the object it parsed, and streams the answer back. Its
 first line of output is the URL to use instead of URL. A fault is one that proxies really have:
@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import aiohttp
@@ -46,7 +46,7 @@ def _is_local(request: web.Request) -> bool:
     return URL(f"//{request.host}").host in LOCAL and (not origin or URL(origin).host in LOCAL)
 
 
-def pass_through(upstream: URL, fault: str | None = None) -> web.Application:
+def pass_through(upstream: URL, faults: Collection[str] = ()) -> web.Application:
     """An application that passes every request on to *upstream*."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -59,13 +59,13 @@ def pass_through(upstream: URL, fault: str | None = None) -> web.Application:
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP]
         session = request.app[SESSION]
         async with session.request(request.method, upstream, headers=headers, data=body) as answer:
-            lied = fault == "404" and answer.status == 404
+            lied = "404" in faults and answer.status == 404
             kept = [(k, v) for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP]
             response = web.StreamResponse(status=200 if lied else answer.status, headers=kept)
             await response.prepare(request)
             with contextlib.suppress(aiohttp.ClientConnectionResetError):  # the client has left
                 async for chunk in answer.content.iter_any():
-                    lost = chunk.replace(b'"$defs":', b'"$gone":') if fault == "defs" else chunk
+                    lost = chunk.replace(b'"$defs":', b'"$gone":') if "defs" in faults else chunk
                     await response.write(lost)
             return response
 
@@ -81,9 +81,9 @@ async def _session(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _serve(upstream: URL, fault: str | None) -> None:
+async def _serve(upstream: URL, faults: Collection[str]) -> None:
     # a client that leaves takes its request to the server along: that is how 2026-07-28 cancels
-    runner = web.AppRunner(pass_through(upstream, fault), handler_cancellation=True)
+    runner = web.AppRunner(pass_through(upstream, faults), handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(upstream.with_host("127.0.0.1").with_port(runner.addresses[0][1]), flush=True)
@@ -93,7 +93,7 @@ async def _serve(upstream: URL, fault: str | None) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Serves until the process is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--fault", choices=("defs", "404"))
+    parser.add_argument("--fault", action="append", choices=("defs", "404"), default=[])
     parser.add_argument("url", type=URL)
     options = parser.parse_args(argv)
     asyncio.run(_serve(options.url, options.fault))

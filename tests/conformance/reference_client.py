@@ -139,7 +139,7 @@ async def _proxied(command: str | None, url: str) -> AsyncIterator[str]:
     )
     assert process.stdout is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), 15)
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
         if not line.strip():
             raise RuntimeError(f"`{command} {url}` printed no URL")
         yield line.decode().strip()

@@ -28,12 +28,14 @@ def test_a_strict_pass_through_loses_nothing(tmp_path: Path) -> None:
     assert lost_through(PASS_THROUGH, tmp_path) == []
 
 
-def test_a_proxy_that_loses_schema_definitions_is_found_out(tmp_path: Path) -> None:
-    lost = lost_through(f"{PASS_THROUGH} --fault defs", tmp_path)
-    assert set(lost) == {"json-schema-2020-12-$defs", "sep-2106-anchor-keyword-preserved"}
-
-
-def test_a_proxy_that_swallows_404_is_found_out(tmp_path: Path) -> None:
-    lost = lost_through(f"{PASS_THROUGH} --fault 404", tmp_path)
-    assert "server-session-terminated-returns-404" in lost
-    assert "sep-2575-http-server-method-not-found-404" in lost
+def test_a_proxy_that_loses_schema_definitions_and_swallows_404_is_found_out(
+    tmp_path: Path,
+) -> None:
+    """Both faults in one run, which takes as long as one alone: no check minds both."""
+    lost = set(lost_through(f"{PASS_THROUGH} --fault defs --fault 404", tmp_path))
+    definitions = {"json-schema-2020-12-$defs", "sep-2106-anchor-keyword-preserved"}
+    assert definitions < lost
+    statuses = lost - definitions
+    assert "server-session-terminated-returns-404" in statuses
+    assert "sep-2575-http-server-method-not-found-404" in statuses
+    assert all("404" in name for name in statuses)

@@ -365,12 +365,19 @@ BAD_DAYS: dict[str, Callable[[Server], object]] = {
 }
 
 
+def hasty(url: str) -> RedisStore:
+    """Return a store that gives a server up soon which does not answer."""
+    store = RedisStore(url)
+    store._client.connection_pool.connection_kwargs["socket_timeout"] = 0.05
+    store._lane._patience = 0.05
+    return store
+
+
 @pytest.mark.parametrize("day", BAD_DAYS)
 async def test_promise_24_on_a_bad_day_of_the_store_nothing_is_sent(
     own_server: Server, day: str
 ) -> None:
-    store = RedisStore(own_server.url)
-    store._client.connection_pool.connection_kwargs["socket_timeout"] = 0.05
+    store = hasty(own_server.url)
     world = World(store)
     approved = await approved_and_crashed(world)
     held = await world.held(body=b'{"amount": 1}')
@@ -401,8 +408,7 @@ approvals: {caps: {open_per_session: 5}}
 async def test_promise_24_where_the_past_cannot_be_read_nothing_is_sent(
     own_server: Server, day: str
 ) -> None:
-    store = RedisStore(own_server.url)
-    store._client.connection_pool.connection_kwargs["socket_timeout"] = 0.05
+    store = hasty(own_server.url)
     world = World(store, policy=a_policy(NEVER_MORE))
     held = await world.held(body=b'{"amount": 1}')
     BAD_DAYS[day](own_server)
