@@ -22,8 +22,8 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         " ones. The last part of a bar are cancelled and still unknown ones.",
         "rates": "Of the calls that policy held, the share that people approved as they were,"
         " edited, rejected or answered in the tool's place, and the share that nobody decided in"
-        " time. A call that was approved and never sent, as its caller did not come back, is"
-        " approved.",
+        " time. A call that enough people approved and that was never sent, as its caller did not"
+        " come back or took it back, is approved.",
         "precision": "Of the held calls that people decided, the share that they edited, rejected"
         " or answered themselves: what holding was good for. Of a rule: of those calls for which"
         " it fired. Near 0 %, the rule costs attention and changes nothing.",
