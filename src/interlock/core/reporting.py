@@ -38,6 +38,25 @@ def heard(reports: Sequence[Reported], said: Reported) -> tuple[Reported, ...] |
     return (*others, replace(said, changed=times))
 
 
+def together(known: Sequence[Reported], said: Sequence[Reported]) -> tuple[Reported, ...]:
+    """Return the latest word of each reporter in either, oldest first, as many as are kept.
+
+    Who wrote *said* need not have known what is *known*.
+    """
+    if not known or not said:
+        return tuple(known or said)
+    latest: dict[str, Reported] = {}
+    for each in (*known, *said):
+        before = latest.get(each.by)
+        if before is None or (each.changed, each.at) > (before.changed, before.at):
+            latest[each.by] = each
+    kept = sorted(latest.values(), key=lambda each: each.at)
+    while sum(each.by != BY_AGENT for each in kept) > MOST:
+        people = [each for each in kept if each.by != BY_AGENT]
+        kept.remove(_oldest_right(kept) or people[-1])
+    return tuple(kept)
+
+
 def full(reports: Sequence[Reported]) -> bool:
     """Say whether as many people are among *reports* as are kept."""
     return sum(each.by != BY_AGENT for each in reports) >= MOST

@@ -39,6 +39,7 @@ log = logging.getLogger("interlock.archive")
 FILE = "records.duckdb"  #: in the data directory
 READERS = 2  #: questions that are answered at a time
 LARGEST_PAGE = 5_000
+MOST_COUNTED = 2**53  #: lost entries; a column holds twice that
 
 _LABELLED = "FROM calls WHERE rightly IS NOT NULL AND confidence BETWEEN 0 AND 1"
 
@@ -237,10 +238,12 @@ class FileArchive:
                 done = put(cursor, taken.records, self._allowance)
                 for name, document in taken.schemas.items():
                     cursor.execute("INSERT INTO schemas VALUES (?, ?)", [name, document])
+                lost = min(taken.lost + done.without, MOST_COUNTED)
+                forged = taken.forged + done.contrary
                 cursor.execute(
-                    "UPDATE about SET upto = ?, lost = lost + ?, forged = forged + ?,"
-                    " shortened = shortened + ?",
-                    [taken.upto, taken.lost + done.without, taken.forged, done.shortened],
+                    "UPDATE about SET upto = ?, lost = least(lost + ?, ?),"
+                    " forged = forged + ?, shortened = shortened + ?",
+                    [taken.upto, lost, MOST_COUNTED, forged, done.shortened],
                 )
 
         await self._write(work)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import StoreUnavailable
 from ..core.records import DecidedCall
+from ..core.redaction import visible_line
 from ..noting_shares import MOST, day_of, fits, short
 from .archive_file import insert
 from .archive_merging import merged
@@ -28,6 +29,8 @@ UNFIT = (TypeError, ValueError, OverflowError, AttributeError, RecursionError, K
 _DAY_MS = 86_400_000
 _TOLD = 10_000  #: agents whose name the log has said
 
+_NAMED = 5  #: calls that a line of the log names
+
 Key = tuple[int, str]  #: a day and an agent
 
 
@@ -41,6 +44,7 @@ class Put:
 
     without: int = 0  #: how many say something of calls that are not kept
     shortened: int = 0  #: how many records are short that were not there, or were whole, before
+    contrary: int = 0  #: how many say what cannot be, by what is known of their calls
 
 
 class Allowance:
@@ -107,12 +111,14 @@ def put(cursor: DuckDBPyConnection, entries: Sequence[DecidedCall], allowance: A
             [sorted({each.id for each in entries})],
         ).fetchall()
         known = {name: unpacked(text) for name, text in found}
-        changed, without = merged(known, entries)
+        what = merged(known, entries)
+        changed, without, contrary = what.changed, what.without, len(what.contrary)
         older = [name for name in known if name in changed]
         if older:
             cursor.execute("DELETE FROM calls WHERE id IN (SELECT unnest(?::VARCHAR[]))", [older])
+        _tell_contrary(what.contrary)
         if not changed:
-            return Put(without=without)
+            return Put(without=without, contrary=contrary)
         already = {name for name in older if known[name].short}
         whole = set(older) - already
         rows = allowance.rows(cursor, changed.values(), whole)
@@ -120,4 +126,13 @@ def put(cursor: DuckDBPyConnection, entries: Sequence[DecidedCall], allowance: A
     except (duckdb.DataError, duckdb.InvalidInputException, *UNFIT) as error:
         raise UnfitRecord("A record of a decided call cannot be kept.") from error
     shortened = sum(row[SHORT] and row[ID] not in already for row in rows)
-    return Put(without=without, shortened=shortened)
+    return Put(without=without, shortened=shortened, contrary=contrary)
+
+
+def _tell_contrary(calls: Sequence[str]) -> None:
+    if calls:
+        log.error(
+            "somebody put calls back in the store that had ended, or took back what was said of"
+            " them: %s. Their records stay as they were. Find out who can write to the store",
+            ", ".join(map(visible_line, dict.fromkeys(calls[:_NAMED]))),
+        )
