@@ -237,3 +237,16 @@ async def test_what_was_changed_as_json_is_not_dropped_by_the_way(
     await amounts.get_by_role("button", name="Form").click()
     await expect(amounts.get_by_label("amount", exact=True)).to_have_value("900")
     assert world.tool.calls == []
+
+
+async def test_a_field_says_what_cannot_be_seen_in_it(world: World, amounts: Page) -> None:
+    action = await world.hold(a_call(body='{"memo": "May \u202eytrid", "amount": 7}'.encode()))
+    await open_item(amounts, world, action)
+    await amounts.keyboard.press("e")
+    memo = amounts.get_by_label("memo", exact=True)
+    note = amounts.locator("[data-field]", has=memo).locator("[data-unseen]")
+    await expect(note).to_have_text("It holds what cannot be seen here: U+202E.")
+    await memo.fill("May rent\u200b\u00a0")
+    await expect(note).to_have_text("It holds what cannot be seen here: U+200B, U+00A0.")
+    await memo.fill("May rent of \u00e9t\u00e9 \U0001f3e0")
+    await expect(note).to_be_hidden()
