@@ -23,7 +23,7 @@ from .core.errors import (
 )
 from .core.events import DeadlinePassed, Event, LeaseLost
 from .core.facts import NO_EFFECTS, Effects
-from .core.lifecycle import step
+from .core.lifecycle import FINAL, step
 from .noting import Noting, to_note
 from .ports import NOTE_LATER, Change, Ids, Observer, Put, Store, Stored
 
@@ -31,6 +31,8 @@ log = logging.getLogger("interlock")
 
 SCHEMA_SECONDS = 3600.0  #: after which a schema is written again: the store may have lost it
 _READ = (State.HELD, State.APPROVED, State.UNKNOWN)  #: of which the store may have been asked
+_WAITING = (State.HELD, State.APPROVED)
+_REMEMBERED = 100_000  #: calls that people decided; the oldest have lapsed long ago
 RACES = 8  #: how often something is tried again because others were faster
 
 
@@ -51,6 +53,7 @@ class Recorder:
         self._settled = settled  #: told of every call that was held and is so no more
         self._notes = notes
         self._schemas: dict[str, float] = {}  #: which were written, and when
+        self._ended: dict[str, State] = {}  #: calls of people that this process saw end, and how
 
     async def put(
         self,
@@ -118,7 +121,23 @@ class Recorder:
         event = LeaseLost(at=action.changed) if lost else DeadlinePassed(at=action.changed)
         self.observe(earlier, event, action)
 
+    def came_back(self, action: Action) -> str:
+        """Say how a call ended that waits again, as far as this process saw; empty: it did not.
+
+        Nothing leaves such a state: where *action* was read after that, somebody put it back.
+        """
+        ended = self._ended.get(action.id) if action.state in _WAITING else None
+        return "" if ended is None else ended.value
+
+    def _remember(self, before: Action, after: Action) -> None:
+        if after.state not in FINAL or not (before.state in _WAITING or before.reviews):
+            return
+        if len(self._ended) >= _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        self._ended[after.id] = after.state
+
     def observe(self, before: Action, event: Event, after: Action) -> None:
+        self._remember(before, after)
         if before.state is State.HELD and after.state is not State.HELD:
             self._settled(after)
         if after.decoy_of:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ from .mcp_ports import Definitions
 from .ports import Ids, Notice, Put, Store
 from .recording import RACES, Recorder, refusal
 from .sending import Sender
+
+log = logging.getLogger("interlock")
 
 
 class Reviews:
@@ -69,7 +72,7 @@ class Reviews:
             action = await self._store.get(action_id)
             if action is None:
                 raise NotFound(f"There is no call {action_id}.")
-            doubt = self._judge.seals.doubt(action)
+            doubt = self._judge.seals.doubt(action) or await self._put_back(action)
             if doubt and review.verdict is not Verdict.REJECT:
                 raise IllegalTransition(doubt)
             repeated = _repeated(action, review)
@@ -91,6 +94,17 @@ class Reviews:
                 await self._grants.give(after, review.reviewer.id, grant, decision)
             return after
         raise StaleVersion("Others are deciding this call at the same time; look again.")
+
+    async def _put_back(self, action: Action) -> str:
+        """Say that *action* waits although this process saw it end; empty: it does not."""
+        if not self._recorder.came_back(action):
+            return ""
+        now = await self._store.get(action.id)  # what was read may be older than what was seen
+        ended = "" if now is None else self._recorder.came_back(now)
+        if not ended:
+            return ""
+        log.error("call %s was %s, and waits again: somebody put it back", action.id, ended)
+        return f"This call was {ended} already, and put back in the store. It can only be rejected."
 
     async def _refuse_when_stopped(self, action: Action, review: Review) -> None:
         """Let nobody clear what could not be sent; to reject or to answer it is still possible."""
@@ -147,7 +161,7 @@ class Reviews:
             action = await self._store.get(action_id)
             if action is None:
                 raise NotFound(f"There is no call {action_id}.")
-            doubt = self._judge.seals.doubt(action)
+            doubt = self._judge.seals.doubt(action) or await self._put_back(action)
             if doubt:  # its new seal would bless what was changed
                 raise IllegalTransition(doubt)
             event = Escalated(at=await self._store.now(), by=by, message=message)

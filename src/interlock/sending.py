@@ -178,8 +178,8 @@ class Sender:
         refusal = self._judge.seals.refusal(action, now, at)
         if self._redefined(action.call):
             refusal = refusal or ClearanceFailed(at=at, cause=_REDEFINED)
-        if action.id in self._sent:  # a roll-back in the store must not send it again
-            refusal = ClearanceFailed(at=at, cause="This call was sent already.")
+        if action.id in self._sent or self._recorder.came_back(action):  # by a roll-back
+            refusal = ClearanceFailed(at=at, cause="This call was sent, or had ended, already.")
         if refusal is not None:
             await self._recorder.apply(action, refusal)
             return None
