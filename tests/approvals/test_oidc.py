@@ -459,7 +459,7 @@ async def test_without_a_group_that_lets_them_in_people_are_told_which_does(
 async def test_a_missing_groups_claim_is_said_to_be_missing(oidc: OidcWorld) -> None:
     del oidc.provider.person["groups"]
     text = await (await oidc.sign_in(oidc.browser())).text()
-    assert "sends no `groups`" in text
+    assert "sends no <code>groups</code>" in text
     oidc.provider.person["_claim_names"] = {"groups": "src1"}
     text = await (await oidc.sign_in(oidc.browser())).text()
     assert "more groups than the provider sends" in text

@@ -49,9 +49,9 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "reasons": "The preset reasons that people gave most often for rejections and edits.",
         "reliability": "Calls of which is known whether they were right, in ten bins by the"
         " confidence that the agent claimed: beside what it claimed, on average, the share that"
-        " was right. A call is right where people approved it as it was or an audit found it"
-        " right, and nobody reported it wrong. Audited calls count for all that they were drawn"
-        " from.",
+        " was right. A call is right where people approved it as it was (sent or not) or an audit"
+        " found it right, and nobody reported it wrong. Audited calls count for all that they were"
+        " drawn from.",
         "brier": "The mean squared distance between the claimed confidence and what came true"
         " (Brier, 1950): 0 is perfect, 0.25 is what always saying 50 % gets."
         " Corrected by past decisions: the same for confidence as they corrected it.",
