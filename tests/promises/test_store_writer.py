@@ -86,16 +86,21 @@ async def test_who_writes_to_the_store_can_give_a_hold_more_time_and_end_it(worl
     assert (await world.now(held)).state is State.REJECTED
 
 
-async def test_who_writes_to_the_store_can_have_a_rejected_call_wait_again(world: World) -> None:
+async def test_who_writes_to_the_store_can_have_a_rejected_call_wait_again_after_a_restart(
+    world: World,
+) -> None:
     held = await world.held()
     before = await whole(world, held)
     await world.says(held, ANN, Verdict.REJECT)
     for command in (["DEL"], ["HSET", *before]):
         await redis(world, command[0], f"{world.store._prefix}:c:{held.id}", *command[1:])
 
-    assert (await world.says(held, BOB)).state is State.APPROVED, "somebody else has to approve it"
-    await world.quiet()
-    assert world.tool.sent == [held.call], "and only what they saw is sent"
+    with pytest.raises(IllegalTransition, match="was rejected already, and put back"):
+        await world.says(held, BOB)
+    later = World(world.store, name="later")  # knows nothing of it
+    assert (await later.says(held, BOB)).state is State.APPROVED, "somebody else has to approve it"
+    await later.quiet()
+    assert later.tool.sent == [held.call], "and only what they saw is sent"
 
 
 # what agents read --------------------------------------------------------------------------------
