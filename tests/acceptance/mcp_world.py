@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.mcp_clients import notes
-from tests.acceptance.mcp_clients.models import Model, model
-from tests.acceptance.world import CONFIG, LOOKS, Gate, gate, short_folder
+from tests.acceptance.mcp_clients.models import Model, Models
+from tests.acceptance.world import CONFIG, Gate, gate, short_folder
 
 SERVER = Path(notes.__file__)
 OVER = {"http": "notes", "stdio": "piped", "sse": "old"}  #: transport -> name of the server
@@ -69,6 +69,7 @@ class World:
     gate: Gate
     keys: Mapping[str, str]
     ran_file: Path
+    models: Models
 
     def ran(self, about: str) -> list[str]:
         """Return what ran at the server and speaks of *about*, in order."""
@@ -82,12 +83,17 @@ class World:
 
     def held(self, about: str) -> dict[str, Any]:
         """Return the one call that waits and speaks of *about*, once it does."""
+        cards: list[dict[str, Any]] = []
         with self.gate.person() as ann:
-            for _ in range(LOOKS):
+
+            def it_waits() -> bool:
                 items = ann.get("/v1/approvals").json()["items"]
-                if found := [card for card in items if about in json.dumps(card)]:
-                    [card] = found
-                    return dict(card)
+                cards[:] = [card for card in items if about in json.dumps(card)]
+                return bool(cards)
+
+            if self.gate.until(it_waits):
+                [card] = cards
+                return card
         raise AssertionError(f"no call waits that speaks of {about}: {self.gate.said()}")
 
     def decide(self, about: str, verdict: str, **more: Any) -> str:
@@ -122,7 +128,7 @@ class World:
             key = {"Interlock-Key": self.keys[agent]} if agent in self.keys else {}
             url = f"{at or self.gate.agents}/mcp/{server}"
             where = {"url": url, "headers": key, "sse": over == "sse"}
-        with model(name, **where, **settings) as running:
+        with self.models.model(name, **where, **settings) as running:
             yield running
 
 
@@ -137,7 +143,11 @@ def world() -> Iterator[World]:
             named = [name for name in AGENTS if name != "patient"]
             with ThreadPoolExecutor(2) as pool:
                 keys = dict(zip(named, pool.map(lambda n: _key(folder, n), named), strict=True))
-            yield World(gate=running, keys=keys, ran_file=folder / "ran")
+            models = Models()
+            try:
+                yield World(gate=running, keys=keys, ran_file=folder / "ran", models=models)
+            finally:
+                models.end()
 
 
 def _at(url: str, **more: str) -> dict[str, Any]:

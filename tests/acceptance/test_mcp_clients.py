@@ -49,7 +49,11 @@ def the_world() -> Iterator[World]:
         yield running
 
 
-@pytest.fixture(params=PAIRS, ids="-".join)
+# what a client is asked over any transport, it is asked in one process: it imports for seconds
+@pytest.fixture(
+    params=[pytest.param(p, marks=pytest.mark.xdist_group(f"mcp-{p[0]}")) for p in PAIRS],
+    ids=["-".join(pair) for pair in PAIRS],
+)
 def talk(request: pytest.FixtureRequest, the_world: World) -> Conversation:
     client, over = request.param
     return Conversation(world=the_world, client=client, over=over)

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,9 @@ from typing import Any
 import httpx
 
 LOOKS = 3000  #: how often something is looked for before the test gives up
+QUIET = 60  #: how often nothing may move for a second before it does
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of http: URLs. One that reads the certificates of all authorities takes 20 ms."""
 
 POLICY = """
 apiVersion: interlock/v1
@@ -227,6 +231,40 @@ class Words:
         return found
 
 
+class News:
+    """Says when a call may have moved: it follows the stream of events that pages follow, too."""
+
+    def __init__(self, person: httpx.Client) -> None:
+        self._news = threading.Condition()
+        self._told = 0
+        self.ended = False
+        threading.Thread(target=self._follow, args=(person,), daemon=True).start()
+
+    def _follow(self, person: httpx.Client) -> None:
+        with contextlib.suppress(httpx.HTTPError), person:  # it ends with the process that serves
+            with person.stream("GET", "/v1/events", timeout=None) as stream:
+                for line in stream.iter_lines():
+                    if line.startswith("data:"):
+                        with self._news:
+                            self._told += 1
+                            self._news.notify_all()
+        self.ended = True
+
+    def until(self, found: Callable[[], bool]) -> bool:
+        """Look again whenever a call may have moved; return whether it was found in the end."""
+        quiet = 0
+        while quiet < QUIET:
+            told = self._told
+            if found():
+                return True
+            quiet += not self._more_than(told)
+        return False
+
+    def _more_than(self, told: int) -> bool:
+        with self._news:
+            return self._news.wait_for(lambda: self._told > told, 1)
+
+
 @dataclass
 class Gate:
     """A running `interlock serve`, and the people who decide."""
@@ -237,6 +275,7 @@ class Gate:
     people: str
     words: Words
     pool: ThreadPoolExecutor
+    news: News | None = None
 
     @property
     def tool(self) -> str:
@@ -252,15 +291,27 @@ class Gate:
         name = "operator.key" if who == "ann" else f"operator-{who}.key"
         key = (self.folder / "data" / name).read_text().strip()
         headers = {"Authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=self.people, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.people, headers=headers, timeout=30, verify=NO_TLS)
+
+    def until(self, found: Callable[[], bool]) -> bool:
+        """Wait until *found*, which may change with any move of a call; return whether it was."""
+        if found():
+            return True
+        if self.news is None or self.news.ended:
+            self.news = News(self.person())
+        return self.news.until(found)
 
     def held(self, count: int = 1) -> list[dict[str, Any]]:
         """Return the held calls, oldest first, once there are *count*."""
+        items: list[dict[str, Any]] = []
         with self.person() as ann:
-            for _ in range(LOOKS):
-                items: list[dict[str, Any]] = ann.get("/v1/approvals").json()["items"]
-                if len(items) == count:
-                    return sorted(items, key=lambda card: card["created"])
+
+            def all_are_held() -> bool:
+                items[:] = ann.get("/v1/approvals").json()["items"]
+                return len(items) == count
+
+            if self.until(all_are_held):
+                return sorted(items, key=lambda card: card["created"])
         raise AssertionError(f"{len(items)} calls are held, not {count}: {self.said()}")
 
     def decide(self, verdict: str, who: str = "ann", **more: Any) -> httpx.Response:
@@ -289,10 +340,8 @@ class Gate:
 
     def becomes(self, call: str, state: str) -> None:
         """Wait until *call* is in *state*."""
-        for _ in range(LOOKS):
-            if self.state(call) == state:
-                return
-        raise AssertionError(f"{call} is {self.state(call)}, not {state}")
+        if not self.until(lambda: self.state(call) == state):
+            raise AssertionError(f"{call} is {self.state(call)}, not {state}")
 
     def said(self) -> str:
         return self.words.text

@@ -9,10 +9,11 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.acceptance.mcp_clients.environments import (
+    TYPESCRIPT,
     Call,
     ClientHung,
     DriverBroke,
@@ -46,8 +47,11 @@ class Model:
 
     def asks(self, tool: str, **args: Any) -> None:
         """Make a call, and do not wait for what is told."""
+        self._write(json.dumps({"tool": tool, "args": args}))
+
+    def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"tool": tool, "args": args}) + "\n")
+        self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def is_told(self, patience: float = 60.0) -> Call:
@@ -62,16 +66,23 @@ class Model:
         self.asks(tool, **args)
         return self.is_told()
 
+    def comes(self, arguments: Sequence[str]) -> None:
+        """Begin a session of the client."""
+        self.protocol = None
+        self._write(json.dumps(list(arguments)))
+
     def goes(self) -> None:
         """End the session, as the client does."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._write("")
         while "client" not in (document := self._next(30)):
             pass  # what it was told and nobody asked for
         self.protocol = document["protocol"]
 
     def close(self) -> None:
-        """Let go of what is left of the process that has ended."""
+        """End the process, with all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
         self._listening.join()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
@@ -89,33 +100,71 @@ class Model:
         return document
 
 
-@contextlib.contextmanager
-def model(
-    client: str,
-    *,
-    url: str = "",
-    command: str = "",
-    env: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-    timeout: float | None = None,
-    retries: int = 0,
-    sse: bool = False,
-    task: bool = False,
-) -> Iterator[Model]:
-    """Run a session of *client* until the block ends. Settings: as of `environments.drive`."""
-    asked = [
-        *([f"--url={url}"] if url else [f"--command={command}"]),
-        *(f"--env={name}={value}" for name, value in (env or {}).items()),
-        *(f"--header={name}: {value}" for name, value in (headers or {}).items()),
-        *([f"--timeout={timeout}"] if timeout is not None else []),
-        *([f"--retries={retries}"] if retries else []),
-        *(["--sse"] if sse else []),
-        *(["--task"] if task else []),
-        "--steps",
-    ]
+class Models:
+    """Runs sessions of clients, those of one Python client in one process: it imports for seconds.
+
+    A process that a session has broken is not used again.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[str, Model] = {}
+
+    def end(self) -> None:
+        """End every process."""
+        while self._idle:
+            self._idle.popitem()[1].close()
+
+    @contextlib.contextmanager
+    def model(
+        self,
+        client: str,
+        *,
+        url: str = "",
+        command: str = "",
+        env: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        sse: bool = False,
+        task: bool = False,
+    ) -> Iterator[Model]:
+        """Run a session of *client* until the block ends. Settings: as of `environments.drive`."""
+        asked = [
+            *("--client", client),
+            *([f"--url={url}"] if url else [f"--command={command}"]),
+            *(f"--env={name}={value}" for name, value in (env or {}).items()),
+            *(f"--header={name}: {value}" for name, value in (headers or {}).items()),
+            *([f"--timeout={timeout}"] if timeout is not None else []),
+            *([f"--retries={retries}"] if retries else []),
+            *(["--sse"] if sse else []),
+            *(["--task"] if task else []),
+            "--steps",
+        ]
+        # who has once declared tasks goes on doing so in the same process
+        several = client not in TYPESCRIPT and not task
+        running = self._idle.pop(client, None) if several else None
+        if running is None:
+            options = ["--sessions"] if several else asked
+            running = Model(_started([*driver(client), *options]), client)
+        try:
+            if several:
+                running.comes(asked)
+            running.is_ready()
+            yield running
+            running.goes()
+        except BaseException:
+            running.close()
+            raise
+        if several:
+            self._idle[client] = running
+        else:
+            running.close()
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
     # a session of its own: a client ends together with the stdio server that it started
-    process = subprocess.Popen(
-        [*driver(client), "--client", client, *asked],
+    return subprocess.Popen(
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -123,13 +172,3 @@ def model(
         env=surroundings(),
         start_new_session=True,
     )
-    running = Model(process, client)
-    try:
-        running.is_ready()
-        yield running
-        running.goes()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        running.close()

@@ -1,7 +1,8 @@
 """What every driver is asked, what it saw, and how it is told: one line of JSON on stdout.
 
 With `--steps` it says when it is ready; then the calls come on stdin, one line of JSON each, and
-each is told as soon as it ended.
+each is told as soon as it ended. An empty line ends the session. With `--sessions` the arguments of
+one session after another come on stdin, as lists in JSON: a client takes seconds to import.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Ask:
                 yield Step(tool=self.tool, args=self.args)
             return
         print(json.dumps({"ready": True}), flush=True)
-        while line := await asyncio.to_thread(sys.stdin.readline):
+        while (line := await asyncio.to_thread(sys.stdin.readline)).strip():
             yield Step(**json.loads(line))
 
 
@@ -121,7 +122,15 @@ def texts(content: list[Any]) -> str:
 
 
 def drive(clients: Sequence[str], load: Callable[[str], Driver], arguments: list[str]) -> None:
-    """Drive the client that is asked for, and print what was seen."""
+    """Drive the client that is asked for, and print what was seen; or one session after another."""
+    if arguments != ["--sessions"]:
+        _session(clients, load, arguments)
+        return
+    while line := sys.stdin.readline():
+        _session(clients, load, json.loads(line))
+
+
+def _session(clients: Sequence[str], load: Callable[[str], Driver], arguments: list[str]) -> None:
     ask = _asked(clients, arguments)
     driver = load(ask.client)
     seen = Seen(speaks=ask.listens)
@@ -146,7 +155,7 @@ def drive(clients: Sequence[str], load: Callable[[str], Driver], arguments: list
         "progress": seen.progress,
         "closing": broke,
     }
-    sys.stdout.write(json.dumps(shown) + "\n")
+    print(json.dumps(shown), flush=True)
 
 
 def _asked(clients: Sequence[str], arguments: list[str]) -> Ask:

@@ -70,14 +70,17 @@ function transport(ask, sdk, seen) {
   return made;
 }
 
-// with --steps the calls come on stdin, one line of JSON each
+// with --steps the calls come on stdin, one line of JSON each; an empty one ends the session
 async function* steps(ask) {
   if (!ask.steps) {
     for (let n = 0; n < Number(ask.times); n++) yield { tool: ask.tool, args: ask.args };
     return;
   }
   console.log(JSON.stringify({ ready: true }));
-  for await (const line of createInterface({ input: process.stdin })) yield JSON.parse(line);
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === "") return;
+    yield JSON.parse(line);
+  }
 }
 
 async function called(client, ask, step, version, seen) {
