@@ -125,7 +125,7 @@ async def test_a_verdict_makes_a_new_record_and_ends_the_waiting(audited: Auditi
     assert after.told == 1 and after.version == before.version
     assert (after.audit.who, after.audit.turned) == ("r-0123456789ab", Turned.WRONG)
     assert after.audit.at >= after.ended
-    changed, _ = merged({}, (before, after))
+    changed = merged({}, (before, after)).changed
     label = label_of(changed[action.id])
     assert label is not None and (label.right, label.weight) == (False, 10)
     assert await audited.audits.count() == 0
@@ -457,7 +457,7 @@ async def test_what_is_told_of_a_call_signs_nothing_that_the_store_says_of_it(
 
     true, told = await audited.records()
     assert (told.agent, told.tool, told.request, told.state) == ("", "", {}, "told")
-    changed, _ = merged({}, (true, told))
+    changed = merged({}, (true, told)).changed
     assert changed[action.id] == replace(true, told=1, reports=told.reports)
 
 
