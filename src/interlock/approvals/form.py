@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.redaction import visible_line
+from .indenting import indents
 from .models_call import Argument
 from .models_item import Item
 
@@ -131,7 +132,7 @@ def _text(argument: Argument | None) -> str:
     """Return the JSON to start from; what has parts on lines of their own."""
     if argument is None or not argument.json_text:
         return ""
-    if isinstance(argument.value, dict | list):
+    if isinstance(argument.value, dict | list) and indents(argument.value):
         return json.dumps(argument.value, indent=2)
     return argument.json_text
 

@@ -20,7 +20,9 @@ class Body(Model):
     text: str | None = Field(description="where it is UTF-8")
     base64: str | None = Field(description="where it is not")
     visible: str
-    pretty: str | None = Field(description="JSON, indented; the bytes are in `visible`")
+    pretty: str | None = Field(
+        description="JSON, indented; null where that is much longer. The bytes are in `visible`"
+    )
 
 
 class Call(Model):

@@ -25,6 +25,7 @@ from ..core.wording import aimed_at, consequence, gist, outcome
 from . import models_call
 from .deceptive import at_a_glance, told_by_card
 from .deceptive import warned as warned
+from .indenting import compact, indented
 from .models import Card
 from .models_call import Argument, Call
 from .models_item import Claims, Moment, Vote
@@ -179,7 +180,10 @@ def _pretty(call: ToolCall, masks: Masks) -> str | None:
         value = {name: masked(v) if name in masks else v for name, v in value.items()}
     if call.mcp is not None:  # all of the message is sent
         value = with_arguments(read_message(call.body), value)
-    text = masks.text(json.dumps(value, indent=2, ensure_ascii=False))
+    lines = indented(value)
+    if lines is None:  # `visible` has all of it
+        return None
+    text = masks.text(lines)
     return None if masks and text == HIDDEN else _lines(text)
 
 
@@ -230,10 +234,13 @@ def _argument_view(
 
 
 def value_text(value: Any) -> str:
-    """Return a value as people read it: text as it is, everything else as JSON."""
+    """Return a value as people read it: text as it is, everything else as JSON.
+
+    What would become much longer by that is not indented.
+    """
     if isinstance(value, str):
         return visible_text(value)
-    return _lines(json.dumps(value, indent=2, ensure_ascii=False))
+    return _lines(indented(value) or compact(value))
 
 
 def claims(call: ToolCall, task: tuple[str, Any], masks: Masks) -> Claims:

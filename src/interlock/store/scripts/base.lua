@@ -24,7 +24,7 @@
 -- {p}:t:<session> hash    what a session did so far;  {p}:k:<session> string  the user's own request
 -- {p}:q:<agent>   zset    its sessions whose request is kept, by when that ends (or later)
 -- {p}:n:<key>     string  familiar;  {p}:x:<target> string  refused a while ago
--- {p}:u|v|y:<agent> string what this agent made the store keep lately, bytes (see kept())
+-- {p}:u|v|y|z:<agent> string what this agent made the store keep lately, bytes (see kept())
 -- {p}:g:<target>  hash    a grant;  {p}:h:<grant id> string  its target
 -- {p}:grants      zset    grants by creation;  {p}:grants:end zset  by their end
 local P = KEYS[1]
@@ -35,12 +35,12 @@ local function key(kind, rest) return P .. ':' .. kind .. ':' .. rest end
 
 -- What one agent can fill the store with is bounded: {p}:u what is kept for an hour at most, in this
 -- hour; {p}:v what is kept longer, times the days, in this day; {p}:y the same of what is let go
--- instead of refused. Beyond MOST (u: a quarter of it) new things of that agent are kept for a
--- moment only, not remembered, or refused.
+-- instead of refused; {p}:z bodies of drawn calls in this hour. Beyond MOST (u, z: a quarter of it) new
+-- things of that agent are kept for a moment only, not remembered, not kept, or refused.
 local HOUR, DAY, MOMENT = 3600000, 86400000, 10000
 local MOST, AGENT = 2 ^ 28, ''  -- put.lua is told others
 local function kept(kind, agent, bytes, lasts)
-  local k, window = key(kind, agent), kind == 'u' and HOUR or DAY
+  local k, window = key(kind, agent), (kind == 'u' or kind == 'z') and HOUR or DAY
   local more = bytes * math.max(1, math.ceil((lasts or 0) / DAY))
   local total = redis.call('INCRBY', k, ms(more))
   if total == more then redis.call('PEXPIRE', k, window) end

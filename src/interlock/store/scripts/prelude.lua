@@ -71,7 +71,7 @@ local FINAL = { denied = true, rejected = true, responded = true, expired = true
                 cancelled = true, answered = true, resolved = true }
 local function settle(id, c, st)
   unlist(id, c)
-  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent', 'decoy', 'past')
+  local v = redis.call('HMGET', c, 'fp', 'window', 'keep', 'watched', 'agent', 'decoy', 'past', 'drawn')
   if v[1] and v[1] ~= '' and redis.call('GET', key('f', v[1])) == id then
     if FORGET[st] then redis.call('DEL', key('f', v[1]))
     else redis.call('PEXPIRE', key('f', v[1]), v[2]) end
@@ -89,6 +89,8 @@ local function settle(id, c, st)
     redis.call('PEXPIRE', c, ms(lasts))
   end
   if v[7] then remember(id, lasts) end
+  -- the body of a call that was drawn, and that no auditor gets
+  if v[8] and redis.call('HEXISTS', key('d', id), 'st') == 0 then redis.call('DEL', key('d', id)) end
 end
 
 -- Take a call from those that wait for an auditor; 0: it is not among them.

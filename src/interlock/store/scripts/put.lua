@@ -148,6 +148,15 @@ local function room(agent)
   return false
 end
 
+-- Keep the body of a call that was drawn until it has ended: settle() lets go of one that no auditor
+-- gets. Counted apart from what its agent may have kept, or it would come to know what was drawn.
+local function body(a)
+  local waiting = tonumber(redis.call('ZSCORE', P .. ':audits:by', a.agent) or '0')
+  if waiting >= AUDITS_OF_ONE or kept('z', a.agent, #a.drawn) > MOST / 4 then return end
+  redis.call('HSET', key('d', a.id), 'call', a.drawn)
+  redis.call('PEXPIRE', key('d', a.id), DAY)
+end
+
 local function drawn(a, c)
   local keep, answer = string.match(a.drawn, '^(%d+) (.*)$')
   if not keep then return end
@@ -212,10 +221,7 @@ local function create(a, c)
   end
   if sent and a.drawn ~= '' then
     redis.call('HSET', c, 'drawn', '1')
-    if #a.drawn > 1 then  -- its body is not kept with the call
-      redis.call('HSET', key('d', a.id), 'call', a.drawn)
-      redis.call('PEXPIRE', key('d', a.id), DAY)
-    end
+    if #a.drawn > 1 then body(a) end  -- it is not kept with the call
   end
   if sent then  -- decided and claimed in one write: no one could come between
     ver = move(a.id, c, 'approved', 'forwarding', a.nonce, '{"event":"Claimed"}')
