@@ -20,12 +20,13 @@ from playwright.async_api import Browser, Page, Route, expect
 from interlock.core.actions import Action, Reviewer, ToolCall
 from interlock.core.identity import Kind
 from interlock.store.redis import RedisStore
-from tests.approvals.browser import a_browser, open_item, signed_in
+from tests.approvals.browser import IN_ONE_LOOP, browser, open_item, signed_in
 from tests.approvals.world import ANN, World, a_call, a_world
 from tests.support.naughty import strings, unseen
 from tests.support.stores import Server, fresh_prefix
 
-pytestmark = pytest.mark.slow
+__all__ = ["browser"]
+pytestmark = [pytest.mark.slow, IN_ONE_LOOP]
 
 READ = """(roots) => roots.map(root => {
   const parts = [], wrong = [];
@@ -141,12 +142,6 @@ async def watched(
             0,
         ]
         assert strange == []
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
 
 
 @contextlib.asynccontextmanager
@@ -324,7 +319,7 @@ async def test_promise_02_however_much_there_is_all_of_it_is_shown_first(
                 await expect(page.locator("#panel-approve")).to_be_hidden()
                 await expect(page.locator("#approve")).to_be_disabled()
                 await page.locator("#show-all").click()
-            await expect(page.locator("#approve")).to_be_enabled()
+            await expect(page.locator("#approve")).to_be_enabled(timeout=30_000)
             await page.locator("[data-show=exact]").click()
             assert await read(page, "#body-exact") == [body.decode()]
             assert len(await read(page, "#arguments td", ours="\n")) == len(members) + 1
