@@ -128,7 +128,8 @@ class Reviews:
         self, action: Action, review: Review, decision: Decision, nonce: str
     ) -> Action | None:
         """Write *review* and start the send that it clears; None where it has to be tried again."""
-        cleared = review.call if review.call is not None else action.call
+        # a practice call stays as it was, whatever somebody edits of it
+        cleared = action.call if review.call is None or action.decoy_of else review.call
         if review.verdict is Verdict.EDIT:
             self._check_must(action, decision)
         at = await self._store.now()

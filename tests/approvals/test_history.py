@@ -68,6 +68,21 @@ async def test_the_past_is_narrowed_down(world: World, query: str, expected: lis
     assert [names[each] for each in ids(await found(world, query))] == expected
 
 
+async def test_a_call_that_was_changed_in_the_store_names_nobody_who_decided_it(
+    world: World,
+) -> None:
+    transfer, mail = await decided(world)
+    client, name = world.store.client, f"{world.store._prefix}:c:{transfer.id}"
+    kept = await client.hgetall(name)  # type: ignore[misc]
+    forged = kept[b"rec"].replace(b"bank", b"junk")
+    assert forged != kept[b"rec"]
+    await client.hset(name, "rec", forged)  # type: ignore[misc]
+
+    by_id = {each["id"]: each for each in (await found(world))["items"]}
+    assert [each["person"] for each in by_id[mail.id]["said"]] == ["bob"]
+    assert by_id[transfer.id]["said"] == [] and "changed outside" in by_id[transfer.id]["why"]
+
+
 async def test_the_past_comes_in_pages(world: World) -> None:
     transfer, mail = await decided(world)
     first = await found(world, "?limit=1")

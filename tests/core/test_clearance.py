@@ -64,6 +64,17 @@ def test_whatever_is_changed_in_the_store_breaks_the_seal(change: dict[str, Any]
     assert SEALS.vouched(changed) is None
 
 
+@pytest.mark.parametrize("state", [each for each in State if each is not State.PROPOSED])
+@pytest.mark.parametrize("level", [Level.ALLOW, Level.APPROVE, Level.DENY])
+def test_without_its_seal_nothing_is_ours_but_what_policy_refused(
+    state: State, level: Level
+) -> None:
+    bare = sent(state=state, drawn=False, seal="", decision=a_decision(level=level))
+
+    assert SEALS.genuine(bare) == (state is State.DENIED and level is Level.DENY)
+    assert SEALS.vouched(bare) is None
+
+
 def test_another_key_seals_nothing_of_ours() -> None:
     assert Seals(b"j" * 32).vouched(sent()) is None
 

@@ -26,6 +26,7 @@ from .undone import undone
 _FILTERS = ("agent", "by", "cursor", "limit", "q", "since", "state", "tool", "until")
 _CURSOR = re.compile(r"[0-9]{1,20}-[0-9A-Za-z_-]{1,64}", re.ASCII)
 _MOST, _USUAL = 200, 50
+_CHANGED = "Its record was changed outside Interlock, so what it says cannot be trusted."
 
 
 async def list_past(request: web.Request) -> web.Response:
@@ -62,6 +63,8 @@ async def _calls(deps: ApiDeps, actions: tuple[Action, ...]) -> list[PastCall]:
     cards, reversed_ = await showing.cards(deps, actions), await undone(deps, actions)
     return [
         _call(card, action, showing.masked_for(deps, action), reversed_.get(action.id))
+        if deps.gate.genuine(action)
+        else _changed(card)
         for card, action in zip(cards, actions, strict=True)
     ]
 
@@ -88,6 +91,11 @@ def _call(card: Card, action: Action, masks: Masks, undo: UndoneBy | None) -> Pa
         why=_why(action, masks),
         undone=undo,
     )
+
+
+def _changed(card: Card) -> PastCall:
+    """Name nobody who is said to have decided a call that others wrote."""
+    return PastCall(**(dict(card) | {"digest": ""}), said=[], waited=0, why=_CHANGED, undone=None)
 
 
 def _why(action: Action, masks: Masks) -> str:

@@ -52,10 +52,9 @@ class Seals:
 
         Answers in a former form decide nothing; what they once decided stays as it is.
         """
-        waits = action.state in _WAITS
-        if not action.seal and not action.drawn and not waits:
-            return ""
-        kept = self._kept(action)
+        if not action.seal and _refused_by_policy(action):
+            return ""  # such calls carry none: they were never to be sent
+        waits, kept = action.state in _WAITS, self._kept(action)
         if kept is _Kept.CHANGED:
             return TAMPERED
         return FORMER if waits and kept is _Kept.FORMER else ""
@@ -160,6 +159,11 @@ class Seals:
         if max(vote.at for vote in votes) < at - 2 * APPROVAL_MS:  # whatever the store says
             return ClearanceFailed(at=at, cause="The approval has lapsed.")
         return None
+
+
+def _refused_by_policy(action: Action) -> bool:
+    decision = action.decision
+    return action.state is State.DENIED and decision is not None and decision.level is Level.DENY
 
 
 def _same(made: str, given: str) -> bool:
