@@ -216,6 +216,38 @@ async def test_bad_entries_are_counted_and_passed_over(archiving: Archiving) -> 
     assert (figures.forged, figures.lost, figures.stuck) == (5, 1, False)
 
 
+SPOILT = [
+    ("feed", "*", {"id": "x", "n": "7-9999999999999999999"}),
+    ("feed", "10000000000000000000-1", {"id": "x"}),
+    ("feed", "18446744073709551615-18446744073709551615", {"note": "x"}),
+    ("log", "18446744073709551615-18446744073709551615", {"id": "x"}),
+]
+
+
+@pytest.mark.parametrize(("stream", "name", "entry"), SPOILT)
+async def test_one_entry_of_somebody_else_stops_neither_calls_nor_their_records(
+    archiving: Archiving, stream: str, name: str, entry: dict[str, str]
+) -> None:
+    """Fault caught: the archive stands still for good, or spins; or no call can end any more."""
+    before = await archiving.ended(number=1)
+    async with archiving.open() as kept:
+        await caught_up(kept)
+        store = archiving.world.store
+        await store.client.xadd(f"{store._prefix}:{stream}", entry, id=name)  # type: ignore[arg-type]
+        await caught_up(kept)
+        after = [
+            await archiving.ended(number=2),
+            await archiving.ended(Level.APPROVE, number=3),
+            await archiving.ended(number=4),
+        ]
+        await caught_up(kept)
+        have = {each.id: each.state for each in await records_of(kept.archive)}
+        figures = await kept.archive.kept()
+
+    assert have == {each.id: each.state.value for each in (before, *after)}
+    assert not figures.stuck and figures.behind == 0 and figures.lost + figures.forged <= 2
+
+
 async def test_what_policy_keeps_no_longer_is_dropped(archiving: Archiving) -> None:
     now = await archiving.world.store.now()
     old, lately = {"ended": now - 2 * DAY}, {"ended": now - 2 * HOUR}

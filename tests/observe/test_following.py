@@ -236,6 +236,28 @@ async def test_it_waits_longer_and_longer_for_a_store_that_is_down(
     assert caplog.text.count("The store does not answer.") == 1
 
 
+async def test_a_feed_that_says_the_same_for_ever_is_asked_less_and_less_often(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault caught: it is read from the start hundreds of times a second, and counted each time."""
+    asked = 0
+
+    async def read(after: str, limit: int, wait_ms: int) -> Feed:
+        nonlocal asked
+        asked += 1
+        return Feed(entries=(b"forged",), ended=(), next="0", lost=0)
+
+    world.fed.read = read  # type: ignore[method-assign]
+    world.most = 5
+
+    with pytest.raises(asyncio.CancelledError):
+        await world.following().run()
+
+    assert asked == 6 and world.pauses == [1, 2, 4, 8, 16]
+    assert caplog.text.count("cannot be read on") == 1
+    assert (await world.archive.kept()).forged == 1
+
+
 async def test_it_says_how_far_behind_it_is_while_it_cannot_write(world: World) -> None:
     world.fed.entries = [entry(record(id=f"a{n}", ended=NOON)) for n in range(4)]
     following = world.following()

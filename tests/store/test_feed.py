@@ -26,6 +26,10 @@ class Fed:
         text = source("get").partition("-- Read actions whole")[0] + FEEDING
         await self.store.client.eval(text, 1, self.store._prefix, name, *notes)  # type: ignore[misc]
 
+    async def epoch(self) -> str:
+        found: Any = await self.store.client.get(f"{self.key}:epoch")
+        return (found or b"").decode()
+
     async def ids(self) -> list[str]:
         rows: Any = await self.store.client.xrange(self.key)
         return [name.decode() for name, _ in rows]
@@ -218,6 +222,126 @@ async def test_the_feed_is_bounded_in_bytes(fed: Fed) -> None:
     found = await fed.feed.read("", 100, 0)
     assert found.lost == 3
     assert int(await fed.store.client.get(f"{fed.key}:bytes") or 0) < 2**28
+
+
+# what somebody who can write to the store puts into it -------------------------------------------
+
+LAST = "18446744073709551615-18446744073709551615"  #: behind which no entry can be
+FAR = "10000000000000000000-1"
+SOON = "4102444800000-7"  #: in the year 2100
+
+
+async def all_of(fed: Fed, place: str = "") -> tuple[list[bytes], int, str]:
+    """Read on from *place* until nothing follows; return notes, how many were lost, and where."""
+    notes: list[bytes] = []
+    lost = 0
+    for _ in range(20):
+        found = await fed.feed.read(place, 10, 0)
+        notes += found.entries
+        lost += found.lost
+        if not found.entries and not found.ended:
+            return notes, lost, found.next
+        assert found.next != place, "the same again, for ever"
+        place = found.next
+    raise AssertionError(f"it never ends: {place}")
+
+
+@pytest.mark.parametrize(
+    "number", ["7-9999999999999999999", "{epoch}-9999999999999999", "{epoch}-900", "7-2", "-", ""]
+)
+async def test_a_number_that_the_store_has_not_come_to_counts_nothing(
+    fed: Fed, number: str
+) -> None:
+    """Fault caught: one entry has a loss counted that no column holds, at every try again."""
+    await fed.write("a", "b")
+    said = number.format(epoch=await fed.epoch())
+    await fed.store.client.xadd(fed.key, {"note": "x", "n": said})
+    await fed.write("c")
+
+    notes, lost, _ = await all_of(fed)
+
+    assert (notes, lost) == ([b"a", b"b", b"x", b"c"], 0)
+
+
+async def test_what_is_counted_as_lost_in_a_read_has_a_bound(fed: Fed) -> None:
+    await fed.write("a")
+    for number in (9 * 10**15, 1, 9 * 10**15):
+        said = f"{await fed.epoch()}-{number}"
+        await fed.store.client.xadd(fed.key, {"note": "x", "n": said})
+    await fed.store.client.set(f"{fed.key}:n", 9 * 10**15)
+
+    assert (await fed.feed.read("", 10, 0)).lost == 2**53
+
+
+@pytest.mark.parametrize("name", [LAST, FAR, SOON])
+@pytest.mark.parametrize("read_first", ["read", "read and dropped", "not read"])
+async def test_an_entry_of_a_time_to_come_keeps_no_later_one_from_being_read(
+    fed: Fed, name: str, read_first: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault caught: it is read again and again, or none that follows is written or read."""
+    await fed.write("a", "b")
+    (_, _, place) = await all_of(fed)
+    await fed.store.client.xadd(fed.key, {"note": "x"}, id=name)
+    if read_first != "not read":
+        notes, _, place = await all_of(fed, place)
+        assert notes == [b"x"]
+    if read_first == "read and dropped":
+        await fed.feed.archived("here", place)
+    assert await fed.feed.oldest(place) >= 0
+    await fed.write("c", "d")
+
+    notes, lost, place = await all_of(fed, place)
+    assert [each for each in notes if each in (b"c", b"d")] == [b"c", b"d"]
+    assert lost == 0
+    await fed.feed.archived("here", place)
+    await fed.write("e")
+    assert (await all_of(fed, place))[:2] == ([b"e"], 0)
+    now = await fed.store.now()
+    assert all(int(each.partition("-")[0]) <= now for each in await fed.ids())
+    assert caplog.text.count("was begun anew") == (read_first != "not read")
+
+
+async def test_what_waits_in_a_feed_that_is_begun_anew_is_still_read(fed: Fed) -> None:
+    await fed.write(*"ab")
+    await fed.store.client.xadd(fed.key, {"note": "x"}, id=LAST)
+    await fed.write(*"cd")
+
+    notes, lost, _ = await all_of(fed)
+
+    assert sorted(notes) == [b"a", b"b", b"c", b"d", b"x"]
+    assert lost == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ("SET", "", "no stream"),
+        ("SET", ":n", "many"),
+        ("SET", ":n", str(2**63 - 1)),
+        ("SET", ":n", "-9"),
+        ("SET", ":epoch", "x"),
+        ("SET", ":epoch", "9" * 40),
+        ("SET", ":bytes", "x"),
+        ("HSET", ":n", "a", "b"),
+        ("HSET", ":epoch", "a", "b"),
+        ("SET", ":archives", "x"),
+    ],
+)
+async def test_whatever_is_made_of_the_feed_it_goes_on(fed: Fed, damage: tuple[str, ...]) -> None:
+    """Fault caught: no transition can be written any more that leaves a record."""
+    await fed.write("a")
+    (_, _, place) = await all_of(fed)
+    command, kind, *rest = damage
+    await fed.store.client.delete(f"{fed.key}{kind}")
+    await fed.store.client.execute_command(command, f"{fed.key}{kind}", *rest)  # type: ignore[no-untyped-call]
+
+    await fed.write("b", "c")
+
+    notes, lost, place = await all_of(fed, place)
+    assert (notes[-2:], lost) == ([b"b", b"c"], 0)
+    await fed.feed.archived("here", place)
+    assert await fed.length() == 0
+    assert await fed.feed.behind(place) == 0
 
 
 def test_operations_are_framed_so_that_a_note_may_hold_any_byte() -> None:

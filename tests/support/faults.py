@@ -12,7 +12,7 @@ from interlock.core.errors import InterlockError
 from interlock.store.redis import RedisStore
 from tests.store.explorer import FAULTS
 
-WAKE = ("redis.call('XADD', P .. ':log'", "local _ = tostring('XADD', P .. ':log'")
+WAKE = ("redis.pcall('XADD', k, 'MAXLEN'", "tostring('XADD', k, 'MAXLEN'")
 """Nobody is ever woken up."""
 
 

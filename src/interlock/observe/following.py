@@ -110,6 +110,11 @@ class Following:
         """
         at, records = await self._archive.position(), self._sources.records
         feed = await records.read(at.upto, BATCH, wait_ms)
+        if feed.next == at.upto and (feed.entries or feed.ended):  # for ever, and at once
+            raise StoreUnavailable(
+                "The feed of decided calls cannot be read on: it says the same again.",
+                help="Find out who can write to the store; delete what they put into the feed.",
+            )
         taken = 0
         if feed.next != at.upto or feed.lost:
             taken = await self._take(feed.entries, feed.ended, feed.next, feed.lost)

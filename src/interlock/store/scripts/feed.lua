@@ -8,6 +8,7 @@ local function parts(id)
   return tonumber(epoch), tonumber(n)
 end
 if not parts(ARGV[2]) then return { '0' } end
+if redis.call('TYPE', A).ok ~= 'hash' then redis.call('DEL', A) end  -- not ours
 if redis.call('HEXISTS', A, ARGV[1]) == 0 and redis.call('HLEN', A) >= MOST then return { '0' } end
 redis.call('HSET', A, ARGV[1], ARGV[2] .. ' ' .. ms(NOW))
 
@@ -24,6 +25,6 @@ end
 
 local before = redis.call('XLEN', K)
 local gone = redis.call('XTRIM', K, 'MINID', ms(epoch) .. '-' .. ms(n + 1))
-local bytes = tonumber(redis.call('GET', K .. ':bytes') or '0')
+local bytes = tonumber(redis.pcall('GET', K .. ':bytes')) or 0
 if gone > 0 then redis.call('SET', K .. ':bytes', ms(math.floor(bytes * (before - gone) / before))) end
 return { ms(gone) }

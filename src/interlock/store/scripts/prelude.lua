@@ -8,7 +8,9 @@ local function move(id, c, from, to, nonce, event)
 end
 
 local function wake(id, ver, st)
-  redis.call('XADD', P .. ':log', 'MAXLEN', '~', 100000, '*', 'id', id, 'ver', ver, 'st', st)
+  local k = P .. ':log'
+  local said = redis.pcall('XADD', k, 'MAXLEN', '~', 100000, '*', 'id', id, 'ver', ver, 'st', st)
+  if type(said) == 'table' then redis.call('DEL', k) end  -- spoilt: waiters look again by themselves
 end
 
 local function deadline(id, c, at)
@@ -49,20 +51,51 @@ end
 -- it by itself: the record is made from the call then. Entries are numbered within an epoch, without
 -- a gap, so that whoever reads them sees what it has missed; an epoch ends where all data is lost.
 local EPOCH, FEED_LENGTH, FEED_BYTES = nil, 200000, 2 ^ 28
-local function feed(name, value)
-  local k = P .. ':feed'
+local function append(k, name, value)
   EPOCH = EPOCH or redis.call('GET', k .. ':epoch')
   if not EPOCH then
     EPOCH = ms(NOW)
     redis.call('SET', k .. ':epoch', EPOCH)
     redis.call('DEL', k .. ':n')
   end
-  local n = EPOCH .. '-' .. redis.call('INCR', k .. ':n')
-  redis.call('XADD', k, 'MAXLEN', '~', FEED_LENGTH, '*', name, value, 'n', n)
-  local bytes = redis.call('INCRBY', k .. ':bytes', #value + 100)
+  local bytes, n = redis.call('INCRBY', k .. ':bytes', #value + 100), redis.call('INCR', k .. ':n')
+  if not string.match(EPOCH, '^%d+$') or #EPOCH > 15 or n < 1 or n >= 1e14 then error('not ours') end
+  local id = redis.call('XADD', k, 'MAXLEN', '~', FEED_LENGTH, '*', name, value, 'n', EPOCH .. '-' .. n)
   if bytes > FEED_BYTES then  -- nobody archives: the oldest go, which its reader will count
     redis.call('XTRIM', k, 'MAXLEN', math.floor(redis.call('XLEN', k) * 0.9))
     redis.call('SET', k .. ':bytes', ms(math.floor(bytes * 0.9)))
+  end
+  return id
+end
+
+-- Whoever can write to the store can give an entry an id of a time that has not come: all later ones
+-- would follow it, until none is left. The feed then begins anew, with all that it had, as of now.
+local function come(id) return tonumber(string.match(id, '^%d+')) <= NOW + HOUR end
+local function renew(k)
+  local old, from, left = k .. ':spoilt', '-', FEED_LENGTH
+  redis.call('DEL', old)
+  if redis.call('EXISTS', k) == 1 then redis.call('RENAME', k, old) end
+  while left > 0 do
+    local rows = redis.pcall('XRANGE', old, from, '+', 'COUNT', 100)  -- it may be no stream at all
+    if not rows[1] then break end
+    for _, row in ipairs(rows) do
+      if #row[2] < 10 then redis.pcall('XADD', k, come(row[1]) and row[1] or '*', unpack(row[2])) end
+      from, left = '(' .. row[1], left - 1
+    end
+  end
+  redis.call('DEL', old)
+end
+
+-- That an entry cannot be written must keep no transition from being written whole.
+local function feed(name, value)
+  local k = P .. ':feed'
+  local written, id = pcall(append, k, name, value)
+  if written and come(id) then return end
+  renew(k)
+  if not written then
+    EPOCH = nil
+    redis.call('DEL', k .. ':epoch', k .. ':n', k .. ':bytes')
+    pcall(append, k, name, value)
   end
 end
 
