@@ -135,6 +135,19 @@ async def test_a_page_goes_on_once_interlock_answers_again(world: World, browser
         await expect(page.locator("#cards .card")).to_have_count(1)
 
 
+async def test_a_device_that_was_offline_is_told_so_and_goes_on(
+    world: World, browser: Browser
+) -> None:
+    async with signed_in(browser, world, ANN) as page:
+        await page.wait_for_selector("[data-ready]")
+        await page.context.set_offline(True)
+        await expect(page.locator("#live")).to_have_text("Not live: this device is offline")
+        await world.hold()
+        await page.context.set_offline(False)
+        await expect(page.locator("#live")).to_be_hidden()
+        await expect(page.locator("#cards .card")).to_have_count(1)
+
+
 async def test_who_is_signed_out_elsewhere_is_told_and_led_to_sign_in(
     world: World, browser: Browser
 ) -> None:

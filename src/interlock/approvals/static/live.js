@@ -80,6 +80,7 @@ function say(text, link) {
 }
 
 document.addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? renew() : keepUp()));
+addEventListener("offline", () => say("Not live: this device is offline"));
 addEventListener("online", renew);
 addEventListener("pagehide", hangUp);
 addEventListener("pageshow", (event) => event.persisted && renew());
