@@ -293,13 +293,13 @@ def test_a_glob_is_taken_whatever_its_characters_mean_to_regexes() -> None:
 
 def test_a_regex_matches_what_it_does_in_cel() -> None:
     counts: Counter[str] = Counter()
+    program = google("args.a.matches(args.p)")
     for pattern in [*ODD_PATTERNS, *OURS_ALONE, *random_patterns(2000), *wild_patterns(4000)]:
         try:
             ours = compile_regex(pattern)
         except ValueError:
             counts["refused when loaded"] += 1
             continue
-        program = google("args.a.matches(args.p)")
         for subject in SUBJECTS:
             seen = {"args": {"a": subject, "p": pattern}, "agent": {}, "call": {}, "session": {}}
             same = str(ours(subject)).lower() == said(program, seen)
