@@ -106,7 +106,7 @@ class RedisFeed:
             self._renewed = place
             log.error(
                 "the feed of decided calls was begun anew, and is read from its start: somebody"
-                " put entries of a time to come into it, or the store's clock was set back"
+                " put entries of a time to come into it, or the store lost its latest ones"
             )
         return True
 
