@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .core.actions import Action, Review, State, ToolCall, Verdict
+from .core.actions import Action, Body, Review, State, ToolCall, Verdict
 from .core.clearance import Seals
 from .core.decisions import Decision, Level
 from .core.evaluate import prepare
 from .core.facts import NO_FACTS
 from .core.lifecycle import FINAL
+from .core.masking import HIDDEN
 from .core.records import Audited, DecidedCall, Reported, Said
 from .core.reporting import heard
 from .core.rules import PolicySet
@@ -28,7 +28,7 @@ from .mcp_ports import Definitions
 from .noting_calls import Cleaner, entry_of, fitting
 from .noting_entries import decode as decode
 from .noting_entries import encode as encode
-from .noting_facts import Pseudonym, pack_facts, unguessable
+from .noting_facts import Pseudonym, anonymous, pack_facts, unguessable
 from .noting_facts import facts_from as facts_from
 from .noting_schemas import schema_of
 from .noting_shares import Shares
@@ -36,7 +36,6 @@ from .noting_shares import Shares
 LARGEST_SCHEMA = 64 * 1024  #: bytes of JSON; larger ones are not kept
 _WORDS, _TASK = 4000, 16_384  #: characters of texts that are kept
 _SCHEMAS = 4096  #: whose hashes are remembered
-_SETTLED_BY = re.compile(r"(It (?:took effect|did not take effect), says )(.+?)(: )", re.DOTALL)
 
 
 def to_note(action: Action) -> bool:
@@ -99,7 +98,7 @@ def record_of(
         task=clean(context.task, _TASK),
         confidence=context.confidence,
         reviews=tuple(_said(each, clean, pseudonym) for each in action.reviews),
-        cause=_anonymous(clean(action.cause), action, pseudonym),
+        cause=anonymous(clean(action.cause), action, pseudonym),
         status=_status(action),
         level=Level.DENY.word if decision is None else decision.level.word,
         drawn=action.drawn,
@@ -110,6 +109,27 @@ def record_of(
         facts = unguessable(made.facts, prepare(judged, policy))
         made = replace(made, masked=True, facts=facts)
     return made if told is None else telling(made, told)
+
+
+def words_of(action: Action, policy: PolicySet, text: str) -> str:
+    """Return what somebody says of *action* afterwards, masked as in its record. Pure.
+
+    Where a hidden argument is not at hand, as the body was not kept, nothing of it is shown.
+    """
+    if not text:
+        return text
+    request = action.original or action.call
+    values, sources = _arguments(request, action, policy)
+    redacted = action.decision.redacted if action.decision is not None else ()
+    hides = redacted or any(each.startswith("args.") for each in policy.redact.logs)
+    if hides and not request.body and request.content.kind is not Body.NONE:
+        return HIDDEN
+    cleaner = Cleaner(request, values, sources, policy.redact, redacted)
+    entry_of(request, cleaner)  # finds what holds a credential by its name
+    cleaner.arguments(values)
+    final = _final(action, policy)
+    shown = cleaner.text(text)
+    return shown if final is None else final.cleaner.text(shown)
 
 
 def telling(record: DecidedCall, told: DecidedCall) -> DecidedCall:
@@ -219,23 +239,6 @@ def _said(review: Review, clean: Callable[[str], str], pseudonym: Pseudonym) -> 
     )
 
 
-def _anonymous(text: str, action: Action, pseudonym: Pseudonym) -> str:
-    """Return a cause without the names of those who decided, where Interlock wrote them into it.
-
-    What the agent and people wrote stays as it is: a name may be part of a word of theirs.
-    """
-    if action.state is State.REJECTED:  # the person's own words
-        return text
-    if action.state is State.RESOLVED:
-        text = _SETTLED_BY.sub(lambda found: found[1] + pseudonym(found[2]) + found[3], text, 1)
-        return text
-    for who in {review.reviewer.id for review in action.reviews}:
-        if who in text:
-            whole = rf"(?<![\w@.-]){re.escape(who)}(?![\w@-])"
-            text = re.sub(whole, pseudonym(who), text)  # hex: nothing in it is an escape
-    return text
-
-
 def changed(
     before: Mapping[str, Any], after: Mapping[str, Any], root: str = "args"
 ) -> tuple[str, ...]:
@@ -270,6 +273,7 @@ class Noting:
     ) -> None:
         self._seals = Seals(seal_key)
         self._key = hmac.digest(seal_key, b"interlock records v1", "sha256")
+        self.answer_key = hmac.digest(seal_key, b"interlock answers v1", "sha256")
         self._names = hmac.digest(seal_key, b"interlock pseudonyms v1", "sha256")
         self._policy = policy
         self._definitions = definitions
@@ -297,6 +301,13 @@ class Noting:
         if kept is not record:
             entry = encode(kept, self._key)
         return Note(entry=entry, schema=schema, document=document)
+
+    def words(self, action: Action, text: str) -> str:
+        """Return *text* about *action* as records have it: what is told of calls goes through here.
+
+        A call that others changed is masked as it is: who could do that reads the store anyway.
+        """
+        return words_of(self.vouched(action) or action, self._policy(), text)
 
     def vouched(self, action: Action) -> Action | None:
         """Return what of a call read from the store is ours; None: others changed it."""

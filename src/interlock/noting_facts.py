@@ -1,17 +1,21 @@
-"""What was known of the past when a call was decided: into a record, and back."""
+"""What was known of the past when a call was decided: into a record, and back; and causes, in which
+nobody who decided is named."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
+from .core.actions import Action, State
 from .core.evaluate import Prepared
 from .core.facts import NO_FACTS, Facts, Grant, Session
 from .noting_calls import Cleaner
 
 Pseudonym = Callable[[str], str]
+_SETTLED_BY = re.compile(r"(It (?:took effect|did not take effect), says )(.+?)(: )", re.DOTALL)
 
 
 def pack_facts(
@@ -81,3 +85,20 @@ _USUAL_FACTS = {
 }
 _SESSION = tuple(each.name for each in fields(Session))
 _GRANT = tuple(each.name for each in fields(Grant))
+
+
+def anonymous(text: str, action: Action, pseudonym: Pseudonym) -> str:
+    """Return a cause without the names of those who decided, where Interlock wrote them into it.
+
+    What the agent and people wrote stays as it is: a name may be part of a word of theirs.
+    """
+    if action.state is State.REJECTED:  # the person's own words
+        return text
+    if action.state is State.RESOLVED:
+        text = _SETTLED_BY.sub(lambda found: found[1] + pseudonym(found[2]) + found[3], text, 1)
+        return text
+    for who in {review.reviewer.id for review in action.reviews}:
+        if who in text:
+            whole = rf"(?<![\w@.-]){re.escape(who)}(?![\w@-])"
+            text = re.sub(whole, pseudonym(who), text)  # hex: nothing in it is an escape
+    return text

@@ -13,6 +13,7 @@ from interlock.core.desk import Absence
 from interlock.core.errors import StoreUnavailable
 from interlock.core.identity import Kind
 from interlock.core.records import Turned
+from interlock.core.rules import Redact
 from tests.support.records import audited, reported, unreviewed
 
 from .figures import pseudonym
@@ -150,6 +151,23 @@ async def test_it_shows_what_agent_people_and_auditor_said(world: World) -> None
     world.archive.records[action.id] = replace(record, reports=five)
     text = await the_page(world, action, ann)
     assert "5 people reported on it already" in text and BUTTONS[0] not in text
+
+
+async def test_what_policy_hides_of_a_call_is_hidden_in_what_was_said_of_it(world: World) -> None:
+    redact = Redact(approver=("args.text",))
+    world.gate.policy = replace(world.gate.policy, redact=redact)
+    action, iris = await passed(world), await world.key(Kind.AUDITOR, "iris")
+    quoted = "It wrote Buy milk everywhere."
+    reports = tuple(reported(Turned.WRONG, by=by, message=quoted) for by in ("agent", "r-0"))
+    said = audited(Turned.WRONG, who=pseudonym("bob"), message=quoted)
+    record = unreviewed(id=action.id, drawn=True, audit=said, reports=reports)
+    world.archive.records[action.id] = record
+    for path in (f"/v1/approvals/{action.id}/outcome", f"/v1/audits/{action.id}"):
+        told = await get(world, path, iris)
+        shown = [each["message"] for each in (told["judged"], *told["reports"])]
+        assert shown == ["It wrote …milk everywhere."] * 3, path
+    for path in (f"/review/{action.id}", f"/audits/{action.id}"):
+        assert "Buy milk" not in await (await world.ask("GET", path, key=iris)).text(), path
 
 
 async def test_auditors_read_how_it_turned_out_and_get_no_form(world: World) -> None:

@@ -16,6 +16,7 @@ from interlock.core.decisions import Level
 from interlock.core.errors import MalformedCall
 from interlock.core.records import Audited, DecidedCall, Reported, Turned, label_of
 from interlock.core.reporting import MOST as REPORTS
+from interlock.core.rules import PolicySet
 from interlock.ingress.outcomes import Answers, follow, render, replay
 from interlock.learning_ports import Changed
 from interlock.mcp_ports import NothingListed
@@ -37,14 +38,14 @@ def of_another(call: bytes) -> bytes:
 
 
 DRAWN, NOT_DRAWN = 0.0, 0.999
+AUDITING = a_policy("\naudit: {share: 0.1}\n")
 
 
 class Auditing:
     """A world whose policy audits a tenth of what goes through."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisStore, policy: PolicySet = AUDITING) -> None:
         self.ids = Numbers()
-        policy = a_policy("\naudit: {share: 0.1}\n")
         self.world = World(store, ids=self.ids, policy=policy)
         self.store, self.notes = store, self.world.gate.notes
         prefix = store._prefix.strip("{}")
@@ -356,8 +357,9 @@ async def test_the_record_that_agents_read_from_is_that_of_another(audited: Audi
     one, two = await audited.key("c", drawn), await audited.key("c", other)
 
     assert one.keys() - two.keys() == {b"drawn"}
-    for name in ("answer", "call", "keep", "st", "ver"):
+    for name in ("call", "keep", "st", "ver"):
         assert one[name.encode()] == two[name.encode()]
+    assert one[b"answer"][33:] == two[b"answer"][33:], "but for its MAC, which names the call"
     assert len(one[b"rec"]) == len(two[b"rec"])  # what it fills of the agent's room
     assert unsealed(one) == unsealed(two)
     left = [
@@ -513,3 +515,77 @@ async def test_a_call_whose_sender_died_is_recorded_from_what_its_seal_covers(
 
     assert record is not None and (record.agent, record.level) == (action.call.agent.id, "allow")
     assert record.arguments
+
+
+# what is said of a call is masked as the call is ----------------------------------------------
+
+SECRET, IBAN = "900712345", "DE89370400440532013000"
+TOKEN = "Bearer abcdefghijklmnop.qrstuv"
+TOLD = f"it sent {SECRET} and {IBAN} with {TOKEN}"
+HIDING = a_policy(
+    "\naudit: {share: 0.1}\n"
+    "redact:\n  approver: [args.amount]\n  logs: [args.amount]\n  detectors: [iban, bearer_token]\n"
+)
+SENT = b'{"amount": %s}' % SECRET.encode()
+
+
+@pytest.fixture
+async def hiding(store: RedisStore) -> AsyncIterator[Auditing]:
+    made = Auditing(store, policy=HIDING)
+    yield made
+    await made.feed.close()
+
+
+def words(record: DecidedCall) -> str:
+    said = [each.message for each in record.reports]
+    return " ".join(said + [record.audit.message if record.audit is not None else ""])
+
+
+@pytest.mark.parametrize("drawn", [DRAWN, NOT_DRAWN])
+async def test_what_is_reported_of_a_call_quotes_no_secret_of_it(
+    hiding: Auditing, drawn: float
+) -> None:
+    action = await hiding.ended(drawn, body=SENT)
+    assert action.state is State.ANSWERED
+    for by in ("agent", "r-0123456789ab"):
+        assert await hiding.audits.report(action.id, replace(AGAIN, by=by, message=TOLD))
+
+    for entry in (await hiding.feed.read("", 1000, 0)).entries:
+        record = hiding.notes.decode(entry)
+        for secret in (SECRET, IBAN, TOKEN):
+            assert secret not in words(record)
+    assert len(record.reports) == 2
+    assert record.reports[0].message.startswith("it sent …2345 and …3000 with")
+
+
+async def test_what_an_auditor_says_quotes_no_secret_of_the_call(hiding: Auditing) -> None:
+    action = await hiding.ended(body=SENT)
+    assert await hiding.audits.judge(action.id, replace(WRONG, message=TOLD))
+
+    record = (await hiding.records())[-1]
+
+    assert record.audit is not None and "…2345" in record.audit.message
+    for secret in (SECRET, IBAN, TOKEN):
+        assert secret not in words(record)
+
+
+async def test_a_secret_at_the_end_of_what_is_kept_is_masked_before_it_is_cut(
+    hiding: Auditing,
+) -> None:
+    action = await hiding.ended(NOT_DRAWN, body=SENT)
+    long = "x " * 998 + SECRET
+    assert await hiding.audits.report(action.id, replace(AGAIN, message=long))
+    assert SECRET[:4] not in words((await hiding.records())[-1])
+
+
+async def test_where_what_is_hidden_was_not_kept_nothing_that_is_said_is(hiding: Auditing) -> None:
+    large = SENT[:-1] + b"%s}" % (b" " * 6000)
+    action = await hiding.ended(NOT_DRAWN, body=large)
+    assert await hiding.audits.report(action.id, replace(AGAIN, message=TOLD))
+    assert words((await hiding.records())[-1]).strip() == "…"
+
+
+async def test_words_that_quote_nothing_hidden_stay_as_they_are(hiding: Auditing) -> None:
+    action = await hiding.ended(NOT_DRAWN, body=SENT)
+    assert await hiding.audits.report(action.id, AGAIN)
+    assert words((await hiding.records())[-1]).strip() == "it bounced"

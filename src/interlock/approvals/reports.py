@@ -15,6 +15,7 @@ from aiohttp import web
 from ..core import reporting
 from ..core.actions import Action, State
 from ..core.errors import Forbidden, IllegalTransition, NotFound, TooMany
+from ..core.masking import Masks
 from ..core.records import Audited, Reported, Turned
 from ..core.redaction import visible_line, visible_text
 from . import showing
@@ -46,9 +47,10 @@ async def said(deps: ApiDeps, visitor: Visitor, action: Action) -> OutcomeView:
     found = record.reports if record else ()
     others = [each for each in found if each.by != own]
     why = _why(deps, visitor, action, others)
+    masks = showing.masked_for(deps, showing.readable(deps, action))
     return OutcomeView(
-        judged=_judged(record.audit, own) if record and record.audit else None,
-        reports=[_report(each, own) for each in found],
+        judged=_judged(record.audit, own, masks) if record and record.audit else None,
+        reports=[_report(each, own, masks) for each in found],
         why=why,
         why_right=why or await _why_right(deps, visitor, action, others),
     )
@@ -74,24 +76,24 @@ def _why(deps: ApiDeps, visitor: Visitor, action: Action, others: Sequence[Repor
     return _FULL if reporting.all_wrong(others) else ""
 
 
-def _judged(audit: Audited, own: str) -> Judged:
+def _judged(audit: Audited, own: str, masks: Masks) -> Judged:
     return Judged(
         turned=_word(audit.turned),
         who=visible_line(audit.who),
         you=audit.who == own,
         at=audit.at,
         reason_code=visible_line(audit.reason_code),
-        message=visible_text(audit.message),
+        message=visible_text(masks.text(audit.message)),
     )
 
 
-def _report(report: Reported, own: str) -> ReportView:
+def _report(report: Reported, own: str, masks: Masks) -> ReportView:
     return ReportView(
         turned=_word(report.turned),
         by=visible_line(report.by),
         you=report.by == own,
         at=report.at,
-        message=visible_text(report.message),
+        message=visible_text(masks.text(report.message)),
     )
 
 

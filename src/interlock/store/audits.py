@@ -96,8 +96,8 @@ class RedisAudits:
                 return None
             if self._notes.vouched(read.action) is None:
                 return None
-            said = replace(verdict, at=read.now, message=verdict.message[:_WORDS])
-            return with_audit(record, said)
+            said = self._words(read.action, verdict.message)
+            return with_audit(record, replace(verdict, at=read.now, message=said))
 
         return await self._tell(action_id, "audit", judged)
 
@@ -109,10 +109,14 @@ class RedisAudits:
         """
 
         def reported(read: _Read, record: DecidedCall) -> DecidedCall | None:
-            said = replace(report, at=read.now, message=report.message[:_WORDS])
-            return with_report(record, said)
+            said = self._words(read.action, report.message)
+            return with_report(record, replace(report, at=read.now, message=said))
 
         return await self._tell(action_id, "report", reported)
+
+    def _words(self, action: Action, message: str) -> str:
+        """Return *message* masked first, then cut: half of a secret would not be found."""
+        return self._notes.words(action, message)[:_WORDS]
 
     async def _tell(
         self, action_id: str, kind: str, made: Callable[[_Read, DecidedCall], DecidedCall | None]
@@ -153,7 +157,8 @@ class RedisAudits:
 
     def _decoded(self, name: str, flat: Sequence[bytes]) -> Action | None:
         try:
-            return decode_action(name, dict(zip(flat[::2], flat[1::2], strict=True)))
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            return decode_action(name, fields, self._notes.answer_key)
         except DAMAGED:
             return None  # nobody can judge what cannot be read
 
