@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from interlock.core.decisions import Level
 from interlock.core.desk import Suspension
 from interlock.core.errors import InterlockError
 from interlock.core.practice import Figures
+from interlock.observe.metrics import Metrics
 from interlock.ports import Notice
 from interlock.practising import MOST_DUE, MOST_HELD, Around, Practising
 from interlock.store.desk import RedisDesk
@@ -34,6 +36,7 @@ class Practised(World):
 
     def __init__(self, store: RedisStore, more: str = "", **around: object) -> None:
         self.counted: list[str] = []
+        self.metrics = Metrics()
         self.draws: Sequence[float] = (0.0,)
         self.book = RedisPractice(store.client, prefix=fresh_prefix())
         given = {"upstreams": {"bank"}, "aged_ms": 0, "wait_seconds": 60.0} | around
@@ -45,10 +48,14 @@ class Practised(World):
             Around(
                 draw=lambda: self.draws[next(drawn) % len(self.draws)],
                 counted=self.counted.append,
+                held=self.metrics.practice_held,
+                ended=self.metrics.practice_ended,
                 **given,  # type: ignore[arg-type]
             ),
         )
-        super().__init__(store, name=fresh_prefix(), policy=a_policy(SHARE + more))
+        super().__init__(
+            store, name=fresh_prefix(), policy=a_policy(SHARE + more), observers=[self.metrics]
+        )
         self.gate._announcer._notifiers = (self.seen, self.practising)
 
     async def rejected(self, body: bytes = b"{}", session: str = "s9") -> Action:
@@ -67,12 +74,46 @@ class Practised(World):
         """Let the time pass that lies between two practice calls."""
         await self.store.client.delete(f"{self.book._prefix}:turn")
 
+    def total(self, name: str, **labels: str) -> float:
+        """Sum the series of *name* whose labels include *labels*."""
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in self.metrics.render().decode().splitlines()
+            if re.match(name + "[{ ]", line)
+            and all(f'{label}="{value}"' in line for label, value in labels.items())
+        )
+
+    async def unaccounted(self) -> float:
+        """Return how many more calls are held than metrics say were judged and have not ended."""
+        await self.quiet()
+        judged = self.total("interlock_calls_total", level="approve")
+        ended = self.total("interlock_call_outcomes_total", level="approve")
+        return (await self.store.counts())["held"] - (judged - ended)
+
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[Practised]:
     world = Practised(store)
     yield world
     await world.gate.close(10)
+
+
+async def test_no_metric_tells_that_one_of_the_calls_that_wait_is_practice(
+    world: Practised,
+) -> None:
+    await world.rejected()
+    await world.held(body=b'{"real": 1}')
+    before = world.total("interlock_calls_total"), await world.unaccounted()
+    assert before == (2, 0)
+
+    decoy = await world.planted()
+
+    assert decoy is not None and decoy.decision is not None
+    labels = {"tool": decoy.decision.tool, "upstream": "bank", "level": "approve"}
+    assert (world.total("interlock_calls_total", **labels), await world.unaccounted()) == (3, 0)
+    await world.says(decoy, verdict=Verdict.REJECT)
+    assert (await world.unaccounted(), world.counted) == (0, ["caught"])
+    assert world.total("interlock_reviews_total") == 1, "of the call that it is a copy of"
 
 
 async def decoy_beside(world: Practised, body: bytes = b"{}") -> Action:

@@ -160,6 +160,8 @@ def practising_of(
         upstreams=frozenset({*config.upstreams, *config.servers}),
         wait_seconds=config.agents.hold + PRESENCE,
         counted=metrics.practised,
+        held=metrics.practice_held,
+        ended=metrics.practice_ended,
     )
     return Practising(gate, store, practice, around)
 

@@ -68,12 +68,15 @@ class Around:
     """What practice depends on. *draw* answers random numbers in [0, 1).
 
     `upstreams`: those that there are here. `wait_seconds`: how long a caller usually waits.
+    `held` and `ended` hear of each practice call: no figure may tell it from others while it waits.
     """
 
     draw: Callable[[], float]
     upstreams: Collection[str]
     wait_seconds: float
     counted: Callable[[str], None]
+    held: Callable[[Action], None] = lambda _: None
+    ended: Callable[[Action], None] = lambda _: None
     aged_ms: int = _AGED_MS
 
 
@@ -108,6 +111,7 @@ class Practising:
         ended, person = practised(action), decider(action)
         if ended is None:
             return
+        self._around.ended(action)
         if ended is not Practised.NEITHER:
             self._around.counted(ended.value)
         if person:
@@ -145,6 +149,7 @@ class Practising:
         await self._book.show(chosen.of)
         real = [each for each in listed.actions if not each.decoy_of]
         planted = await self._gate().plant(chosen.call, chosen.decision, chosen.of)
+        self._around.held(planted)
         if await self._attended(real):
             await self._store.attend(planted.id, self._around.wait_seconds)
         return planted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from time import monotonic
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,7 +14,7 @@ from interlock.core.records import Turned
 from interlock.learning import Calibration, Fitted
 from interlock.learning_ports import Kept
 from interlock.observe.metrics import Metrics
-from interlock.observe.metrics_learning import LearningMetrics
+from interlock.observe.metrics_learning import STALE_SECONDS, LearningMetrics
 from tests.support.builders import NOON
 from tests.test_learning import Clock
 from tests.test_learning import Kept as KeptModels
@@ -20,10 +22,19 @@ from tests.test_learning import Kept as KeptModels
 HELD = Kept(records=12, oldest=1, newest=NOON, behind=0, lost=3, forged=1, shortened=5, size=4096)
 
 
+class Ticking:
+    """A clock, in seconds."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Learning:
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = LearningMetrics(self.registry)
+        self.metrics = LearningMetrics(self.registry, clock)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -87,14 +98,26 @@ def test_an_archive_that_does_not_answer_has_no_figures() -> None:
     assert "# TYPE interlock_records_kept gauge" in generate_latest(learning.registry).decode()
 
 
-def test_audits_that_wait_are_those_of_the_store() -> None:
-    learning = Learning()
-    assert learning.value("interlock_audits_waiting") is None
-    learning.metrics.audits_truth(2, 3)
-    assert learning.value("interlock_audits_dropped_total") == 3
-    assert learning.value("interlock_audits_waiting") == 2
-    learning.metrics.audits_truth(None)
-    assert learning.value("interlock_audits_waiting") is None
+def test_audits_that_wait_are_told_in_tens_and_an_hour_late() -> None:
+    """An agent that reads metrics beside each of its calls learns of none that it was drawn."""
+    clock = Ticking()
+    learning = Learning(clock)
+
+    def told(waiting: int | None, dropped: int | None = None) -> tuple[float | None, float | None]:
+        learning.metrics.audits_truth(waiting, dropped)
+        names = ("interlock_audits_waiting", "interlock_audits_dropped_total")
+        return learning.value(names[0]), learning.value(names[1])
+
+    assert told(None) == (None, None)
+    assert told(2, 0) == (10, 0)
+    for waiting in range(3, 40):
+        assert told(waiting, waiting) == (10, 0)
+    assert told(None) == (None, None)
+    assert told(40, 1) == (10, 0), "an outage asks for nothing anew"
+    clock.now += STALE_SECONDS
+    assert told(40, 1) == (40, 10)
+    clock.now += STALE_SECONDS
+    assert told(41, 10) == (50, 10)
 
 
 def test_fits_and_refusals_are_counted() -> None:

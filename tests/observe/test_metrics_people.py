@@ -271,12 +271,21 @@ def test_an_answer_in_the_tools_place_says_nothing_of_the_claim() -> None:
 
 
 @pytest.mark.parametrize("drawn", [True, False])
-def test_calls_that_are_drawn_for_an_audit_are_counted(drawn: bool) -> None:
+def test_nothing_tells_which_calls_are_drawn_for_an_audit(drawn: bool) -> None:
     people, proposed = People(), an_action()
-    decision = a_decision(Level.ALLOW)
+    decision = replace(a_decision(Level.ALLOW), audit_share=0.25)
     after = replace(proposed, state=State.APPROVED, decision=decision, drawn=drawn)
+    for _ in range(4):
+        people.metrics.transition(proposed, Decided(at=NOON, decision=decision), after)
+    assert people.value("interlock_audits_drawn_total", tool="bank.pay") == 1
+
+
+def test_what_people_decide_counts_as_drawn_nowhere() -> None:
+    people, proposed = People(), an_action()
+    decision = replace(a_decision(), audit_share=0.25)
+    after = replace(proposed, state=State.HELD, decision=decision)
     people.metrics.transition(proposed, Decided(at=NOON, decision=decision), after)
-    assert people.value("interlock_audits_drawn_total", tool="bank.pay") == drawn
+    assert not people.value("interlock_audits_drawn_total", tool="bank.pay")
 
 
 def test_no_label_names_a_person_or_says_what_they_wrote() -> None:

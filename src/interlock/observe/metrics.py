@@ -68,7 +68,9 @@ class Metrics:
         self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._calls = Counter("interlock_calls", "Calls judged", _CALL, registry=registry)
+        self._calls = Counter(
+            "interlock_calls", "Calls judged, and practice calls", _CALL, registry=registry
+        )
         self._outcomes = Counter(
             "interlock_call_outcomes",
             "Calls that ended, by how; calls minus outcomes are open",
@@ -230,7 +232,7 @@ class Metrics:
         )
         self._begin()
         self.people = PeopleMetrics(registry, clock)
-        self.learning = LearningMetrics(registry)
+        self.learning = LearningMetrics(registry, clock)
 
     def _begin(self) -> None:
         """Have what alerts watch at 0: a series that begins with 1 has not increased."""
@@ -312,6 +314,19 @@ class Metrics:
 
     def practised(self, outcome: str) -> None:
         self._practice.labels(outcome).inc()
+
+    def practice_held(self, action: Action) -> None:
+        """Count a practice call as calls are counted while they wait, so that nothing tells it.
+
+        What became of it is in `practised` alone, once that is settled: see `practice_ended`.
+        """
+        self._child(self._calls, *_labels(action)).inc()
+        if action.decision is not None:
+            self._decided(action.decision)
+
+    def practice_ended(self, action: Action) -> None:
+        if action.state in _ENDS:
+            self._child(self._outcomes, *_labels(action), _ENDS[action.state]).inc()
 
     def know_channels(self, names: Iterable[str]) -> None:
         """Have what becomes of notices through each channel at 0, as alerts need it."""

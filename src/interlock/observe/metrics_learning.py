@@ -1,12 +1,14 @@
 """Metrics of what is learned from decided calls: audits, reports, the archive, calibration.
 
 What the archive and the models say is asked for when metrics are read: what does not answer then
-has no figure, rather than an old one.
+has no figure, rather than an old one. How many audits wait is told late and in steps: agents may
+read metrics too, and must not know from them which of their calls was drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,13 +18,20 @@ from ..core.records import Turned
 from ..learning import Calibration, Refused
 from ..learning_ports import Kept
 
+STEP = 10  #: calls that were drawn; figures of them are rounded up to it
+STALE_SECONDS = 3600.0  #: for which such a figure stays what it was
 BY_AGENT, BY_PERSON = "agent", "person"  #: the first as `records.Reported.by` has it
 
 
 class LearningMetrics:
-    """Counts what is said of calls afterwards, and how learning from them goes."""
+    """Counts what is said of calls afterwards, and how learning from them goes.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    *clock*: seconds, for what is told late.
+    """
+
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._drawn: tuple[float, int, int] | None = None  #: when, how many wait, are dropped
         self._judged = Counter(
             "interlock_audits_judged",
             "Calls drawn for an audit that somebody judged, by how they turned out",
@@ -103,9 +112,21 @@ class LearningMetrics:
         self._asked.behind = behind
 
     def audits_truth(self, waiting: int | None, dropped: int | None = None) -> None:
-        """Take over how many audits wait, and were not kept; None: the store does not answer."""
-        self._asked.audits = waiting
-        self._asked.dropped = dropped
+        """Take over how many audits wait, and were not kept; None: the store does not answer.
+
+        Both are told in steps, as they were up to an hour ago: see the module.
+        """
+        if waiting is None:
+            self._asked.audits = self._asked.dropped = None
+            return
+        now = self._clock()
+        if self._drawn is None or now >= self._drawn[0] + STALE_SECONDS:
+            self._drawn = now, _stepped(waiting), _stepped(dropped or 0)
+        _, self._asked.audits, self._asked.dropped = self._drawn
+
+
+def _stepped(count: int) -> int:
+    return -(-count // STEP) * STEP
 
 
 class _Asked(Collector):
@@ -128,12 +149,12 @@ class _Asked(Collector):
     def _audits(self) -> Iterator[Metric]:
         yield _gauge(
             "interlock_audits_waiting",
-            "Calls drawn for an audit that nobody judged yet",
+            "Calls drawn for an audit that nobody judged yet, up to an hour ago, in tens",
             self.audits,
         )
         yield _counter(
             "interlock_audits_dropped",
-            "Calls drawn for an audit that were not kept for one: too many waited",
+            "Calls drawn for an audit that were not kept for one: too many waited; in tens",
             self.dropped,
         )
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ..core.actions import Action, Review, State, Verdict
 from ..core.analytics import LEAST_LOOK_MS, READ_BYTES_PER_SECOND
+from ..core.decisions import Level
 from ..core.events import Decided, Event, Reviewed
 
 STREAK_SECONDS = 12 * 3600  #: after which who decided nothing is no longer at it
@@ -92,7 +93,7 @@ class PeopleMetrics:
         )
         self._drawn = Counter(
             "interlock_audits_drawn",
-            "Calls that went through and were drawn for an audit",
+            "Calls that went through, each counted as far as it is likely to be drawn for an audit",
             ("tool",),
             registry=registry,
         )
@@ -115,8 +116,9 @@ class PeopleMetrics:
     def transition(self, before: Action, event: Event, after: Action) -> None:
         if isinstance(event, Reviewed):
             self._reviewed(event.review, after)
-        if isinstance(event, Decided) and after.drawn:
-            self._drawn.labels(_tool(after)).inc()
+        if isinstance(event, Decided) and event.decision.level < Level.APPROVE:
+            # its share, drawn or not: an agent that reads metrics must not know which ones were
+            self._drawn.labels(_tool(after)).inc(event.decision.audit_share)
         if before.state is State.HELD and after.state is not State.HELD:
             self._ended(before, after)
 
