@@ -81,6 +81,7 @@ class Gate:
         self._closing = asyncio.Event()
         self._announcer = Announcer(notifiers, self._tasks)
         self.notes = Noting(seal_key, lambda: self.judging.policy, definitions)
+        store.seal_answers(self.notes.answer_key)
         self.recorder = Recorder(store, observers, ids, self._announcer.settled, self.notes)
         self.judging = Judge(
             policy=policy,

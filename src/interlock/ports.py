@@ -165,6 +165,9 @@ class Store(Protocol):
             MalformedCall: the cursor is none of ours.
         """
 
+    def seal_answers(self, key: bytes) -> None:
+        """Keep tools' answers under MACs of *key* from now on, and read none without."""
+
     async def attach(self, action_id: str, answer: Answer) -> None:
         """Keep the answer to a call that was drawn for an audit; only auditors come to see it."""
 

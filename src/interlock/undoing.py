@@ -107,7 +107,7 @@ def check_may_undo(action: Action, person: Reviewer, now: int) -> None:
 def outcome(undone: Action) -> str:
     """Say in one line where the call that undoes another one stands; nothing while it is held."""
     said, answer = wording.outcome(undone), undone.answer
-    if undone.state is State.ANSWERED and answer is not None:
+    if undone.state is State.ANSWERED and answer is not None and answer.status:
         return f"{said} {answer.status}"
     if undone.state is State.DENIED and undone.cause:
         return f"{said}: {visible_line(undone.cause)}"

@@ -10,6 +10,10 @@ from ..core.redaction import shown, visible_bytes
 from .models_undo import ToolAnswer
 
 _LONGEST = 2_000  #: bytes of a body that are shown
+_CHANGED = (
+    "The answer was changed outside Interlock, or kept by an earlier version of it:"
+    " it is not shown."
+)
 
 
 def shown_answer(action: Action, masks: Masks, detectors: Iterable[str]) -> ToolAnswer | None:
@@ -20,6 +24,8 @@ def shown_answer(action: Action, masks: Masks, detectors: Iterable[str]) -> Tool
     answer = action.answer
     if action.state is not State.ANSWERED or answer is None:
         return None
+    if answer.changed:
+        return ToolAnswer(status=0, size=0, visible=_CHANGED, cut=True, hidden=False)
     start = b"" if masks else answer.body[:_LONGEST]
     return ToolAnswer(
         status=answer.status,

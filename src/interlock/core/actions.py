@@ -161,6 +161,7 @@ class Answer:
     body: bytes = b""
     size: int = 0  #: bytes that the tool sent; more than `len(body)` where it was not kept
     complete: bool = True  #: False where the answer broke off
+    changed: bool = False  #: others wrote it, or an earlier version: nothing of it is here
 
     @property
     def kept(self) -> bool:

@@ -28,6 +28,16 @@ def seal_sent(action: Action, key: bytes) -> str:
     return hmac.digest(key, b"interlock-sent-1" + text.encode(), "sha256").hex()
 
 
+def answer_mac(action_id: str, kept: bytes, key: bytes) -> bytes:
+    """Return the MAC of an answer as it is kept: HMAC-SHA256, 32 bytes.
+
+    It binds the call, whose id is used once, with status, headers and body.
+    """
+    name = action_id.encode("utf-8", "surrogatepass")
+    said = b"interlock-answer-1" + len(name).to_bytes(4, "big") + name
+    return hmac.digest(key, said + kept, "sha256")
+
+
 def covered(action: Action) -> Action:
     """Return *action* without what its seal does not cover."""
     decision = action.decision

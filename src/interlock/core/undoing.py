@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from .actions import Action, Body, Content, Context, State, ToolCall
+from .actions import Action, Answer, Body, Content, Context, State, ToolCall
 from .content import parse_content, parse_target
 from .decisions import Undo
 from .digest import seal
@@ -99,12 +99,24 @@ def _not_undoable(action: Action, undo: Undo | None, now: int) -> str:
     answer = action.answer
     if action.state is not State.ANSWERED or answer is None:
         return f"There is nothing to undo: the call is {action.state.value}."
+    if unfit := _unfit(answer, undo):
+        return unfit
+    if now >= until(undo, action.changed):
+        return f"It could be undone within {undo.within}; that is over."
+    return ""
+
+
+def _unfit(answer: Answer, undo: Undo) -> str:
+    """Say why *answer* does not say what would be undone; or nothing."""
+    if answer.changed:
+        return (
+            "The tool's answer was changed in the store, or kept by an earlier version:"
+            " whether there is anything to undo is not known."
+        )
     if not 200 <= answer.status < 300:
         return f"There is nothing to undo: the tool answered {answer.status}."
     if _reads_answer(undo) and not answer.kept:
         return "The tool's answer was not kept whole, and it says what would be undone."
-    if now >= until(undo, action.changed):
-        return f"It could be undone within {undo.within}; that is over."
     return ""
 
 

@@ -93,7 +93,7 @@ def replay(action: Action, answers: Answers) -> Rendered:
     if action.state not in _SPOKEN or answer is None:
         return render(action, replace(answers, format="problem"))
     if not answer.kept:
-        return problem(_not_kept(action, answer))
+        return problem(_changed(action) if answer.changed else _not_kept(action, answer))
     headers = (*_end_to_end(answer), *action_headers(action), ("Interlock-Replayed", "true"))
     if action.state is State.RESPONDED:
         headers = (*headers, ("Interlock-Answered-By", "person"))
@@ -119,6 +119,24 @@ def _not_kept(action: Action, answer: Answer) -> Notice:
         ),
         instance=f"/v1/calls/{action.id}",
         members={"executed": True, "call": action.id, "tool_status": answer.status},
+        headers=action_headers(action),
+    )
+
+
+def _changed(action: Action) -> Notice:
+    ran = action.state is State.ANSWERED
+    begins = "EXECUTED. The tool took this call" if ran else "NOT EXECUTED. A person answered it"
+    what = "read the result from the tool instead" if ran else "ask the person"
+    return Notice(
+        kind="answer-changed",
+        status=502,
+        title="The kept answer is not the one that was given",
+        detail=(
+            f"{begins}, but the answer was changed outside Interlock, or kept by an earlier"
+            f" version of it, and is not given out. Do not repeat the call; {what}."
+        ),
+        instance=f"/v1/calls/{action.id}",
+        members={"executed": ran, "call": action.id},
         headers=action_headers(action),
     )
 

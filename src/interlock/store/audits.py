@@ -157,7 +157,8 @@ class RedisAudits:
 
     def _decoded(self, name: str, flat: Sequence[bytes]) -> Action | None:
         try:
-            return decode_action(name, dict(zip(flat[::2], flat[1::2], strict=True)))
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            return decode_action(name, fields, self._notes.answer_key)
         except DAMAGED:
             return None  # nobody can judge what cannot be read
 

@@ -8,6 +8,7 @@ Lua's JSON destroys numbers.
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,7 @@ from ..core.decisions import Level
 from ..core.errors import MalformedCall
 from ..core.events import Answered, Cancelled, Decided, Event, Reviewed
 from ..core.messages import call_content
+from ..core.sent import answer_mac
 from .decisions import SMALL, pack_decision, read_decision
 
 _WAITING = (State.HELD, State.APPROVED)
@@ -140,6 +142,26 @@ def _content(head: Mapping[str, Any], body: bytes) -> Content:
     return parse_content(head["media"], body)
 
 
+_SEALED, _MAC = b"\x01", 32  #: an answer without a MAC begins with another byte, and is short
+CHANGED = Answer(status=0, complete=False, changed=True)
+"""What is read of an answer that Interlock did not write for its call."""
+
+
+def sealed_answer(answer: Answer, action_id: str, key: bytes) -> bytes:
+    """Return *answer* as it is kept; without a *key*, without a MAC."""
+    kept = encode_answer(answer)
+    return _SEALED + answer_mac(action_id, kept, key) + kept if key else kept
+
+
+def read_answer(data: bytes, action_id: str, key: bytes) -> Answer:
+    """Read what `sealed_answer` made; CHANGED where its MAC does not hold. Checked with a *key*."""
+    sealed = data[:1] == _SEALED
+    mac, kept = data[1 : 1 + _MAC], data[1 + _MAC :] if sealed else data
+    if key and not (sealed and hmac.compare_digest(answer_mac(action_id, kept, key), mac)):
+        return CHANGED
+    return decode_answer(kept)
+
+
 def encode_answer(answer: Answer) -> bytes:
     head = {
         "status": answer.status,
@@ -228,8 +250,8 @@ def _review_from(packed: Mapping[str, Any]) -> Review:
     )
 
 
-def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
-    """Build an action from its stored fields.
+def decode_action(action_id: str, fields: Mapping[bytes, bytes], key: bytes = b"") -> Action:
+    """Build an action from its stored fields. *key*: of the MAC of answers; empty: not checked.
 
     Raises:
         MalformedCall, ValueError, KeyError: the record is damaged; the caller fails closed.
@@ -261,7 +283,7 @@ def decode_action(action_id: str, fields: Mapping[bytes, bytes]) -> Action:
         lapses=number(b"lapses"),
         nonce=word(b"owner_nonce"),
         fence=number(b"fence"),
-        answer=decode_answer(answer) if answer else None,
+        answer=read_answer(answer, action_id, key) if answer else None,
         cause=record["cause"],
         fingerprint=word(b"fp"),
         key=record["key"],

@@ -28,7 +28,7 @@ from ..core.events import (
 from ..core.undoing import UNDOING
 from ..ports import Change, Limits
 from ..timing import AUDITED
-from .codec import encode_answer, encode_call, encode_event, encode_record
+from .codec import encode_call, encode_event, encode_record, sealed_answer
 from .decisions import SMALL
 from .effects import encode_effects
 from .lua import packed
@@ -51,10 +51,13 @@ _REVIEWED = (Level.APPROVE, Level.APPROVE_DUAL)
 _SPOKEN = (State.ANSWERED, State.RESPONDED)
 
 
-def encode_change(change: Change, limits: Limits, *, stopped: bool = False) -> bytes:
+def encode_change(
+    change: Change, limits: Limits, *, stopped: bool = False, key: bytes = b""
+) -> bytes:
     """Return the fields of one operation, in the order of NAMES in put.lua.
 
-    *stopped*: the writer knows that the agent is, whatever the store says.
+    *stopped*: the writer knows that the agent is, whatever the store says. *key*: of the MAC of
+    the tool's answer; empty: it gets none.
     """
     before, event, after = change.before, change.event, change.after
     new, operation = before.version == 0, operation_of(event, after)
@@ -64,7 +67,8 @@ def encode_change(change: Change, limits: Limits, *, stopped: bool = False) -> b
     if new or operation == "edit":
         call = encode_call(after.call, keep_body=not new or after.state is State.HELD)
     decision = after.decision
-    answer = encode_answer(after.answer) if after.answer and after.state in _SPOKEN else b""
+    spoken = after.answer if after.state in _SPOKEN else None
+    answer = sealed_answer(spoken, after.id, key) if spoken else b""
     quiet = operation in ("claim", "answer", "lapse") and not new
     return packed(
         after.id,
@@ -97,12 +101,12 @@ def encode_change(change: Change, limits: Limits, *, stopped: bool = False) -> b
         " ".join(alike(after)) if operation in ("approve", "edit") else "",
         change.note,
         " ".join((change.schema[0], "")).encode() + change.schema[1] if change.schema[0] else b"",
-        _drawn(after, operation, limits) if after.drawn else b"",
+        _drawn(after, operation, limits, key) if after.drawn else b"",
         b"1" if stopped else b"",
     )
 
 
-def _drawn(action: Action, operation: str, limits: Limits) -> bytes:
+def _drawn(action: Action, operation: str, limits: Limits, key: bytes) -> bytes:
     """Return what an auditor has to see of a call that was drawn, and its own record has not.
 
     Of a new one the call with its body, or `1` where the record has it; of an answered one how
@@ -113,7 +117,8 @@ def _drawn(action: Action, operation: str, limits: Limits) -> bytes:
         return encode_call(action.call, keep_body=True) if large else b"1"
     if operation != "answer" or action.answer is None:
         return b""
-    return f"{limits.keep_reviewed_ms} ".encode() + encode_answer(audited(action.answer))
+    answer = sealed_answer(audited(action.answer), action.id, key)
+    return f"{limits.keep_reviewed_ms} ".encode() + answer
 
 
 def audited(answer: Answer) -> Answer:

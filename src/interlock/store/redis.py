@@ -14,7 +14,7 @@ from ..core.events import Answered, Claimed, Decided
 from ..core.facts import Facts, Grant, Needs
 from ..ports import Change, Durability, Limits, Listed, Put, Searched, Stored
 from .batch import Batch
-from .codec import DAMAGED, decode_action, encode_answer
+from .codec import DAMAGED, decode_action, sealed_answer
 from .connection import Lane, connect, patiently
 from .lua import Script
 from .operations import audited, encode_change, session_key
@@ -47,12 +47,17 @@ class RedisStore:
         self._watch = Watch(self._tail, f"{self._prefix}:log", self._versions)
         self.on_lapsed: Callable[[Action, str], None] = lambda action, before: None
         self.on_error: Callable[[], None] = lambda: None
+        self._answer_key = b""  #: empty: answers are neither sealed nor checked
         self.stops_known: KnownStops | None = None  #: None: only the store says who is stopped
 
     @property
     def client(self) -> Redis:
         """The connection, for the key ring that lives beside the actions."""
         return self._client
+
+    def seal_answers(self, key: bytes) -> None:
+        """Keep tools' answers under MACs of *key* from now on, and read none without."""
+        self._answer_key = key
 
     def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call *listener* with the id of every held-class action that moves."""
@@ -71,7 +76,8 @@ class RedisStore:
     async def put(self, change: Change) -> Stored:
         write = self._batch.write_soon if _nobody_waits(change) else self._batch.write
         stopped = await self._stands(change)
-        row = await write(encode_change(change, self._limits, stopped=stopped))
+        said = encode_change(change, self._limits, stopped=stopped, key=self._answer_key)
+        row = await write(said)
         outcome, told, version, now, deadline, created, lapsed, other = map(bytes.decode, row)
         answer = Put(outcome)
         if other:
@@ -131,7 +137,8 @@ class RedisStore:
     def _decoded(self, action_id: bytes, lapsed: bytes, flat: list[bytes]) -> Action:
         name = action_id.decode()
         try:
-            action = decode_action(name, dict(zip(flat[::2], flat[1::2], strict=True)))
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            action = decode_action(name, fields, self._answer_key)
         except DAMAGED as error:
             raise StoreUnavailable(
                 f"The record of call {name} is damaged ({error!r}); it will not be sent."
@@ -263,7 +270,8 @@ class RedisStore:
         return await self._searching.search(wanted, cursor, limit)
 
     async def attach(self, action_id: str, answer: Answer) -> None:
-        said = ("attach", action_id, encode_answer(audited(answer)))
+        kept = sealed_answer(audited(answer), action_id, self._answer_key)
+        said = ("attach", action_id, kept)
         await self._ask(lambda: self._audits(self._client, self._prefix, *said))
 
     async def like(self, action: Action) -> Action | None:

@@ -107,6 +107,9 @@ def _approved(action: Action, waits: bool) -> str:
     )
 
 
+CHANGED = "was changed outside Interlock, or kept by an earlier version of it, and is not given out"
+
+
 def _answered(action: Action, waits: bool) -> str:
     answer = action.answer
     if answer is None or answer.kept:
@@ -117,6 +120,11 @@ def _answered(action: Action, waits: bool) -> str:
             f" {status}, but without a result: {said(began)}. Find out what became of it by"
             " reading the state that it would have changed, or tell the user."
         )
+    if answer.changed:
+        return (
+            f"EXECUTED. The tool took this call and answered it, but its answer {CHANGED}. Do not"
+            " repeat the call; read the result from the tool instead."
+        )
     what = "broke off" if not answer.complete else f"of {answer.size} bytes is not kept"
     return (
         f"EXECUTED. The tool took this call and answered it, but its answer {what}. Do not repeat"
@@ -125,6 +133,8 @@ def _answered(action: Action, waits: bool) -> str:
 
 
 def _responded(action: Action, waits: bool) -> str:
+    if action.answer and action.answer.changed:
+        return f"NOT EXECUTED. A person answered this call in the tool's place; that {CHANGED}."
     words = action.answer.body.decode("utf-8", "replace") if action.answer else ""
     return f"NOT EXECUTED. A person answered this call in the tool's place: {said(words)}."
 
