@@ -307,7 +307,7 @@ def trusted(request: web.Request, action: Action) -> Action:
     if not request.app[DEPS].gate.genuine(action):
         raise IllegalTransition(
             "The record of this call was changed outside Interlock: what it shows cannot be"
-            " trusted, and it is not sent. Reject it with `interlock reject`, and look who can"
-            " write to the store."
+            " trusted. While it waits it is not sent: reject it with `interlock reject`. Look who"
+            " can write to the store."
         )
     return readable(request.app[DEPS], action)

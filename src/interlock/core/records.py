@@ -1,7 +1,7 @@
 """What is kept of a decided call for learning: one record each, without secrets.
 
 A record is made when a call has ended, and made anew when more becomes known of it (an unknown
-outcome is settled, an auditor or the agent says how it turned out). Whoever reads records takes
+outcome is settled, whoever audits it or the agent says how it turned out). Whoever reads records takes
 the one with the highest `version` and `told`.
 """
 
@@ -38,7 +38,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
-    """An auditor's verdict on a call that went through unreviewed."""
+    """A person's verdict on a call that went through unreviewed."""
 
     who: str
     turned: Turned
@@ -161,7 +161,7 @@ class Label:
 def label_of(record: DecidedCall) -> Label | None:
     """Return what is known of how right the proposed call was; None: nothing, or too little.
 
-    Right: approved as it was, sent or not, or found right by an auditor. Not right: rejected,
+    Right: approved as it was, sent or not, or found right in an audit. Not right: rejected,
     edited, or found or reported wrong, whoever approved it. An agent's report can only count
     against it.
     """
