@@ -41,7 +41,7 @@ log = logging.getLogger("interlock.audit")
 _ID = r"{id:[A-Za-z0-9_-]{1,64}}"
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9A-Za-z_-]{1,64}", re.ASCII)
 _NOT_WAITING = (
-    "It does not wait for an audit: it was judged, has no answer yet, waited for longer than calls"
+    "It does not wait for an audit: it was judged, has not ended yet, waited for longer than calls"
     " are kept, or too many calls of its agent waited when it was drawn."
 )
 _CHANGED = "It was changed outside Interlock, so nobody can judge it."

@@ -109,14 +109,17 @@ def encode_change(
 def _drawn(action: Action, operation: str, limits: Limits, key: bytes) -> bytes:
     """Return what an auditor has to see of a call that was drawn, and its own record has not.
 
-    Of a new one the call with its body, or `1` where the record has it; of an answered one how
-    long it is kept (ms) and the answer.
+    Of a new one the call with its body, or `1` where the record has it; of one that was sent how
+    long it is kept (ms) and the answer. One without an answer is audited too: agents can take back
+    what they sent, and chose otherwise what is never looked at.
     """
     if operation == "allow":
         large = SMALL < len(action.call.body) <= AUDITED
         return encode_call(action.call, keep_body=True) if large else b"1"
-    if operation != "answer" or action.answer is None:
+    if operation not in ("answer", "lose", "resolve"):
         return b""
+    if action.answer is None:
+        return f"{limits.keep_reviewed_ms} ".encode()
     answer = sealed_answer(audited(action.answer), action.id, key)
     return f"{limits.keep_reviewed_ms} ".encode() + answer
 

@@ -161,6 +161,10 @@ local function drawn(a, c)
   local keep, answer = string.match(a.drawn, '^(%d+) (.*)$')
   if not keep then return end
   local d, agent = key('d', a.id), redis.call('HGET', c, 'agent')
+  if redis.call('HEXISTS', d, 'st') == 1 then  -- its outcome was unknown: it waits, or was judged
+    if answer ~= '' then redis.call('HSET', d, 'answer', answer) end
+    return
+  end
   if not room(agent) then
     redis.call('DEL', d)
     redis.call('INCR', P .. ':audits:dropped')
@@ -310,7 +314,7 @@ local function finish(a, c, ver, from)
   elseif a.to == from then at = tonumber(redis.call('HGET', c, 'deadline') or '0') end
   if at > 0 or from ~= 'none' then deadline(a.id, c, at) end
   if FINAL[a.to] or a.to == 'unknown' then
-    if a.op == 'answer' and a.drawn ~= '' then drawn(a, c) end
+    if a.drawn ~= '' then drawn(a, c) end
     settle(a.id, c, a.to)
     note(a, ver)
   end
