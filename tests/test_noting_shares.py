@@ -39,6 +39,26 @@ def test_a_flood_of_one_agent_is_kept_short_and_others_are_whole() -> None:
     assert shares.fitting(other, 0) is other
 
 
+def test_what_an_agent_tells_of_its_calls_counts_as_it_is_written() -> None:
+    shares, told = Shares(100_000), "\N{WASTEBASKET}\N{BUG}" * 1000
+    at = LARGE.ended
+
+    found = [shares.words("bot", at, told) for _ in range(10)]
+
+    assert found == [told] * 4 + [told[:500]] * 6
+    assert shares.words("other", at, told) == told
+    assert shares.words("bot", at, "it bounced") == "it bounced", "there is room for this"
+    assert shares.words("bot", at + DAY, told) == told
+
+
+def test_what_an_agent_tells_takes_the_share_of_its_records_and_they_take_it_of_that() -> None:
+    shares = Shares(100_000)
+    while shares.words(LARGE.agent, LARGE.ended, "x" * 2000) == "x" * 2000:
+        pass
+    assert shares.fitting(LARGE, 0) is not LARGE
+    assert shares.words(LARGE.agent, LARGE.ended, "x" * 2000) == "x" * 500
+
+
 def test_a_share_begins_anew_each_day() -> None:
     shares = Shares(1000)
     assert shares.fitting(LARGE, 0) is not LARGE

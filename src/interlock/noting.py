@@ -309,6 +309,10 @@ class Noting:
         """
         return words_of(self.vouched(action) or action, self._policy(), text)
 
+    def within_share(self, action: Action, text: str, at: int) -> str:
+        """Return what the agent of *action* told of it at *at* (ms), as its share has room for."""
+        return self._shares.words(action.call.agent.id, at, text)
+
     def vouched(self, action: Action) -> Action | None:
         """Return what of a call read from the store is ours; None: others changed it."""
         return self._seals.vouched(action)

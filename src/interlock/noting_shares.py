@@ -6,6 +6,7 @@ writes records holds it too, by what it wrote since it started, so that no flood
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -63,6 +64,17 @@ class Shares:
                 self._most >> 20,
             )
         return short(record)
+
+    def words(self, agent: str, at: int, text: str) -> str:
+        """Return what *agent* told at *at* (ms) of a call; its start where it had its share."""
+        day, size = at // _DAY_MS, len(json.dumps(text))
+        if day > self._day or len(self._taken) > _AGENTS:
+            self._day, self._taken = day, {}
+        before = self._taken.get(agent, 0)
+        if before + size > self._most:
+            return text[:_SHORT]
+        self._taken[agent] = before + size
+        return text
 
 
 def short(record: DecidedCall) -> DecidedCall:

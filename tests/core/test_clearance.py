@@ -13,6 +13,7 @@ from interlock.core.decisions import Level
 from interlock.core.digest import former_clearance, seal_record
 from interlock.core.events import ClearanceFailed, Decided, Reviewed
 from interlock.core.lifecycle import step
+from interlock.core.sent import former_seal_sent
 from tests.support.builders import ANN, BOB, a_call, a_decision, a_review, an_action, edited
 
 SEALS = Seals(b"k" * 32)
@@ -47,6 +48,7 @@ def test_what_goes_through_is_sealed_and_vouched_for() -> None:
     "change",
     [
         {"id": "a-copy"},
+        {"drawn": False},
         {"seal": ""},
         {"seal": "\u00e9"},
         {"call": replace(a_call(), agent=Agent(id="other"))},
@@ -62,6 +64,21 @@ def test_whatever_is_changed_in_the_store_breaks_the_seal(change: dict[str, Any]
 
     assert not SEALS.genuine(changed)
     assert SEALS.vouched(changed) is None
+
+
+def test_a_call_from_before_the_upgrade_that_waits_for_its_auditor_is_still_ours() -> None:
+    action = sent()
+    former = replace(action, seal=former_seal_sent(action, SEALS.key))
+
+    assert former.seal != action.seal
+    assert SEALS.genuine(former) and SEALS.vouched(former) is not None
+    assert not SEALS.genuine(replace(former, digest="0" * 64))
+
+
+def test_what_people_decide_was_never_drawn() -> None:
+    held = answered(ANN)
+
+    assert SEALS.genuine(held) and not SEALS.genuine(replace(held, drawn=True))
 
 
 @pytest.mark.parametrize("state", [each for each in State if each is not State.PROPOSED])

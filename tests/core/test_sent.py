@@ -50,6 +50,7 @@ def of_decision(**changes: Any) -> Change:
 COVERED: dict[str, Change] = {
     "id": lambda action: replace(action, id="a2"),
     "digest": lambda action: replace(action, digest="0" * 64),
+    "whether it was drawn": lambda action: replace(action, drawn=True),
     "practice": lambda action: replace(action, decoy_of="a9"),
     "no decision": lambda action: replace(action, decision=None),
     "agent": of_call(agent=Agent(id="other", owner="olga")),

@@ -21,6 +21,7 @@ from interlock.ingress.outcomes import Answers, follow, render, replay
 from interlock.learning_ports import Changed
 from interlock.mcp_ports import NothingListed
 from interlock.noting import Noting
+from interlock.noting_shares import Shares
 from interlock.observe.archive_merging import merged
 from interlock.store.audits import RedisAudits
 from interlock.store.feed import RedisFeed
@@ -201,6 +202,23 @@ async def test_an_agents_words_take_the_place_of_nobody_elses(audited: Auditing)
         ("agent", Turned.RIGHT),
         ("r-00000000000b", Turned.WRONG),
     ]
+
+
+async def test_what_an_agent_tells_counts_in_its_share_of_records(
+    audited: Auditing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [await audited.ended(body=b'{"amount": %d}' % each) for each in (1, 2)]
+    monkeypatch.setattr(audited.notes, "_shares", Shares(30_000))
+    for call in calls:
+        said = replace(AGAIN, message="\N{BUG}" * 2000)
+        assert await audited.audits.report(call.id, said)
+        assert await audited.audits.report(call.id, replace(said, by="r-0123456789ab"))
+
+    told = {each.id: each.reports for each in await audited.records() if each.reports}
+    assert [[len(each.message) for each in told[call.id]] for call in calls] == [
+        [2000, 2000],
+        [500, 2000],
+    ], "what people say is not the agent's"
 
 
 async def test_a_call_that_has_not_ended_cannot_be_reported(audited: Auditing) -> None:

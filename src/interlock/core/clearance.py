@@ -11,7 +11,7 @@ from .decisions import Decision, Level
 from .digest import clearance, digest, former_clearance, seal_record
 from .events import ClearanceFailed, Event, PolicyTightened
 from .lifecycle import APPROVAL_MS
-from .sent import covered, seal_sent, whole
+from .sent import covered, former_seal_sent, seal_sent, whole
 from .voices import distinct
 
 TAMPERED = "The record of this call was changed outside Interlock; it is not sent. Reject it."
@@ -110,7 +110,10 @@ class Seals:
         # drawn: an auditor looks at the body, which nobody checks again before it is sent
         if decision is not None and decision.level < Level.APPROVE and not whole(action.call):
             return False
-        return _same(self._seal(action), action.seal)
+        if _same(self._seal(action), action.seal):  # what people decide is never drawn
+            return decision is None or not (decision.level in _DECIDED_BY_PEOPLE and action.drawn)
+        sent = decision is not None and decision.level not in _DECIDED_BY_PEOPLE
+        return sent and _same(former_seal_sent(action, self.key), action.seal)
 
     def _seal(self, action: Action) -> str:
         decision = action.decision

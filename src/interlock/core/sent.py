@@ -21,11 +21,24 @@ def seal_sent(action: Action, key: bytes) -> str:
     It covers what the store keeps of every such call. Arguments, target and facts are not covered:
     the store leaves them out where they are large, and arguments are read from the call again.
     """
+    return _mac(b"interlock-sent-2", [action.drawn, *_said(action)], key)
+
+
+def former_seal_sent(action: Action, key: bytes) -> str:
+    """Return the MAC as earlier versions made it: whether the call was drawn is not under it."""
+    return _mac(b"interlock-sent-1", _said(action), key)
+
+
+def _said(action: Action) -> list[object]:
     said = [action.id, action.digest, action.decoy_of, *_call(action.call)]
     if action.decision is not None:
         said.append(_decision(action.decision))
+    return said
+
+
+def _mac(kind: bytes, said: list[object], key: bytes) -> str:
     text = json.dumps(said, separators=(",", ":"))
-    return hmac.digest(key, b"interlock-sent-1" + text.encode(), "sha256").hex()
+    return hmac.digest(key, kind + text.encode(), "sha256").hex()
 
 
 def answer_mac(action_id: str, kept: bytes, key: bytes) -> bytes:

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from ..core.actions import Action
 from ..core.errors import MalformedCall, StoreUnavailable
-from ..core.records import Audited, DecidedCall, Reported
+from ..core.records import BY_AGENT, Audited, DecidedCall, Reported
 from ..learning_ports import Changed
 from ..noting import Noting, to_note, with_audit, with_report
 from ..noting_entries import only_told
@@ -110,6 +110,8 @@ class RedisAudits:
 
         def reported(read: _Read, record: DecidedCall) -> DecidedCall | None:
             said = self._words(read.action, report.message)
+            if report.by == BY_AGENT:
+                said = self._notes.within_share(read.action, said, read.now)
             return with_report(record, replace(report, at=read.now, message=said))
 
         return await self._tell(action_id, "report", reported)
