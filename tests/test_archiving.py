@@ -216,6 +216,32 @@ async def test_bad_entries_are_counted_and_passed_over(archiving: Archiving) -> 
     assert (figures.forged, figures.lost, figures.stuck) == (5, 1, False)
 
 
+@pytest.mark.parametrize("read", ["after each step", "at the end"])
+async def test_a_call_that_the_store_ended_and_that_was_then_answered_is_on_record_as_that(
+    archiving: Archiving, read: str
+) -> None:
+    world = archiving.world
+    world.tool.free = asyncio.Event()
+    asking = asyncio.ensure_future(world.ask(Level.ALLOW))
+    await world.tool.busy.wait()
+    (key,) = [each async for each in world.store.client.scan_iter(f"{world.store._prefix}:c:*")]
+    name = key.decode().rpartition(":")[2]
+    await world.store.client.hset(key, "deadline", "1")  # type: ignore[misc]
+    assert await world.store.get(name) is not None  # looking ends it: its lease is over
+    before = await archiving.all_read() if read == "after each step" else []
+
+    world.tool.free.set()
+    await asking
+    await world.quiet()
+    async with archiving.open() as kept:
+        await caught_up(kept)
+        (found,), figures = await records_of(kept.archive), await kept.archive.kept()
+
+    assert [each.state for each in before] in ([], ["unknown"])
+    assert (found.id, found.state, found.status) == (name, "answered", 200)
+    assert (figures.forged, figures.lost) == (0, 0)
+
+
 SPOILT = [
     ("feed", "*", {"id": "x", "n": "7-9999999999999999999"}),
     ("feed", "10000000000000000000-1", {"id": "x"}),

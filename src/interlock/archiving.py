@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from .core.actions import State
 from .core.errors import StoreUnavailable
 from .core.records import DecidedCall
 from .core.redaction import visible_line
 from .learning import Fitting
 from .observe.archive import FILE, FileArchive
-from .observe.following import UNVERIFIED, Following, Sources, Unverified
+from .observe.following import MOVED_ON, UNVERIFIED, Following, Sources, Without
 from .parts import Parts, calibrations_of
 from .store.feed import RedisFeed
 from .system import SystemClock
 from .tasks import Tasks, stopped
 
+_AFTER_UNKNOWN = (State.ANSWERED, State.RESOLVED)
 log = logging.getLogger("interlock.archive")
 
 
@@ -40,14 +42,17 @@ async def archived(parts: Parts, stack: AsyncExitStack) -> Archived:
     feed = RedisFeed(store.url, config.store.prefix)
     stack.push_async_callback(feed.close)
 
-    async def found(action_id: str) -> DecidedCall | Unverified | None:
+    async def found(action_id: str) -> DecidedCall | Without | None:
         try:
             action = await store.get(action_id)
         except StoreUnavailable:  # one damaged record is left alone, a store that is down is not
             await store.now()
             return None
+        if action is None:
+            return None
         try:
-            return None if action is None else gate.notes.lapsed(action) or UNVERIFIED
+            moved_on = action.state in _AFTER_UNKNOWN and gate.notes.vouched(action) is not None
+            return MOVED_ON if moved_on else gate.notes.lapsed(action) or UNVERIFIED
         except Exception:  # outermost: one strange call must not stop what keeps all others
             log.exception("no record can be made of call %s", visible_line(action_id))
             return UNVERIFIED

@@ -21,10 +21,11 @@ from interlock.observe.archive import FileArchive
 from interlock.observe.following import (
     EVERY_MS,
     LONGEST_PAUSE,
+    MOVED_ON,
     UNVERIFIED,
     Following,
     Sources,
-    Unverified,
+    Without,
 )
 from tests.support.records import DAY, NOON, record, unreviewed
 
@@ -92,14 +93,14 @@ class World:
 
     archive: FileArchive
     fed: Fed = field(default_factory=Fed)
-    ended: dict[str, DecidedCall | Unverified] = field(default_factory=dict)
+    ended: dict[str, DecidedCall | Without] = field(default_factory=dict)
     now: int = NOON
     keep: tuple[int, int] = (400 * DAY, 30 * DAY)
     pauses: list[float] = field(default_factory=list)
     most: int = 3
 
     def following(self) -> Following:
-        async def found(action_id: str) -> DecidedCall | Unverified | None:
+        async def found(action_id: str) -> DecidedCall | Without | None:
             return self.ended.get(action_id)
 
         async def now() -> int:
@@ -335,6 +336,18 @@ async def test_a_call_that_cannot_be_believed_is_counted_and_not_recorded(world:
 
     kept = await world.archive.kept()
     assert (kept.records, kept.forged, kept.lost) == (1, 1, 0)
+
+
+async def test_a_call_that_did_not_stay_as_the_store_ended_it_is_neither_lost_nor_forged(
+    world: World,
+) -> None:
+    world.ended = {"answered": MOVED_ON}
+    world.fed.entries = ["answered", entry(record(id="a", ended=NOON))]
+
+    await world.following().step()
+
+    kept = await world.archive.kept()
+    assert (kept.records, kept.forged, kept.lost) == (1, 0, 0)
 
 
 async def test_what_is_told_of_a_call_is_added_to_its_record_and_nothing_else(

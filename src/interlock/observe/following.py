@@ -29,13 +29,15 @@ PAUSE, LONGEST_PAUSE = 1.0, 60.0  #: seconds between tries after an error
 EVERY_MS = 3_600_000  #: between two looks for what is too old
 
 
-class Unverified(enum.Enum):
-    """A call in the store of which nothing can be believed: its record is none."""
+class Without(enum.Enum):
+    """Why no record is made of a call that is in the store."""
 
-    IT = enum.auto()
+    UNVERIFIED = enum.auto()  #: nothing of it can be believed
+    MOVED_ON = enum.auto()  #: its end has become another one since, which has an entry of its own
 
 
-UNVERIFIED: Final = Unverified.IT
+UNVERIFIED: Final = Without.UNVERIFIED
+MOVED_ON: Final = Without.MOVED_ON
 
 
 class Noting(Protocol):
@@ -50,14 +52,14 @@ class Sources:
     """Where records come from.
 
     `found` returns the record of a call that the store ended by itself; None: it is gone;
-    UNVERIFIED: it was changed, or did not end by itself.
+    UNVERIFIED: it was changed, or did not end by itself. MOVED_ON: it did not stay as it ended.
     `keep` returns for how long policy keeps reviewed calls, and others, ms. `now`: ms, by the
     store's clock. The last three raise StoreUnavailable.
     """
 
     records: Records
     noting: Noting
-    found: Callable[[str], Awaitable[DecidedCall | Unverified | None]]
+    found: Callable[[str], Awaitable[DecidedCall | Without | None]]
     keep: Callable[[], tuple[int, int]]
     now: Callable[[], Awaitable[int]]
 
@@ -160,7 +162,7 @@ class Following:
                 forged += 1
             elif record is None:
                 lost += 1
-            else:
+            elif record is not MOVED_ON:
                 known.append(record)
         schemas = await self._schemas(known)
         taken = Taken(records=tuple(known), upto=upto, lost=lost, forged=forged, schemas=schemas)

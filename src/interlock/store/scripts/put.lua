@@ -180,7 +180,8 @@ local function drawn(a, c)
   redis.call('ZINCRBY', P .. ':audits:by', 1, agent)
 end
 
--- The record of a call that has ended. One that was made for another version is made anew later.
+-- The record of a call that has ended. One that was made for another version is made anew later,
+-- but for an answer that came after its lease: that nobody else knows.
 local SCHEMAS = 2000
 local function note(a, ver)
   if a.schema ~= '' and redis.call('HLEN', P .. ':schemas') < SCHEMAS then
@@ -188,7 +189,7 @@ local function note(a, ver)
   end
   if a.note == '' then return end
   if #a.note > 2 * SMALL then kept('u', a.agent, #a.note) end
-  if a.note == '-' or ver ~= a.expect + 1 then feed('id', a.id) else feed('note', a.note) end
+  if a.note == '-' or (ver ~= a.expect + 1 and a.op ~= 'answer') then feed('id', a.id) else feed('note', a.note) end
 end
 
 local function create(a, c)
