@@ -25,7 +25,8 @@ log = logging.getLogger("interlock.health")
 class Health:
     """What is asked when somebody asks. `behind`: how many decided calls the archive lacks.
 
-    `shortage` says that the data directory's disk is full; empty: it is not.
+    `shortage` says that the data directory's disk is full; empty: it is not. `admit` raises where
+    who asks may not read metrics; None: anybody may.
     """
 
     gate: Gate
@@ -37,6 +38,7 @@ class Health:
     archive: Archive | None = None
     behind: Callable[[], Awaitable[int]] | None = None
     shortage: Callable[[], str] = lambda: ""
+    admit: Callable[[web.Request], Awaitable[object]] | None = None
 
 
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
@@ -105,6 +107,8 @@ def _lifted(stops: Sequence[Suspension]) -> dict[str, str]:
 async def _metrics(request: web.Request) -> web.Response:
     """Counters of this process; gauges as the store and the archive say at this moment."""
     health = request.app[HEALTH]
+    if health.admit is not None:
+        await health.admit(request)
     metrics = health.metrics
     metrics.stops_lifted(len(health.store.stops_lifted))
     try:

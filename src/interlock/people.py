@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .approvals.access import OVERSEERS, Visitor, admit
 from .approvals.api import add_api
 from .approvals.deps import ApiDeps
 from .approvals.identity import OneTimeLinks
@@ -25,6 +26,7 @@ from .archiving import archived
 from .channels import addresses, slack_door
 from .core.actions import Reviewer
 from .core.errors import StoreUnavailable, WeakGround
+from .core.identity import Kind
 from .core.rules import PolicySet
 from .health import Health, add_health
 from .keyfiles import derived_keys, ensure_operator_keys, read_private, write_private
@@ -148,12 +150,18 @@ class PeopleListener:
                 archive=kept.archive,
                 behind=kept.behind,
                 shortage=lambda: shortage(config.data),
+                admit=admit_scraper if config.people.metrics == "key" else None,
             ),
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         people = await listen(runner, config.people.listen, stack)
         base = config.people.url or f"http://{people}"
         return Served(url=base, links=_sign_in_links(config, links, base))
+
+
+async def admit_scraper(request: web.Request) -> Visitor:
+    """Return who reads metrics by a key, or a session; raises as `admit` for all others."""
+    return await admit(request, OVERSEERS | {Kind.METRICS})
 
 
 def reasons_of(policy: PolicySet) -> frozenset[str]:

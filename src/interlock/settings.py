@@ -126,6 +126,11 @@ class People(Node):
     sessions: SessionSettings = Field(
         default=SessionSettings(), description="How long a browser stays signed in."
     )
+    metrics: Literal["anybody", "key"] = Field(
+        default="anybody",
+        description="Who may read `/metrics`: `anybody` who reaches this listener, or who sends a "
+        "key of a metrics reader, an auditor or an admin.",
+    )
     oidc: Oidc | None = Field(
         default=None, description="Sign-in at an OpenID Connect provider. Absent: there is none."
     )

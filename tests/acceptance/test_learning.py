@@ -225,6 +225,7 @@ def _metrics_agree(story: Story) -> None:
             "rejected": 1,
             "responded": 1,
             "expired": 1,
+            "cancelled": 1,  # the practice call, which another process planted
         },
         "interlock_reviews_total": verdicts,
         "interlock_holds_settled_total": verdicts | {"expired": 1},
