@@ -51,7 +51,7 @@ def renewed(call: ToolCall, date: str, draw: Callable[[], float]) -> dict[str, s
     """
     given = {name.lower(): value for name, value in call.headers}
     given.setdefault("traceparent", call.context.traceparent)
-    made = {name: another(given[name], draw) for name in _TRACED & given.keys()}
+    made = {name: another(given[name], draw) for name in sorted(_TRACED & given.keys())}
     trace = given["traceparent"]  # its version and flags say what is the same in all calls
     made["traceparent"] = trace[:3] + another(trace[3:-2], draw) + trace[-2:] if trace else ""
     fresh = {name: value for name, value in made.items() if value != given[name]}
