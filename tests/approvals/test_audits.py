@@ -35,7 +35,8 @@ async def passed(world: World, *, draw: bool = True, **more: Any) -> Action:
     assert action.state is State.ANSWERED
     if draw:
         answer = Answer(status=200, headers=(), body=b'{"done": true}')  # kept for auditors alone
-        world.audits.drawn[action.id] = evolve(action, drawn=True, answer=answer)
+        kept = evolve(action, drawn=True, answer=answer)
+        world.audits.drawn[action.id] = world.gate.seals.sealed(kept)
     return action
 
 
@@ -51,7 +52,7 @@ def drawing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         found = await get(action_id)
         if found is None or action_id not in world.audits.drawn:
             return found
-        return evolve(found, drawn=True)
+        return world.gate.seals.sealed(evolve(found, drawn=True))
 
     monkeypatch.setattr(world.gate, "get", drawn)
 
