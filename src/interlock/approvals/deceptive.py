@@ -74,12 +74,12 @@ def _places(call: ToolCall, decision: Decision | None, task: str) -> Iterator[tu
 
 def _texts(value: Any) -> Iterator[str]:
     """Yield every text inside a value, names of members included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _texts(name)
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
+    rest = [value]
+    while rest:
+        each = rest.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, (list, tuple)):
+            rest.extend(reversed(each))
+        elif isinstance(each, Mapping):
+            rest.extend(reversed([part for pair in each.items() for part in pair]))

@@ -10,6 +10,9 @@ _ALWAYS = 262_144  #: characters that may come of it, however short the JSON is
 _LONGER = 2  #: times as long as the JSON may become what is longer than that
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def indents(value: Any) -> bool:
     """Say whether *value* may be shown as indented JSON: it does not become much longer by that.
 
@@ -38,13 +41,9 @@ def _added(value: Any, most: int) -> int:
     added, rest = 0, [(value, 1)]
     while rest and added <= most:
         each, depth = rest.pop()
-        if isinstance(each, Mapping):
-            inside = [inner for inner in each.values() if isinstance(inner, Mapping | list | tuple)]
-        elif isinstance(each, list | tuple):
-            inside = [inner for inner in each if isinstance(inner, Mapping | list | tuple)]
-        else:
+        if not isinstance(each, (list, tuple, Mapping)) or not each:
             continue
-        if each:
-            added += len(each) * (2 * depth + 1) + 2 * depth - 1
-            rest.extend((inner, depth + 1) for inner in inside)
+        inside = each.values() if isinstance(each, Mapping) else each
+        added += len(each) * (2 * depth + 1) + 2 * depth - 1
+        rest += [(inner, depth + 1) for inner in inside if type(inner) not in _PLAIN]
     return added
