@@ -16,7 +16,7 @@ from .bodies import answer, read
 from .deps import DEPS, ApiDeps
 from .desk_view import stopped
 from .identity import STOPPING
-from .known_agents import Known, barred, known_agents, not_known, owners_of
+from .known_agents import UNOWNED, Known, barred, known_agents, not_known, owners_of
 from .models_desk import AgentList, AgentState, AgentView, KeyView, SuspendRequest
 
 audit = logging.getLogger("interlock.audit")
@@ -134,7 +134,8 @@ async def _check_resuming(deps: ApiDeps, visitor: Visitor, agent: str) -> None:
     known, names = await known_agents(deps), await _names(deps, visitor)
     stop = next(iter(await deps.desk.stops([agent])), None)
     why = barred(known, stop, agent, visitor.principal.kind, names)
-    if why:  # also where no stop is in the store: somebody may just have taken it out
+    # an owner also where no stop is in the store: somebody may just have taken it out
+    if why and (stop is not None or why != UNOWNED):
         raise Forbidden(why)
 
 
