@@ -1,8 +1,8 @@
 """What is kept of a decided call for learning: one record each, without secrets.
 
 A record is made when a call has ended, and made anew when more becomes known of it (an unknown
-outcome is settled, whoever audits it or the agent says how it turned out). Whoever reads records takes
-the one with the highest `version` and `told`.
+outcome is settled, whoever audits it or the agent says how it turned out). Whoever reads records
+takes the one with the highest `version` and `told`.
 """
 
 from __future__ import annotations
