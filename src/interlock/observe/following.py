@@ -25,6 +25,7 @@ log = logging.getLogger("interlock.archive")
 
 BATCH = 500  #: entries that are read and written together
 WAIT_MS = 1_000  #: that one read waits for entries
+GATHER = 0.25  #: seconds in which entries gather: each write takes the disk and the processor
 PAUSE, LONGEST_PAUSE = 1.0, 60.0  #: seconds between tries after an error
 EVERY_MS = 3_600_000  #: between two looks for what is too old
 
@@ -90,8 +91,10 @@ class Following:
         pause, told = PAUSE, ""
         while True:
             try:
-                await self.step(WAIT_MS)
+                taken = await self.step(WAIT_MS)
                 pause, told, self._archive.stuck = PAUSE, "", False
+                if 0 < taken < BATCH:
+                    await self._pause(GATHER)
             except StoreUnavailable as error:
                 await self._look()
                 if error.detail != told:  # once, however often it is tried
