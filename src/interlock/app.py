@@ -154,6 +154,8 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             calibration=calibration,
         )
         deliver(delivery, stack)
+        # before it says that it is ready: whoever waits for that reads them
+        operator_keys = await ensure_operator_keys(ring, config.people.local, config.data)
         people = PeopleListener(parts)
         served = await people.open(stack)
         mcp = await opened_mcp(parts, keys, servers, stack)
@@ -181,7 +183,7 @@ async def opened(config: Config) -> AsyncIterator[Running]:
             servers=tuple(servers.upstreams),
             links=served.links if served else {},
             weaknesses=weaknesses,
-            operator_keys=await ensure_operator_keys(ring, config.people.local, config.data),
+            operator_keys=operator_keys,
             reload=watch.ask,
         )
 
