@@ -81,7 +81,7 @@ check-python:
 
 # One lock for all platforms and Pythons; no address of an index is written into it.
 UV_COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-  --generate-hashes --no-emit-index-url --no-annotate --no-header
+  --generate-hashes --no-annotate --no-header
 
 lock: | .venv/bin/python
 	$(PIP) install --quiet uv==$(UV_VERSION)
