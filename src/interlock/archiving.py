@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from .core.actions import State
 from .core.errors import StoreUnavailable
+from .core.lifecycle import SETTLING
 from .core.records import DecidedCall
 from .core.redaction import visible_line
 from .learning import Fitting
@@ -19,7 +19,6 @@ from .store.feed import RedisFeed
 from .system import SystemClock
 from .tasks import Tasks, stopped
 
-_AFTER_UNKNOWN = (State.ANSWERED, State.RESOLVED)
 log = logging.getLogger("interlock.archive")
 
 
@@ -51,7 +50,7 @@ async def archived(parts: Parts, stack: AsyncExitStack) -> Archived:
         if action is None:
             return None
         try:
-            moved_on = action.state in _AFTER_UNKNOWN and gate.notes.vouched(action) is not None
+            moved_on = action.state in SETTLING and gate.notes.vouched(action) is not None
             return MOVED_ON if moved_on else gate.notes.lapsed(action) or UNVERIFIED
         except Exception:  # outermost: one strange call must not stop what keeps all others
             log.exception("no record can be made of call %s", visible_line(action_id))

@@ -66,6 +66,9 @@ TRANSITIONS: Mapping[tuple[State, type[Event]], frozenset[State]] = {
 FINAL = frozenset(State) - {state for state, _ in TRANSITIONS}
 """States that nothing leaves. UNKNOWN is not one: a late answer or a person may settle it."""
 
+SETTLING = frozenset({S.ANSWERED, S.RESOLVED})
+"""States that an unknown outcome may come to: by a late answer, or by a person."""
+
 APPROVAL_MS = 300_000  #: how long an approval may wait for its send before it lapses
 
 

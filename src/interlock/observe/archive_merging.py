@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..core.actions import State
-from ..core.lifecycle import FINAL
+from ..core.lifecycle import FINAL, SETTLING
 from ..core.records import DecidedCall
 from ..core.reporting import together
 from ..noting_entries import TOLD
 
 _UNKNOWN = State.UNKNOWN.value
 _FINAL = frozenset(each.value for each in FINAL)
-_SETTLING = frozenset({State.ANSWERED.value, State.RESOLVED.value})
+_SETTLING = frozenset(each.value for each in SETTLING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
